@@ -1,0 +1,18 @@
+import os
+
+import lit.formats
+
+config.name = "pianola"
+config.test_format = lit.formats.ShTest(execute_external=False)
+config.suffixes = [".mlir", ".test"]
+config.excludes = ["golden", "Inputs"]
+config.test_source_root = os.path.dirname(__file__)
+config.test_exec_root = config.obj_root
+config.environment["PATH"] = os.pathsep.join(
+    [config.bin_dir, config.llvm_tools_dir, config.environment["PATH"]])
+config.substitutions += [
+    ("%python", config.python),
+    ("%source", config.source_dir),
+    ("%golden", os.path.join(config.source_dir, "test", "golden")),
+    ("%libdir", config.lib_dir),
+]
