@@ -54,9 +54,12 @@ endfunction()
 function(pianola_dialect folder name)
   pianola_tablegen(${folder}/${name}.td
     ${name}.h.inc -gen-op-decls -- ${name}.cpp.inc -gen-op-defs --
-    ${name}Dialect.h.inc -gen-dialect-decls -- ${name}Dialect.cpp.inc -gen-dialect-defs --
-    ${name}Types.h.inc -gen-typedef-decls -- ${name}Types.cpp.inc -gen-typedef-defs --
-    ${name}Attrs.h.inc -gen-attrdef-decls -- ${name}Attrs.cpp.inc -gen-attrdef-defs --
+    ${name}Dialect.h.inc -gen-dialect-decls -dialect=${folder} --
+    ${name}Dialect.cpp.inc -gen-dialect-defs -dialect=${folder} --
+    ${name}Types.h.inc -gen-typedef-decls -typedefs-dialect=${folder} --
+    ${name}Types.cpp.inc -gen-typedef-defs -typedefs-dialect=${folder} --
+    ${name}Attrs.h.inc -gen-attrdef-decls -attrdefs-dialect=${folder} --
+    ${name}Attrs.cpp.inc -gen-attrdef-defs -attrdefs-dialect=${folder} --
     ${name}Enums.h.inc -gen-enum-decls -- ${name}Enums.cpp.inc -gen-enum-defs --
-    ${name}.md -gen-dialect-doc)
+    ${name}.md -gen-dialect-doc -dialect=${folder})
 endfunction()

@@ -1,0 +1,62 @@
+//===- Access.cpp - Which bytes a tile touches ----------------------------===//
+
+#include "dialects/tile/Access.h"
+#include "llvm/ADT/TypeSwitch.h"
+
+using namespace mlir;
+
+namespace pianola::tile {
+
+static unsigned argumentOf(Value value) { return cast<BlockArgument>(value).getArgNumber(); }
+
+static void collect(Block &block, ArrayRef<int64_t> at, SmallVectorImpl<Access> &accesses) {
+  auto slice = [&](Value buffer, bool write, Value value, AffineMapAttr slots,
+                   AffineMapAttr columns) {
+    auto type = cast<RankedTensorType>(value.getType());
+    accesses.push_back({argumentOf(buffer), write, evaluate(slots, at), type.getDimSize(0),
+                        evaluate(columns, at), type.getDimSize(1)});
+  };
+  for (Operation &op : block)
+    TypeSwitch<Operation *>(&op)
+        .Case([&](LoadOp load) {
+          slice(load.getBuffer(), false, load.getResult(), load.getSlotsAttr(),
+                load.getColumnsAttr());
+        })
+        .Case([&](StoreOp store) {
+          slice(store.getBuffer(), true, store.getValue(), store.getSlotsAttr(),
+                store.getColumnsAttr());
+        })
+        .Case([&](AppendOp append) {
+          ContextType type = append.getContext().getType();
+          int64_t half = append.getPart() == ContextPart::Key ? 0 : type.getHeads();
+          accesses.push_back({argumentOf(append.getContext()), true, 0,
+                              cast<RankedTensorType>(append.getValue().getType()).getDimSize(0),
+                              (half + evaluate(append.getHeadAttr(), at)) * type.getSize(),
+                              type.getSize()});
+        })
+        .Case([&](AttendOp attend) {
+          ContextType type = attend.getContext().getType();
+          int64_t head = evaluate(attend.getHeadAttr(), at);
+          // Slot i attends to every slot up to itself.
+          int64_t slots = evaluate(attend.getSlotsAttr(), at) +
+                          cast<RankedTensorType>(attend.getQueries().getType()).getDimSize(0);
+          for (int64_t half : {int64_t(0), type.getHeads()})
+            accesses.push_back({argumentOf(attend.getContext()), false, 0, slots,
+                                (half + head) * type.getSize(), type.getSize()});
+        });
+}
+
+SmallVector<Access> getPrologueAccesses(StageOp stage) {
+  SmallVector<Access> accesses;
+  if (PrologueOp prologue = stage.getPrologue())
+    collect(prologue.getBody().front(), {}, accesses);
+  return accesses;
+}
+
+SmallVector<Access> getTileAccesses(SectionOp section, int64_t tile) {
+  SmallVector<Access> accesses;
+  collect(section.getBody().front(), section.getCoordinates(tile), accesses);
+  return accesses;
+}
+
+} // namespace pianola::tile

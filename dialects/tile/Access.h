@@ -1,0 +1,27 @@
+//===- Access.h - Which bytes a tile touches --------------------*- C++ -*-===//
+#ifndef PIANOLA_DIALECTS_TILE_ACCESS_H
+#define PIANOLA_DIALECTS_TILE_ACCESS_H
+
+#include "dialects/tile/Tile.h"
+
+namespace pianola::tile {
+
+/// A rectangle of a stage argument (a buffer or a context) that one tile, or the prologue, touches.
+/// For a context, `column` counts in units of a head's lanes: keys of head h stand at
+/// `h * size`, values at `(heads + h) * size`; only the current slots count.
+struct Access {
+  unsigned argument;
+  bool write;
+  int64_t slot, slots;
+  int64_t column, columns;
+};
+
+/// What the stage's prologue touches; empty without a prologue.
+llvm::SmallVector<Access> getPrologueAccesses(StageOp stage);
+
+/// What tile `tile` (counted in its section) touches.
+llvm::SmallVector<Access> getTileAccesses(SectionOp section, int64_t tile);
+
+} // namespace pianola::tile
+
+#endif

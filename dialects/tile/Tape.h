@@ -1,0 +1,33 @@
+//===- Tape.h - In which order a stage consumes its weights -----*- C++ -*-===//
+//
+// The part of a worker's tape that belongs to one step is: every resident vector in argument order;
+// then, for each tile that the worker computes, in its order, the matrices and per-tile vectors of
+// the tile's section in the order of the ops that first consume them. Every piece is a multiple of
+// 64 bytes, so every piece starts on a cache line.
+//
+//===----------------------------------------------------------------------===//
+#ifndef PIANOLA_DIALECTS_TILE_TAPE_H
+#define PIANOLA_DIALECTS_TILE_TAPE_H
+
+#include "dialects/tile/Tile.h"
+
+namespace pianola::tile {
+
+/// A stage argument (a matrix or vector) and the byte at which it starts in its tile's part of the
+/// tape, or in the resident part.
+struct TapePiece {
+  unsigned argument;
+  int64_t offset;
+  int64_t bytes;
+};
+
+/// The resident vectors of a stage.
+llvm::SmallVector<TapePiece> getResidentPieces(StageOp stage);
+/// What one tile of the section consumes.
+llvm::SmallVector<TapePiece> getTilePieces(SectionOp section);
+/// Bytes of pieces laid end to end.
+int64_t getTapeBytes(llvm::ArrayRef<TapePiece> pieces);
+
+} // namespace pianola::tile
+
+#endif

@@ -1,0 +1,288 @@
+//===- Tile.cpp - What one tile of a stage does ---------------------------===//
+
+#include "dialects/tile/Tile.h"
+#include "mlir/IR/Builders.h"
+#include "mlir/IR/DialectImplementation.h"
+#include "llvm/ADT/TypeSwitch.h"
+
+#include "dialects/tile/TileDialect.cpp.inc"
+#include "dialects/tile/TileEnums.cpp.inc"
+#define GET_ATTRDEF_CLASSES
+#include "dialects/tile/TileAttrs.cpp.inc"
+#define GET_TYPEDEF_CLASSES
+#include "dialects/tile/TileTypes.cpp.inc"
+
+using namespace mlir;
+
+namespace pianola::tile {
+
+void TileDialect::initialize() {
+  addAttributes<
+#define GET_ATTRDEF_LIST
+#include "dialects/tile/TileAttrs.cpp.inc"
+      >();
+  addTypes<
+#define GET_TYPEDEF_LIST
+#include "dialects/tile/TileTypes.cpp.inc"
+      >();
+  addOperations<
+#define GET_OP_LIST
+#include "dialects/tile/Tile.cpp.inc"
+      >();
+}
+
+MachineAttr getMachine(Operation *module) {
+  auto machine = module->getAttrOfType<MachineAttr>("tile.machine");
+  if (!machine)
+    module->emitError("the module states no machine (attribute tile.machine)");
+  return machine;
+}
+
+int64_t evaluate(AffineMapAttr map, ArrayRef<int64_t> coordinates) {
+  if (!map)
+    return 0;
+  SmallVector<Attribute, 4> operands;
+  Builder builder(map.getContext());
+  for (int64_t c : coordinates)
+    operands.push_back(builder.getIndexAttr(c));
+  SmallVector<Attribute, 1> results;
+  if (failed(map.getValue().constantFold(operands, results)))
+    return -1;
+  return cast<IntegerAttr>(results[0]).getInt();
+}
+
+//===----------------------------------------------------------------------===//
+// Structure
+//===----------------------------------------------------------------------===//
+
+PrologueOp StageOp::getPrologue() {
+  auto prologues = getBody().front().getOps<PrologueOp>();
+  return prologues.empty() ? PrologueOp() : *prologues.begin();
+}
+
+SmallVector<SectionOp> StageOp::getSections() {
+  return llvm::to_vector(getBody().front().getOps<SectionOp>());
+}
+
+int64_t StageOp::getTileCount() {
+  int64_t count = 0;
+  for (SectionOp section : getSections())
+    count += section.getTileCount();
+  return count;
+}
+
+ParseResult StageOp::parse(OpAsmParser &parser, OperationState &result) {
+  StringAttr name;
+  SmallVector<OpAsmParser::Argument> arguments;
+  if (parser.parseSymbolName(name, SymbolTable::getSymbolAttrName(), result.attributes) ||
+      parser.parseArgumentList(arguments, OpAsmParser::Delimiter::Paren, /*allowType=*/true))
+    return failure();
+  if (succeeded(parser.parseOptionalKeyword("outputs")))
+    result.addAttribute("outputs", parser.getBuilder().getUnitAttr());
+  return failure(parser.parseRegion(*result.addRegion(), arguments) ||
+                 parser.parseOptionalAttrDictWithKeyword(result.attributes));
+}
+
+void StageOp::print(OpAsmPrinter &printer) {
+  printer << ' ';
+  printer.printSymbolName(getSymName());
+  printer << '(';
+  llvm::interleaveComma(getBody().getArguments(), printer,
+                        [&](BlockArgument argument) { printer.printRegionArgument(argument); });
+  printer << ")" << (getOutputs() ? " outputs " : " ");
+  printer.printRegion(getBody(), /*printEntryBlockArgs=*/false);
+  printer.printOptionalAttrDictWithKeyword((*this)->getAttrs(), {"sym_name", "outputs"});
+}
+
+LogicalResult StageOp::verify() {
+  for (Operation &op : getBody().front()) {
+    if (!isa<PrologueOp, SectionOp>(op))
+      return op.emitOpError("stands directly in a stage, which holds a prologue and sections only");
+    if (isa<PrologueOp>(op) && &op != &getBody().front().front())
+      return op.emitOpError("must come first in its stage, and only once");
+  }
+  if (getSections().empty())
+    return emitOpError("has no section");
+  for (BlockArgument argument : getBody().getArguments())
+    if (!isa<BufferType, ContextType, MatrixType, VectorType, TableType, RotationType>(
+            argument.getType()))
+      return emitOpError("argument ") << argument.getArgNumber() << " has type "
+                                      << argument.getType() << ", which no step can bind";
+  return success();
+}
+
+LogicalResult YieldOp::verify() {
+  if (getOperandTypes() != (*this)->getParentOp()->getResultTypes())
+    return emitOpError("yields other types than the prologue's results");
+  return success();
+}
+
+int64_t SectionOp::getTileCount() {
+  int64_t count = 1;
+  for (int64_t extent : getGrid())
+    count *= extent;
+  return count;
+}
+
+SmallVector<int64_t, 4> SectionOp::getCoordinates(int64_t tile) {
+  SmallVector<int64_t, 4> coordinates(getGrid().size());
+  for (size_t d = getGrid().size(); d-- > 0;) {
+    coordinates[d] = tile % getGrid()[d];
+    tile /= getGrid()[d];
+  }
+  return coordinates;
+}
+
+LogicalResult SectionOp::verify() {
+  if (getGrid().empty() || llvm::any_of(getGrid(), [](int64_t n) { return n < 1; }))
+    return emitOpError("needs a grid of positive extents");
+  Block &block = getBody().front();
+  if (block.getNumArguments() != getGrid().size() ||
+      llvm::any_of(block.getArgumentTypes(), [](Type type) { return !type.isIndex(); }))
+    return emitOpError("has ") << block.getNumArguments() << " block arguments, but its grid has "
+                               << getGrid().size() << " dimensions (each one index)";
+  return success();
+}
+
+//===----------------------------------------------------------------------===//
+// Memory
+//===----------------------------------------------------------------------===//
+
+// A map of an op in a prologue has no coordinates to depend on; in a section, the grid's.
+static LogicalResult verifyMap(Operation *op, AffineMapAttr map, StringRef name) {
+  if (!map)
+    return success();
+  auto section = op->getParentOfType<SectionOp>();
+  unsigned dims = section ? section.getGrid().size() : 0;
+  if (map.getValue().getNumDims() != dims || map.getValue().getNumSymbols() != 0 ||
+      map.getValue().getNumResults() != 1)
+    return op->emitOpError() << name << " must map " << dims
+                             << " tile coordinates to one number, got " << map;
+  return success();
+}
+
+static LogicalResult verifySlice(Operation *op, BufferType buffer, RankedTensorType value,
+                                 AffineMapAttr slots, AffineMapAttr columns) {
+  if (failed(verifyMap(op, slots, "slots")) || failed(verifyMap(op, columns, "columns")))
+    return failure();
+  if (value.getRank() != 2 || value.getDimSize(0) > buffer.getSlots() ||
+      value.getDimSize(1) > buffer.getColumns())
+    return op->emitOpError() << "a slice of shape " << value << " does not fit in " << buffer;
+  return success();
+}
+
+LogicalResult LoadOp::verify() {
+  auto type = cast<RankedTensorType>(getResult().getType());
+  if (type.getElementType() != getBuffer().getType().getElement())
+    return emitOpError("loads ") << type.getElementType() << " from a buffer of "
+                                 << getBuffer().getType().getElement();
+  return verifySlice(*this, getBuffer().getType(), type, getSlotsAttr(), getColumnsAttr());
+}
+
+LogicalResult StoreOp::verify() {
+  return verifySlice(*this, getBuffer().getType(), cast<RankedTensorType>(getValue().getType()),
+                     getSlotsAttr(), getColumnsAttr());
+}
+
+LogicalResult AppendOp::verify() {
+  int64_t columns = cast<RankedTensorType>(getValue().getType()).getDimSize(1);
+  if (columns != getContext().getType().getSize())
+    return emitOpError("appends ")
+           << columns << " columns to heads of " << getContext().getType().getSize();
+  return verifyMap(*this, getHeadAttr(), "head");
+}
+
+//===----------------------------------------------------------------------===//
+// Arithmetic
+//===----------------------------------------------------------------------===//
+
+LogicalResult ContractOp::verify() {
+  auto value = cast<RankedTensorType>(getValue().getType());
+  auto result = cast<RankedTensorType>(getResult().getType());
+  MatrixType matrix = getMatrix().getType();
+  if (value.getDimSize(1) != matrix.getDepth())
+    return emitOpError("contracts ")
+           << value.getDimSize(1) << " columns with a matrix of depth " << matrix.getDepth();
+  if (result.getDimSize(0) != value.getDimSize(0) || result.getDimSize(1) != matrix.getRowPad() ||
+      !result.getElementType().isF32())
+    return emitOpError("must give f32 values of ")
+           << value.getDimSize(0) << " x " << matrix.getRowPad() << ", got " << result;
+  return success();
+}
+
+LogicalResult BiasOp::verify() {
+  int64_t columns = cast<RankedTensorType>(getValue().getType()).getDimSize(1);
+  VectorType vector = getVector().getType();
+  if (vector.getBlocks() * vector.getPad() != columns)
+    return emitOpError("adds ") << vector.getBlocks() * vector.getPad() << " elements to "
+                                << columns << " columns";
+  return success();
+}
+
+LogicalResult NormaliseOp::verify() {
+  auto value = cast<RankedTensorType>(getValue().getType());
+  int64_t groups = getGroups(), columns = value.getDimSize(1);
+  if (groups < 1 || columns % groups != 0)
+    return emitOpError("cannot split ") << columns << " columns into " << groups << " groups";
+  VectorType vector = getVector().getType();
+  if (vector.getBlocks() * vector.getPad() != columns / groups)
+    return emitOpError("has groups of ") << columns / groups << " columns, but a vector of "
+                                         << vector.getBlocks() * vector.getPad();
+  if (getSize() < 1 || static_cast<int64_t>(getSize()) > columns / groups)
+    return emitOpError("size ") << getSize() << " is not in 1 .. " << columns / groups;
+  if (cast<RankedTensorType>(getResult().getType()).getShape() != value.getShape())
+    return emitOpError("changes the shape from ") << value << " to " << getResult().getType();
+  return success();
+}
+
+LogicalResult RotateOp::verify() {
+  int64_t groups = getGroups();
+  int64_t columns = cast<RankedTensorType>(getValue().getType()).getDimSize(1);
+  if (groups < 1 || columns % groups != 0 ||
+      2 * getRotation().getType().getPairs() > columns / groups)
+    return emitOpError("cannot rotate ") << 2 * getRotation().getType().getPairs() << " lanes of "
+                                         << groups << " groups in " << columns << " columns";
+  return success();
+}
+
+LogicalResult AttendOp::verify() {
+  auto queries = cast<RankedTensorType>(getQueries().getType());
+  auto output = cast<RankedTensorType>(getOutput().getType());
+  int64_t size = getContext().getType().getSize();
+  if (queries.getDimSize(1) % size != 0)
+    return emitOpError("queries of ")
+           << queries.getDimSize(1) << " columns are not whole heads of " << size;
+  if (output.getShape() != queries.getShape() || !output.getElementType().isF32())
+    return emitOpError("must give f32 values in the queries' shape, got ") << output;
+  if (static_cast<int64_t>(getSplits()) < 1 || (getSplits() > 1) != (getStatistics() != nullptr))
+    return emitOpError("gives statistics if and only if it has several splits");
+  if (getStatistics()) {
+    int64_t columns = cast<RankedTensorType>(getStatistics().getType()).getDimSize(1);
+    int64_t wanted = padToLanes(2 * (queries.getDimSize(1) / size));
+    if (columns != wanted)
+      return emitOpError("statistics need ") << wanted << " columns, got " << columns;
+  }
+  return failure(failed(verifyMap(*this, getHeadAttr(), "head")) ||
+                 failed(verifyMap(*this, getSlotsAttr(), "slots")) ||
+                 failed(verifyMap(*this, getSplitAttr(), "split")));
+}
+
+LogicalResult CombineOp::verify() {
+  auto partials = cast<RankedTensorType>(getPartials().getType());
+  auto statistics = cast<RankedTensorType>(getStatistics().getType());
+  auto result = cast<RankedTensorType>(getResult().getType());
+  int64_t splits = getSplits(), heads = getHeads(), group = getGroup();
+  if (splits < 1 || heads < 1 || group < 1 ||
+      partials.getDimSize(1) != splits * result.getDimSize(1) ||
+      result.getDimSize(1) % (heads * group) != 0)
+    return emitOpError("cannot join ") << partials << " of " << splits << " splits to " << result;
+  if (statistics.getDimSize(1) != splits * heads * padToLanes(2 * group))
+    return emitOpError("needs ") << splits * heads * padToLanes(2 * group)
+                                 << " columns of statistics, got " << statistics.getDimSize(1);
+  return success();
+}
+
+} // namespace pianola::tile
+
+#define GET_OP_CLASSES
+#include "dialects/tile/Tile.cpp.inc"

@@ -1,0 +1,385 @@
+//===- Tile.td - Ops of the tile dialect -----------------------*- tablegen -*-===//
+#ifndef PIANOLA_TILE_TD
+#define PIANOLA_TILE_TD
+
+include "dialects/tile/TileDialect.td"
+include "mlir/IR/BuiltinAttributeInterfaces.td"
+include "mlir/IR/RegionKindInterface.td"
+include "mlir/IR/SymbolInterfaces.td"
+include "mlir/Interfaces/InferTypeOpInterface.td"
+include "mlir/Interfaces/SideEffectInterfaces.td"
+
+class Tile_Op<string mnemonic, list<Trait> traits = []> : Op<Tile_Dialect, mnemonic, traits>;
+
+// A tile value: [slots x columns] of f32 or bf16, in the scratch memory of a worker.
+def Tile_Value : StaticShapeTensorOf<[F32, BF16]>;
+
+//===----------------------------------------------------------------------===//
+// Structure
+//===----------------------------------------------------------------------===//
+
+def Tile_StageOp : Tile_Op<"stage",
+    [Symbol, IsolatedFromAbove, SingleBlock, NoTerminator]> {
+  let summary = "what all tiles between two events do";
+  let description = [{
+    Arguments are the things a step binds: buffers, contexts, tables, rotations (addresses), and
+    matrices and vectors (places on the tape). The body holds at most one `tile.prologue` and at least
+    one `tile.section`. The tape of a stage, for one worker: every resident vector in argument order,
+    then for each of its tiles the section's matrices and per-tile vectors in the order of the ops that
+    consume them. `outputs` marks the stage that makes logits: it computes only the slots whose logits
+    are wanted.
+
+    ```mlir
+    tile.stage @down(%h: !tile.buffer<1 x 96 x bf16>, %x: !tile.buffer<1 x 64 x f32>,
+        %y: !tile.buffer<1 x 64 x f32>,
+        %w: !tile.matrix<rows = 32, row_pad = 32, blocks = 1, columns = 88, column_pad = 96, element = bf16>) {
+      %a = tile.prologue {
+        %0 = tile.load %h : !tile.buffer<1 x 96 x bf16> -> tensor<1x96xbf16>
+        tile.yield %0 : tensor<1x96xbf16>
+      } : tensor<1x96xbf16>
+      tile.section grid = [2] {
+      ^bb0(%t: index):
+        %0 = tile.contract %w, %a : !tile.matrix<rows = 32, row_pad = 32, blocks = 1, columns = 88, column_pad = 96, element = bf16>, tensor<1x96xbf16> -> tensor<1x32xf32>
+        %1 = tile.load %x columns affine_map<(t) -> (t * 32)> : !tile.buffer<1 x 64 x f32> -> tensor<1x32xf32>
+        %2 = tile.add %1, %0 : tensor<1x32xf32>
+        tile.store %2, %y columns affine_map<(t) -> (t * 32)> : tensor<1x32xf32>, !tile.buffer<1 x 64 x f32>
+      }
+    }
+    ```
+  }];
+  let arguments = (ins SymbolNameAttr:$sym_name, UnitAttr:$outputs);
+  let regions = (region SizedRegion<1>:$body);
+  let hasCustomAssemblyFormat = 1;
+  let hasVerifier = 1;
+  let extraClassDeclaration = [{
+    /// The prologue, or null.
+    PrologueOp getPrologue();
+    /// The sections in order.
+    llvm::SmallVector<SectionOp> getSections();
+    /// Tiles of all sections.
+    int64_t getTileCount();
+  }];
+}
+
+def Tile_PrologueOp : Tile_Op<"prologue",
+    [HasParent<"StageOp">, SingleBlock, NoRegionArguments]> {
+  let summary = "what each worker computes once, before its first tile of the stage";
+  let description = [{
+    Its results live in the worker's scratch memory for as long as the stage lasts. See `tile.stage`
+    for an example.
+  }];
+  let regions = (region SizedRegion<1>:$body);
+  let results = (outs Variadic<Tile_Value>:$results);
+  let assemblyFormat = "$body attr-dict `:` type($results)";
+}
+
+def Tile_YieldOp : Tile_Op<"yield", [HasParent<"PrologueOp">, Terminator, Pure]> {
+  let summary = "ends a prologue and names its results";
+  let description = "See `tile.stage` for an example.";
+  let arguments = (ins Variadic<Tile_Value>:$values);
+  let assemblyFormat = "($values^ `:` type($values))? attr-dict";
+  let hasVerifier = 1;
+}
+
+def Tile_SectionOp : Tile_Op<"section", [HasParent<"StageOp">, SingleBlock, NoTerminator]> {
+  let summary = "the tiles of one kind";
+  let description = [{
+    `grid` gives the extent of each tile dimension; the block has one index argument for each. Tiles
+    are numbered with the last dimension fastest. In a stage, tile numbers run on from section to
+    section. See `tile.stage` for an example.
+  }];
+  let arguments = (ins DenseI64ArrayAttr:$grid);
+  let regions = (region SizedRegion<1>:$body);
+  let assemblyFormat = "`grid` `=` $grid $body attr-dict";
+  let hasVerifier = 1;
+  let extraClassDeclaration = [{
+    int64_t getTileCount();
+    /// The grid coordinates of this section's tile number `tile`.
+    llvm::SmallVector<int64_t, 4> getCoordinates(int64_t tile);
+  }];
+}
+
+//===----------------------------------------------------------------------===//
+// Memory
+//===----------------------------------------------------------------------===//
+
+def Tile_LoadOp : Tile_Op<"load"> {
+  let summary = "reads a slice of a buffer";
+  let description = [{
+    Slots from `slots` (0 if absent) and columns from `columns` (0 if absent), both affine in the
+    section's tile coordinates; the result's shape gives the extent.
+
+    ```mlir
+    tile.stage @s(%x: !tile.buffer<1 x 64 x f32>, %y: !tile.buffer<1 x 64 x f32>) {
+      tile.section grid = [2] {
+      ^bb0(%t: index):
+        %0 = tile.load %x columns affine_map<(t) -> (t * 32)> : !tile.buffer<1 x 64 x f32> -> tensor<1x32xf32>
+        tile.store %0, %y columns affine_map<(t) -> (t * 32)> : tensor<1x32xf32>, !tile.buffer<1 x 64 x f32>
+      }
+    }
+    ```
+  }];
+  let arguments = (ins Tile_BufferType:$buffer, OptionalAttr<AffineMapAttr>:$slots,
+                       OptionalAttr<AffineMapAttr>:$columns);
+  let results = (outs Tile_Value:$result);
+  let assemblyFormat = [{
+    $buffer (`slots` $slots^)? (`columns` $columns^)? attr-dict `:` type($buffer) `->` type($result)
+  }];
+  let hasVerifier = 1;
+}
+
+def Tile_StoreOp : Tile_Op<"store"> {
+  let summary = "writes a slice of a buffer, rounded to its element type";
+  let description = "As `tile.load`, in the other direction; see there for an example.";
+  let arguments = (ins Tile_Value:$value, Tile_BufferType:$buffer, OptionalAttr<AffineMapAttr>:$slots,
+                       OptionalAttr<AffineMapAttr>:$columns);
+  let assemblyFormat = [{
+    $value `,` $buffer (`slots` $slots^)? (`columns` $columns^)? attr-dict `:` type($value) `,`
+    type($buffer)
+  }];
+  let hasVerifier = 1;
+}
+
+def Tile_GatherOp : Tile_Op<"gather"> {
+  let summary = "rows of the embedding table, by the slots' token ids";
+  let description = [{
+    Result slot i is the table's row of the token in slot `slots + i`, as f32, times `scale`.
+
+    ```mlir
+    tile.stage @embed(%e: !tile.table<rows = 322, columns = 96, column_pad = 96, tile_rows = 32, element = bf16>,
+                      %x: !tile.buffer<64 x 96 x f32>) {
+      tile.section grid = [4] {
+      ^bb0(%t: index):
+        %0 = tile.gather %e slots affine_map<(t) -> (t * 16)> scale = 1.0 : !tile.table<rows = 322, columns = 96, column_pad = 96, tile_rows = 32, element = bf16> -> tensor<16x96xf32>
+        tile.store %0, %x slots affine_map<(t) -> (t * 16)> : tensor<16x96xf32>, !tile.buffer<64 x 96 x f32>
+      }
+    }
+    ```
+  }];
+  let arguments = (ins Tile_TableType:$table, OptionalAttr<AffineMapAttr>:$slots, F32Attr:$scale);
+  let results = (outs Tile_Value:$result);
+  let assemblyFormat = [{
+    $table (`slots` $slots^)? `scale` `=` $scale attr-dict `:` type($table) `->` type($result)
+  }];
+}
+
+def Tile_AppendOp : Tile_Op<"append"> {
+  let summary = "writes the slots' keys or values of one head into the context";
+  let description = [{
+    Slot i becomes position `base + i`; `head` is affine in the tile coordinates. The value has the
+    context's head size as columns.
+
+    ```mlir
+    tile.stage @k(%x: !tile.buffer<1 x 64 x f32>, %c: !tile.context<2 x 32 x bf16>) {
+      tile.section grid = [2] {
+      ^bb0(%t: index):
+        %0 = tile.load %x columns affine_map<(t) -> (t * 32)> : !tile.buffer<1 x 64 x f32> -> tensor<1x32xf32>
+        tile.append %0, %c key head affine_map<(t) -> (t)> : tensor<1x32xf32>, !tile.context<2 x 32 x bf16>
+      }
+    }
+    ```
+  }];
+  let arguments = (ins Tile_Value:$value, Tile_ContextType:$context, Tile_PartEnum:$part,
+                       AffineMapAttr:$head);
+  let assemblyFormat = [{
+    $value `,` $context $part `head` $head attr-dict `:` type($value) `,` type($context)
+  }];
+  let hasVerifier = 1;
+}
+
+//===----------------------------------------------------------------------===//
+// Arithmetic
+//===----------------------------------------------------------------------===//
+
+def Tile_ContractOp : Tile_Op<"contract", [Pure]> {
+  let summary = "inner products of a weight tile with every slot, f32 accumulation";
+  let description = [{
+    `result[s][r] = sum_k matrix[r][k] * value[s][k]`. The value's element type says how products are
+    formed: bf16 by bf16, or f32 by f32 (weights widened exactly). See `tile.stage` for an example.
+  }];
+  let arguments = (ins Tile_MatrixType:$matrix, Tile_Value:$value);
+  let results = (outs Tile_Value:$result);
+  let assemblyFormat = "$matrix `,` $value attr-dict `:` type($matrix) `,` type($value) `->` type($result)";
+  let hasVerifier = 1;
+}
+
+def Tile_BiasOp : Tile_Op<"bias", [Pure, AllTypesMatch<["value", "result"]>]> {
+  let summary = "adds a vector from the tape to every slot";
+  let description = [{
+    `result[s][r] = value[s][r] + vector[r]`.
+
+    ```mlir
+    tile.stage @s(%x: !tile.buffer<1 x 32 x f32>, %b: !tile.vector<blocks = 1, size = 24, pad = 32, per_tile = true>,
+                  %y: !tile.buffer<1 x 32 x f32>) {
+      tile.section grid = [1] {
+      ^bb0(%t: index):
+        %0 = tile.load %x : !tile.buffer<1 x 32 x f32> -> tensor<1x32xf32>
+        %1 = tile.bias %0, %b : tensor<1x32xf32>, !tile.vector<blocks = 1, size = 24, pad = 32, per_tile = true>
+        tile.store %1, %y : tensor<1x32xf32>, !tile.buffer<1 x 32 x f32>
+      }
+    }
+    ```
+  }];
+  let arguments = (ins Tile_Value:$value, Tile_VectorType:$vector);
+  let results = (outs Tile_Value:$result);
+  let assemblyFormat = "$value `,` $vector attr-dict `:` type($value) `,` type($vector)";
+  let hasVerifier = 1;
+}
+
+def Tile_NormaliseOp : Tile_Op<"normalise", [Pure]> {
+  let summary = "RMS normalisation of each group of columns, times the vector";
+  let description = [{
+    The columns are `groups` equal groups; of each the first `size` lanes are the model's (the rest is
+    padding, and zero). For a group x: `y[i] = x[i] * rsqrt(mean(x[0..size)^2) + eps) * vector[i]`, in f32
+    (Zhang and Sennrich, 2019). A vector of one group serves all groups. The result may be
+    bf16: it is then rounded once, at the end.
+
+    ```mlir
+    tile.stage @n(%x: !tile.buffer<1 x 64 x f32>, %w: !tile.vector<blocks = 1, size = 57, pad = 64, per_tile = false>,
+                  %y: !tile.buffer<1 x 64 x bf16>) {
+      tile.section grid = [1] {
+      ^bb0(%t: index):
+        %0 = tile.load %x : !tile.buffer<1 x 64 x f32> -> tensor<1x64xf32>
+        %1 = tile.normalise %0, %w groups = 1 size = 57 eps = 1.0e-6 : tensor<1x64xf32>, !tile.vector<blocks = 1, size = 57, pad = 64, per_tile = false> -> tensor<1x64xbf16>
+        tile.store %1, %y : tensor<1x64xbf16>, !tile.buffer<1 x 64 x bf16>
+      }
+    }
+    ```
+  }];
+  let arguments = (ins Tile_Value:$value, Tile_VectorType:$vector, I64Attr:$groups, I64Attr:$size,
+                       F32Attr:$eps);
+  let results = (outs Tile_Value:$result);
+  let assemblyFormat = [{
+    $value `,` $vector `groups` `=` $groups `size` `=` $size `eps` `=` $eps attr-dict `:` type($value) `,`
+    type($vector) `->` type($result)
+  }];
+  let hasVerifier = 1;
+}
+
+def Tile_RotateOp : Tile_Op<"rotate", [Pure, AllTypesMatch<["value", "result"]>]> {
+  let summary = "rotary position embedding, half style, of each group of columns";
+  let description = [{
+    With n the rotation's pairs: lanes i and i+n of each group, i < n, become
+    `(a*c - b*s, b*c + a*s)` with cosine c and sine s of the slot's position (Su et al., 2021, in the
+    order of lanes that GPT-NeoX introduced). Lanes from 2n on stay.
+
+    ```mlir
+    tile.stage @r(%x: !tile.buffer<1 x 64 x f32>, %r: !tile.rotation<12>, %y: !tile.buffer<1 x 64 x f32>) {
+      tile.section grid = [2] {
+      ^bb0(%t: index):
+        %0 = tile.load %x columns affine_map<(t) -> (t * 32)> : !tile.buffer<1 x 64 x f32> -> tensor<1x32xf32>
+        %1 = tile.rotate %0, %r groups = 1 : tensor<1x32xf32>, !tile.rotation<12>
+        tile.store %1, %y columns affine_map<(t) -> (t * 32)> : tensor<1x32xf32>, !tile.buffer<1 x 64 x f32>
+      }
+    }
+    ```
+  }];
+  let arguments = (ins Tile_Value:$value, Tile_RotationType:$rotation, I64Attr:$groups);
+  let results = (outs Tile_Value:$result);
+  let assemblyFormat = [{
+    $value `,` $rotation `groups` `=` $groups attr-dict `:` type($value) `,` type($rotation)
+  }];
+  let hasVerifier = 1;
+}
+
+def Tile_ActivateOp : Tile_Op<"activate",
+    [Pure, AllTypesMatch<["gate", "up", "result"]>]> {
+  let summary = "gated linear unit: act(gate) * up";
+  let description = [{
+    `silu(x) = x / (1 + exp(-x))`; `gelu_tanh(x) = x/2 (1 + tanh(sqrt(2/pi) (x + 0.044715 x^3)))`;
+    `gelu(x) = x/2 (1 + erf(x / sqrt 2))` (Shazeer, 2020).
+
+    ```mlir
+    tile.stage @a(%g: !tile.buffer<1 x 32 x f32>, %u: !tile.buffer<1 x 32 x f32>, %y: !tile.buffer<1 x 32 x bf16>) {
+      tile.section grid = [1] {
+      ^bb0(%t: index):
+        %0 = tile.load %g : !tile.buffer<1 x 32 x f32> -> tensor<1x32xf32>
+        %1 = tile.load %u : !tile.buffer<1 x 32 x f32> -> tensor<1x32xf32>
+        %2 = tile.activate %0, %1 silu : tensor<1x32xf32>
+        tile.store %2, %y : tensor<1x32xf32>, !tile.buffer<1 x 32 x bf16>
+      }
+    }
+    ```
+  }];
+  let arguments = (ins Tile_Value:$gate, Tile_Value:$up, Tile_ActivationEnum:$function);
+  let results = (outs Tile_Value:$result);
+  let assemblyFormat = "$gate `,` $up $function attr-dict `:` type($result)";
+}
+
+def Tile_AddOp : Tile_Op<"add", [Pure, SameOperandsAndResultType]> {
+  let summary = "sum of two tile values";
+  let description = "Elementwise, f32: the residual. See `tile.stage` for an example.";
+  let arguments = (ins Tile_Value:$lhs, Tile_Value:$rhs);
+  let results = (outs Tile_Value:$result);
+  let assemblyFormat = "$lhs `,` $rhs attr-dict `:` type($result)";
+}
+
+def Tile_AttendOp : Tile_Op<"attend"> {
+  let summary = "causal attention of one key/value head's queries over a part of its context";
+  let description = [{
+    `queries` holds, for slots `slots + i`, the g query heads of key/value head `head`, each as wide as
+    the context's heads. For slot position q the keys are positions p with `p <= q` and, with a
+    `window` W > 0, `q - W < p`. `score = scale * (query . key)`, softmax in f32 (online, Milakov and
+    Gimelshein, 2018), times values.
+
+    The tile covers part `split` (affine) of `splits` of the keys: keys are dealt out in whole groups of
+    64 positions, evenly, lower parts first. `output` is normalised if `splits` is 1. Otherwise it is
+    the unnormalised sum, and `statistics` holds for each query head its greatest score m (-inf if
+    it saw no key) and its sum of `exp(score - m)`, as columns 2h and 2h+1, zero-padded;
+    `tile.combine` makes the result of them, in the order of the parts.
+
+    ```mlir
+    tile.stage @attention(%q: !tile.buffer<1 x 128 x f32>, %c: !tile.context<2 x 32 x f32>, %o: !tile.buffer<1 x 128 x f32>) {
+      tile.section grid = [2] {
+      ^bb0(%h: index):
+        %0 = tile.load %q columns affine_map<(h) -> (h * 64)> : !tile.buffer<1 x 128 x f32> -> tensor<1x64xf32>
+        %1 = tile.attend %0, %c head affine_map<(h) -> (h)> scale = 0.2 window = 0 splits = 1 : tensor<1x64xf32>, !tile.context<2 x 32 x f32> -> tensor<1x64xf32>
+        tile.store %1, %o columns affine_map<(h) -> (h * 64)> : tensor<1x64xf32>, !tile.buffer<1 x 128 x f32>
+      }
+    }
+    ```
+  }];
+  let arguments = (ins Tile_Value:$queries, Tile_ContextType:$context, AffineMapAttr:$head,
+                       OptionalAttr<AffineMapAttr>:$slots, OptionalAttr<AffineMapAttr>:$split,
+                       F32Attr:$scale, I64Attr:$window, I64Attr:$splits);
+  let results = (outs Tile_Value:$output, Optional<Tile_Value>:$statistics);
+  let assemblyFormat = [{
+    $queries `,` $context `head` $head (`slots` $slots^)? (`split` $split^)? `scale` `=` $scale
+    `window` `=` $window `splits` `=` $splits attr-dict `:` type($queries) `,` type($context) `->`
+    type($output) (`,` type($statistics)^)?
+  }];
+  let hasVerifier = 1;
+}
+
+def Tile_CombineOp : Tile_Op<"combine", [Pure]> {
+  let summary = "joins the parts of a split attention, in the order of the parts";
+  let description = [{
+    `partials` is `[slots x splits * heads * group * size]` and `statistics` is
+    `[slots x splits * heads * pad(2 * group)]`, pad rounding up to 16: what `tile.attend` made of each
+    split and, in it, each key/value head with its `group` query heads. With M the greatest m of a
+    query head over its splits, the result is
+    `sum_s exp(m_s - M) partial_s / sum_s exp(m_s - M) l_s`; a split that saw no key counts nothing.
+
+    ```mlir
+    tile.stage @join(%p: !tile.buffer<1 x 128 x f32>, %s: !tile.buffer<1 x 32 x f32>, %y: !tile.buffer<1 x 64 x f32>) {
+      tile.section grid = [1] {
+      ^bb0(%t: index):
+        %0 = tile.load %p : !tile.buffer<1 x 128 x f32> -> tensor<1x128xf32>
+        %1 = tile.load %s : !tile.buffer<1 x 32 x f32> -> tensor<1x32xf32>
+        %2 = tile.combine %0, %1 heads = 1 group = 2 splits = 2 : tensor<1x128xf32>, tensor<1x32xf32> -> tensor<1x64xf32>
+        tile.store %2, %y : tensor<1x64xf32>, !tile.buffer<1 x 64 x f32>
+      }
+    }
+    ```
+  }];
+  let arguments = (ins Tile_Value:$partials, Tile_Value:$statistics, I64Attr:$heads, I64Attr:$group,
+                       I64Attr:$splits);
+  let results = (outs Tile_Value:$result);
+  let assemblyFormat = [{
+    $partials `,` $statistics `heads` `=` $heads `group` `=` $group `splits` `=` $splits attr-dict `:`
+    type($partials) `,` type($statistics) `->` type($result)
+  }];
+  let hasVerifier = 1;
+}
+
+#endif

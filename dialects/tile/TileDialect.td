@@ -1,0 +1,196 @@
+//===- TileDialect.td - The tile dialect, its types and attributes --*- tablegen -*-===//
+#ifndef PIANOLA_TILE_DIALECT_TD
+#define PIANOLA_TILE_DIALECT_TD
+
+include "mlir/IR/AttrTypeBase.td"
+include "mlir/IR/EnumAttr.td"
+include "mlir/IR/OpBase.td"
+
+def Tile_Dialect : Dialect {
+  let name = "tile";
+  let cppNamespace = "::pianola::tile";
+  let summary = "what one tile of a stage does";
+  let description = [{
+    A *stage* is a set of tiles that run the same region at different tile indices; between two
+    stages lies an event. This dialect says what a tile computes and which bytes it touches; the
+    `schedule` dialect says which worker computes it, and when.
+
+    A stage has an optional **prologue**, which every worker runs once before its first tile of the
+    stage (recomputing a cheap thing such as a row's RMS on each worker costs less than one more
+    dependent stage), and one or more **sections**: tiles of one kind. The stage that makes queries,
+    keys and values has three sections, because their epilogues differ.
+
+    ```
+                 buffers, context            the worker's own tape
+                        │                            │
+      prologue:  load ─ normalise ─┐      resident vectors (norm weights)
+                                   ▼
+      tile t:    contract (weight tile t) ─ bias ─ normalise ─ rotate ─ activate ─ add ─ store/append
+    ```
+
+    **Values** are tensors `[slots x columns]` that live in a worker's scratch memory; **buffers** are
+    activations in the arena that all workers share; **weights** come from the tape in the order in
+    which the region consumes them. Columns of buffers and rows of weight tiles are padded to
+    multiples of 16 lanes, and head by head where a model has heads; what lies in the padding is zero
+    by construction: padded weight rows and columns are zero on the tape.
+
+    A program is compiled for T slots and played with n <= T valid ones: ops compute slots 0 .. n-1
+    only (in a stage with `outputs`, only those whose logits are wanted).
+  }];
+  let useDefaultTypePrinterParser = 1;
+  let useDefaultAttributePrinterParser = 1;
+}
+
+class Tile_Type<string name, string typeMnemonic> : TypeDef<Tile_Dialect, name> {
+  let mnemonic = typeMnemonic;
+}
+
+def Tile_BufferType : Tile_Type<"Buffer", "buffer"> {
+  let summary = "an activation in the arena, row-major [slots x columns]";
+  let description = [{
+    `columns` counts padded columns (a multiple of 16); `element` is f32 or bf16. Example:
+    `!tile.buffer<64 x 2048 x bf16>`.
+  }];
+  let parameters = (ins "int64_t":$slots, "int64_t":$columns, "::mlir::Type":$element);
+  let assemblyFormat = "`<` $slots `x` $columns `x` $element `>`";
+  let extraClassDeclaration = [{
+    int64_t getElementBytes() const { return getElement().getIntOrFloatBitWidth() / 8; }
+    int64_t getBytes() const { return getSlots() * getColumns() * getElementBytes(); }
+  }];
+}
+
+def Tile_ContextType : Tile_Type<"Context", "context"> {
+  let summary = "keys and values of one layer, of all positions so far";
+  let description = [{
+    `heads` key/value heads of `size` lanes (a multiple of 16, zero-padded) of `element` (f32 or
+    bf16). Capacity C, a multiple of 64, is the session's. For each head, at
+    `head * C * size` elements, keys are packed like weight rows (see `!tile.matrix`): groups of 16
+    positions, in each the lanes in order (pairs of lanes for bf16), in each the 16 positions. Values
+    follow all keys, at `heads * C * size` elements, packed with positions as the contracted
+    dimension: for each pair of positions (bf16; each position for f32) the lanes in order.
+    With p the position and d the lane:
+
+    ```
+      f32   K[p][d] at ((p/16) * size + d) * 16 + p%16
+            V[p][d] at p * size + d
+      bf16  K[p][d] at ((p/16) * size/2 + d/2) * 32 + (p%16) * 2 + d%2
+            V[p][d] at ((p/2) * size + d) * 2 + p%2
+    ```
+  }];
+  let parameters = (ins "int64_t":$heads, "int64_t":$size, "::mlir::Type":$element);
+  let assemblyFormat = "`<` $heads `x` $size `x` $element `>`";
+}
+
+def Tile_MatrixType : Tile_Type<"Matrix", "matrix"> {
+  let summary = "a weight matrix on the tape, a fixed number of rows a tile";
+  let description = [{
+    Tile t holds rows `t*rows .. t*rows + rows-1` of the matrix, padded with zero rows to `row_pad`,
+    a multiple of 16. Its columns are `blocks` blocks of `columns`, each padded with zeros to
+    `column_pad`, a multiple of 16 (one block for a plain matrix; one for each head in an output
+    projection). Rows beyond the matrix's last are zero. With `K = blocks * column_pad`, rows stand in
+    groups of 32 and, last, perhaps one of 16; in a group of G rows element (r, k) is at
+
+    ```
+      bf16       ((k/2) * G + r) * 2 + k%2       (pairs of K interleaved over the rows)
+      f32, f16   k * G + r
+    ```
+
+    Example: `!tile.matrix<rows = 24, row_pad = 32, blocks = 6, columns = 24, column_pad = 32, element = bf16>`.
+  }];
+  let parameters = (ins "int64_t":$rows, "int64_t":$rowPad, "int64_t":$blocks, "int64_t":$columns,
+                        "int64_t":$columnPad, "::mlir::Type":$element);
+  let assemblyFormat = [{
+    `<` `rows` `=` $rows `,` `row_pad` `=` $rowPad `,` `blocks` `=` $blocks `,` `columns` `=` $columns
+    `,` `column_pad` `=` $columnPad `,` `element` `=` $element `>`
+  }];
+  let extraClassDeclaration = [{
+    /// Length of the contracted dimension with its padding.
+    int64_t getDepth() const { return getBlocks() * getColumnPad(); }
+    /// Bytes of one tile, a multiple of 64.
+    int64_t getTileBytes() const {
+      return getRowPad() * getDepth() * (getElement().getIntOrFloatBitWidth() / 8);
+    }
+  }];
+}
+
+def Tile_VectorType : Tile_Type<"Vector", "vector"> {
+  let summary = "a norm weight or bias on the tape, f32";
+  let description = [{
+    `blocks` blocks of `size` elements, each padded with zeros to `pad` (a multiple of 16). With
+    `per_tile` (a bias) tile t holds elements `t*size ..` of the tensor and rides beside the tile's
+    rows; without (a norm weight) the whole vector is *resident*: it stands once at the head of the
+    step's part of each worker's tape. Example: `!tile.vector<blocks = 1, size = 24, pad = 32, per_tile = true>`.
+  }];
+  let parameters = (ins "int64_t":$blocks, "int64_t":$size, "int64_t":$pad, "bool":$perTile);
+  let assemblyFormat = [{
+    `<` `blocks` `=` $blocks `,` `size` `=` $size `,` `pad` `=` $pad `,` `per_tile` `=` $perTile `>`
+  }];
+  let extraClassDeclaration = [{
+    /// Bytes on the tape, a multiple of 64.
+    int64_t getBytes() const { return getBlocks() * getPad() * 4; }
+  }];
+}
+
+def Tile_TableType : Tile_Type<"Table", "table"> {
+  let summary = "an embedding table, gathered by token id";
+  let description = [{
+    `rows` rows of `columns` elements, zero-padded to `column_pad`. With `tile_rows = 0` the table is
+    row-major in the roll's table section. With `tile_rows = n` it is the tied output matrix, read
+    where the workers' tapes hold it: tiles of n rows, packed as `!tile.matrix` says, found through
+    an array of their addresses.
+  }];
+  let parameters = (ins "int64_t":$rows, "int64_t":$columns, "int64_t":$columnPad,
+                        "int64_t":$tileRows, "::mlir::Type":$element);
+  let assemblyFormat = [{
+    `<` `rows` `=` $rows `,` `columns` `=` $columns `,` `column_pad` `=` $columnPad `,`
+    `tile_rows` `=` $tileRows `,` `element` `=` $element `>`
+  }];
+}
+
+def Tile_RotationType : Tile_Type<"Rotation", "rotation"> {
+  let summary = "cosines and sines of a rope table, for every position";
+  let description = [{
+    f32, row-major by position p: `pairs` cosines, then `pairs` sines, of `p * inv_freq[i]`, both
+    times the rope's scale. The runtime fills it when positions are first reached.
+  }];
+  let parameters = (ins "int64_t":$pairs);
+  let assemblyFormat = "`<` $pairs `>`";
+}
+
+def Tile_MachineAttr : AttrDef<Tile_Dialect, "Machine"> {
+  let mnemonic = "machine";
+  let summary = "what passes may know of the machine: a struct of numbers";
+  let description = [{
+    `workers`: how many run the schedule. `product`: the element type (bf16 or f32) that inner
+    products take their activations in. `ring`, `scratch`: bytes a worker has. `bandwidth`: read
+    bandwidth of all workers together in MB/s. `peak`: GFLOP/s of all workers together in `product`.
+    `event`: ns from the last signal of an event to the end of the wait for it. `step`: ns that a
+    worker spends on a step apart from its tiles.
+
+    It stands on the module, so that a test states its machine in its own text:
+
+    ```mlir
+    module attributes {tile.machine = #tile.machine<name = "host", workers = 2, product = bf16,
+        ring = 0, scratch = 4194304, bandwidth = 39000, peak = 240, event = 300, step = 200>} {
+    }
+    ```
+  }];
+  let parameters = (ins StringRefParameter<>:$name, "int64_t":$workers, "::mlir::Type":$product,
+                        "int64_t":$ring, "int64_t":$scratch, "int64_t":$bandwidth, "int64_t":$peak,
+                        "int64_t":$event, "int64_t":$step);
+  let assemblyFormat = "`<` struct(params) `>`";
+}
+
+def Tile_ActivationEnum : I32EnumAttr<"Activation", "gate function", [
+    I32EnumAttrCase<"Silu", 0, "silu">,
+    I32EnumAttrCase<"GeluTanh", 1, "gelu_tanh">,
+    I32EnumAttrCase<"Gelu", 2, "gelu">]> {
+  let cppNamespace = "::pianola::tile";
+}
+
+def Tile_PartEnum : I32EnumAttr<"ContextPart", "half of a context", [
+    I32EnumAttrCase<"Key", 0, "key">, I32EnumAttrCase<"Value", 1, "value">]> {
+  let cppNamespace = "::pianola::tile";
+}
+
+#endif

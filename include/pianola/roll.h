@@ -1,0 +1,134 @@
+/* roll.h - the format of a roll: what the compiler punches and the runtime plays.
+ *
+ * A roll is one little-endian file. It begins with a RollHeader, which lists sections; every
+ * section starts at a multiple of 4096 bytes, so each can be mapped by itself. Nothing in a roll
+ * depends on the time, the path or the user it was made with: the same input gives the same bytes.
+ *
+ *   section     holds
+ *   manifest    JSON: everything small (below)
+ *   code        machine code, position-independent, without relocations: parts are entered at byte
+ *               offsets that the manifest names
+ *   records     RollRecord[]: for each program and worker, what it does, in order
+ *   tape        for each worker the bytes of its weights in the order in which it consumes them
+ *   table       embedding tables that no tape holds, row-major
+ *   tiles       uint64_t[]: for a table that lies on the tapes, the byte in the tape section at which
+ *               each of its tiles starts
+ *   tokenizer   tokenizer.json as the model directory had it (may be absent)
+ *   template    the chat template's text (may be absent)
+ *
+ * Digests are XXH3 (64 bits, seed 0) of whole sections; a section over 16 MiB has the digest of the
+ * array of the digests of its 16 MiB pieces, so that several threads can check it. The header's
+ * digest covers the header with its own digest field zero.
+ *
+ * The manifest (all members required unless said otherwise; sizes in bytes):
+ *
+ *   {"pianola": "0.1.0",                      version of the compiler
+ *    "model": {"family", "name", "vocabulary", "valid_vocabulary", "hidden", "layers",
+ *              "max_positions", "parameters"},
+ *    "target": {"name": "host", "architecture": "x86_64", "features": ["avx2", ...],
+ *               "workers": N, "product": "bf16" | "f32", "bandwidth": MB/s, "peak": GFLOP/s,
+ *               "event": ns, "step": ns},
+ *    "max_model_len": N,                      positions a session holds at most
+ *    "generation": {"stop": [ids], ...},      defaults; each optional member but stop is
+ *                                             {"value", "from"}: bos, pad, do_sample, temperature,
+ *                                             top_k, top_p, min_p, repetition_penalty
+ *    "contexts": [{"heads", "size", "element": "f32" | "bf16"}],
+ *    "rotations": [{"inv_freq": [...], "scale"}],
+ *    "tables": [{"space": "table" | "tiles", "offset", "count"}],
+ *                                             table: first byte and bytes in the table section;
+ *                                             tiles: first index and number of entries in tiles
+ *    "parts": [{"name", "entry"}],            entry: first byte in the code section
+ *    "tapes": [{"offset", "bytes"}],          of each worker, in the tape section
+ *    "programs": [{"name", "slots", "arena", "scratch", "events",
+ *                  "logits": {"at", "columns"}, f32 [slots x columns] in the arena
+ *                  "steps": [{"label", "bindings": [{"space", "at"}],
+ *                             "cost": {"tape", "memory", "flops", "ns"}}],
+ *                                             space: arena (at: byte), context, rotation, table
+ *                                             (at: index)
+ *                  "records": [{"first", "count"}]}]}   of each worker, in the records section
+ *
+ * A loader trusts none of this: every offset, size, count, alignment and digest is checked first.
+ */
+#ifndef PIANOLA_ROLL_H
+#define PIANOLA_ROLL_H
+
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define PIANOLA_ROLL_MAGIC "PIANOLA\n" /* 8 bytes, without the closing zero */
+#define PIANOLA_ROLL_VERSION 1u
+#define PIANOLA_ROLL_ALIGNMENT 4096u
+#define PIANOLA_ROLL_DIGEST_PIECE (16u << 20)
+
+enum PianolaSectionKind {
+  PIANOLA_SECTION_MANIFEST = 0,
+  PIANOLA_SECTION_CODE = 1,
+  PIANOLA_SECTION_RECORDS = 2,
+  PIANOLA_SECTION_TAPE = 3,
+  PIANOLA_SECTION_TABLE = 4,
+  PIANOLA_SECTION_TILES = 5,
+  PIANOLA_SECTION_TOKENIZER = 6,
+  PIANOLA_SECTION_TEMPLATE = 7,
+  PIANOLA_SECTION_COUNT = 8
+};
+
+/* An absent section has offset 0 and bytes 0. */
+struct PianolaSection {
+  uint64_t offset;
+  uint64_t bytes;
+  uint64_t digest;
+};
+
+struct PianolaRollHeader {
+  char magic[8];
+  uint32_t version;
+  uint32_t header_bytes; /* sizeof(struct PianolaRollHeader) */
+  uint64_t file_bytes;
+  uint64_t digest;
+  struct PianolaSection sections[PIANOLA_SECTION_COUNT];
+};
+
+enum PianolaRecordKind {
+  PIANOLA_RECORD_RUN = 0,   /* call part `index` for tiles begin .. end-1 (a prologue: 0 .. 1) */
+  PIANOLA_RECORD_WAIT = 1,  /* until event `index` has grown by `begin` since the play began */
+  PIANOLA_RECORD_SIGNAL = 2 /* add one to event `index` */
+};
+
+struct PianolaRollRecord {
+  uint32_t kind;
+  uint32_t step;     /* index in the program's steps */
+  uint32_t index;    /* part or event */
+  uint32_t begin;    /* first tile, or the number waited for */
+  uint32_t end;      /* last tile + 1; 0 unless run */
+  uint32_t reserved; /* 0 */
+  uint64_t resident; /* run: byte of the worker's tape at which the step's resident vectors start */
+  uint64_t tape;     /* run: byte of the worker's tape at which tile `begin` starts */
+};
+
+/* What a part of the host target is called with. A part is a prologue or a section of a stage. */
+struct PianolaHostCall {
+  void *const *bindings;   /* addresses of the step's bindings, in order. A buffer: its first byte.
+                              A context: its first byte. A rotation: of position 0. A table: of
+                              row 0, or, where it lies on the tapes, of an array of the addresses of
+                              its tiles */
+  const uint8_t *resident; /* the step's resident vectors */
+  const uint8_t *tape;     /* weights of tile `begin`, those of the next tiles right behind */
+  uint8_t *scratch;        /* the worker's, 64-byte aligned; kept from prologue to sections */
+  const int32_t *tokens;   /* token ids of the slots */
+  uint64_t position;       /* of slot 0 */
+  uint64_t slots;          /* valid slots, 1 .. T */
+  uint64_t first_output;   /* first slot whose logits are wanted, 0 .. slots */
+  uint64_t capacity;       /* positions a context holds, a multiple of 64 */
+  uint64_t begin, end;     /* tiles, numbered in the section */
+};
+
+typedef void (*PianolaHostPart)(const struct PianolaHostCall *);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif
