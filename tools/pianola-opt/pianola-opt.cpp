@@ -1,7 +1,10 @@
-//===- pianola-opt.cpp - Run any pass on any stage's text -----------------===//
-
+// pianola-opt.cpp - reads IR of any stage, runs the passes it is told to, prints IR.
 #include "dialects/schedule/Schedule.h"
 #include "dialects/tile/Tile.h"
+#include "dialects/transformer/Transformer.h"
+#include "passes/Passes.h"
+
+#include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/IR/DialectRegistry.h"
 #include "mlir/Tools/mlir-opt/MlirOptMain.h"
@@ -9,8 +12,11 @@
 
 int main(int argc, char **argv) {
   mlir::DialectRegistry registry;
-  registry.insert<pianola::schedule::ScheduleDialect, pianola::tile::TileDialect,
-                  mlir::func::FuncDialect>();
+  registry.insert<mlir::arith::ArithDialect, mlir::func::FuncDialect,
+                  pianola::schedule::ScheduleDialect, pianola::tile::TileDialect,
+                  pianola::transformer::TransformerDialect>();
+  pianola::registerPianolaPasses();
   mlir::registerTransformsPasses();
-  return mlir::asMainReturnCode(mlir::MlirOptMain(argc, argv, "Pianola optimiser\n", registry));
+  return mlir::asMainReturnCode(
+      mlir::MlirOptMain(argc, argv, "Pianola's compiler, a pass at a time\n", registry));
 }

@@ -1,0 +1,204 @@
+// TransformerOps.cpp - what the transformer ops demand of their operands and symbols.
+//
+// What an op can see by itself is checked in verify(); what it needs a symbol for, in
+// verifySymbolUses(), so that a wrong shape is reported with the name of the weight.
+#include "dialects/transformer/Transformer.h"
+
+#include "mlir/IR/Builders.h"
+#include "llvm/ADT/Twine.h"
+
+#include <cmath>
+
+using namespace mlir;
+using namespace pianola::transformer;
+
+#define GET_OP_CLASSES
+#include "dialects/transformer/Transformer.cpp.inc"
+
+namespace {
+
+std::string show(ArrayRef<int64_t> shape) {
+  std::string text = "[";
+  for (auto [i, size] : llvm::enumerate(shape))
+    text += (i ? ", " : "") + std::to_string(size);
+  return text + "]";
+}
+
+/// Finds the symbol `name` and checks that an op of class SymbolOp declares it.
+template <typename SymbolOp>
+SymbolOp lookUp(Operation *op, SymbolTableCollection &symbols, FlatSymbolRefAttr name) {
+  Operation *found = symbols.lookupNearestSymbolFrom(op, name);
+  if (!found) {
+    op->emitOpError("names ") << name << ", which is not declared";
+    return {};
+  }
+  auto symbol = dyn_cast<SymbolOp>(found);
+  if (!symbol)
+    op->emitOpError("names ") << name << ", which is not a " << SymbolOp::getOperationName()
+                              << " but a " << found->getName();
+  return symbol;
+}
+
+LogicalResult checkWeight(Operation *op, SymbolTableCollection &symbols, FlatSymbolRefAttr name,
+                          ArrayRef<int64_t> shape) {
+  auto weight = lookUp<WeightOp>(op, symbols, name);
+  if (!weight)
+    return failure();
+  if (weight.getShape() != shape)
+    return op->emitOpError("weight ")
+           << name << " is " << show(weight.getShape()) << ", expected " << show(shape);
+  return success();
+}
+
+LogicalResult checkHeads(Operation *op, int64_t width, int64_t heads) {
+  if (heads < 1)
+    return op->emitOpError("heads must be at least 1, found ") << heads;
+  if (width % heads)
+    return op->emitOpError("rows of ") << width << " do not divide into " << heads << " heads";
+  return success();
+}
+
+int64_t slots(Value value) { return cast<RankedTensorType>(value.getType()).getDimSize(0); }
+
+LogicalResult checkSlots(Operation *op) {
+  if (slots(op->getOperand(0)) != slots(op->getResult(0)))
+    return op->emitOpError("changes the number of token slots");
+  return success();
+}
+
+} // namespace
+
+//===----------------------------------------------------------------------===//
+// Symbols
+//===----------------------------------------------------------------------===//
+
+LogicalResult WeightOp::verify() {
+  ArrayRef<int64_t> shape = getShape();
+  if (shape.empty() || shape.size() > 2 || llvm::any_of(shape, [](int64_t n) { return n < 1; }))
+    return emitOpError("@") << getSymName()
+                            << " must have one or two dimensions of at least 1, found "
+                            << show(shape);
+  if (getTensor().empty())
+    return emitOpError("@") << getSymName() << " names no tensor";
+  return success();
+}
+
+LogicalResult RopeTableOp::verify() {
+  if (getInvFreq().empty())
+    return emitOpError("@") << getSymName() << " has no frequencies";
+  for (auto [i, frequency] : llvm::enumerate(getInvFreq()))
+    if (!std::isfinite(frequency) || frequency < 0)
+      return emitOpError("@") << getSymName() << " frequency " << i << " is negative or not finite";
+  if (!getScale().isFinite())
+    return emitOpError("@") << getSymName() << " scale is not finite";
+  return success();
+}
+
+LogicalResult CacheOp::verify() {
+  if (getHeads() < 1 || getHeadSize() < 1)
+    return emitOpError("@") << getSymName() << " needs at least one head of at least one number";
+  return success();
+}
+
+//===----------------------------------------------------------------------===//
+// Ops on rows
+//===----------------------------------------------------------------------===//
+
+LogicalResult EmbedOp::verifySymbolUses(SymbolTableCollection &symbols) {
+  if (slots(getIds()) != slots(getResult()))
+    return emitOpError("changes the number of token slots");
+  auto weight = lookUp<WeightOp>(*this, symbols, getWeightAttr());
+  if (!weight)
+    return failure();
+  if (weight.getShape().size() != 2 || weight.getShape()[1] != width(getResult()))
+    return emitOpError("weight ") << getWeightAttr() << " is " << show(weight.getShape())
+                                  << ", expected rows of " << width(getResult());
+  return success();
+}
+
+LogicalResult NormOp::verify() {
+  if (getEps().isNegative() || !getEps().isFinite())
+    return emitOpError("eps is negative or not finite");
+  return getHeads() ? checkHeads(*this, width(getInput()), *getHeads()) : success();
+}
+
+LogicalResult NormOp::verifySymbolUses(SymbolTableCollection &symbols) {
+  return checkWeight(*this, symbols, getWeightAttr(),
+                     {width(getInput()) / int64_t(getHeads().value_or(1))});
+}
+
+LogicalResult LinearOp::verify() { return checkSlots(*this); }
+
+LogicalResult LinearOp::verifySymbolUses(SymbolTableCollection &symbols) {
+  int64_t out = width(getResult());
+  if (failed(checkWeight(*this, symbols, getWeightAttr(), {out, width(getInput())})))
+    return failure();
+  return getBias() ? checkWeight(*this, symbols, getBiasAttr(), {out}) : success();
+}
+
+LogicalResult RopeOp::verify() { return checkHeads(*this, width(getInput()), getHeads()); }
+
+LogicalResult RopeOp::verifySymbolUses(SymbolTableCollection &symbols) {
+  auto table = lookUp<RopeTableOp>(*this, symbols, getTableAttr());
+  if (!table)
+    return failure();
+  int64_t headSize = width(getInput()) / int64_t(getHeads());
+  int64_t turned = 2 * int64_t(table.getInvFreq().size());
+  if (turned > headSize)
+    return emitOpError("table ") << getTableAttr() << " turns " << turned
+                                 << " lanes of a head that has " << headSize;
+  return success();
+}
+
+LogicalResult LmHeadOp::verify() { return checkSlots(*this); }
+
+LogicalResult LmHeadOp::verifySymbolUses(SymbolTableCollection &symbols) {
+  return checkWeight(*this, symbols, getWeightAttr(), {width(getResult()), width(getInput())});
+}
+
+//===----------------------------------------------------------------------===//
+// Attention
+//===----------------------------------------------------------------------===//
+
+LogicalResult AppendOp::verify() {
+  ContextType context = getResult().getType();
+  if (width(getKeys()) != context.getHeads() * context.getHeadSize())
+    return emitOpError("rows of ") << width(getKeys()) << " do not fill " << context;
+  return success();
+}
+
+LogicalResult AppendOp::verifySymbolUses(SymbolTableCollection &symbols) {
+  auto cache = lookUp<CacheOp>(*this, symbols, getCacheAttr());
+  if (!cache)
+    return failure();
+  ContextType context = getResult().getType();
+  if (int64_t(cache.getHeads()) != context.getHeads() ||
+      int64_t(cache.getHeadSize()) != context.getHeadSize())
+    return emitOpError("cache ") << getCacheAttr() << " has " << cache.getHeads() << " heads of "
+                                 << cache.getHeadSize() << ", the result is " << context;
+  return success();
+}
+
+LogicalResult AttentionOp::verify() {
+  if (failed(checkHeads(*this, width(getQuery()), getHeads())))
+    return failure();
+  ContextType context = getContext().getType();
+  int64_t heads = getHeads();
+  if (heads % context.getHeads())
+    return emitOpError() << heads << " query heads do not divide among " << context.getHeads()
+                         << " key heads";
+  if (width(getQuery()) / heads != context.getHeadSize())
+    return emitOpError("query heads of ")
+           << width(getQuery()) / heads << " meet keys of " << context.getHeadSize();
+  if (!getScale().isFinite())
+    return emitOpError("scale is not finite");
+  if (getWindow() && int64_t(*getWindow()) < 1)
+    return emitOpError("window must be at least 1, found ") << int64_t(*getWindow());
+  return success();
+}
+
+LogicalResult YieldOp::verify() {
+  if (getOperandTypes() != (*this)->getParentOp()->getResultTypes())
+    return emitOpError("yields other types than the stage's results");
+  return success();
+}

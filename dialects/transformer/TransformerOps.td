@@ -1,0 +1,262 @@
+//===- TransformerOps.td - the mathematics of a decoder -------*- tablegen -*-===//
+//
+// In the formulas S is the number of token slots, x[i] row i, and p = base + i its position.
+
+#ifndef PIANOLA_DIALECTS_TRANSFORMEROPS_TD
+#define PIANOLA_DIALECTS_TRANSFORMEROPS_TD
+
+include "mlir/IR/OpBase.td"
+include "mlir/IR/SymbolInterfaces.td"
+include "mlir/Interfaces/SideEffectInterfaces.td"
+
+// An op that names a weight, table or cache; its shape is checked against the symbol's.
+class Transformer_SymbolUser<string mnemonic, list<Trait> traits = []>
+    : Transformer_Op<mnemonic, traits # [DeclareOpInterfaceMethods<SymbolUserOpInterface>]>;
+
+def Transformer_EmbedOp : Transformer_SymbolUser<"embed", [Pure]> {
+  let summary = "rows of the embedding";
+  let description = [{
+    `y[i] = scale * W[ids[i]]`, with W[V, H] and no factor if `scale` is absent. Shapes: ids [S],
+    y [S, H]. An id outside of 0 .. V-1 is an error of the caller.
+
+    ```mlir
+    transformer.weight @embed_tokens [96, 64] bf16 from "model.embed_tokens.weight"
+    func.func @f(%ids: tensor<?xi32>) -> tensor<?x64xf32> {
+      %x = transformer.embed %ids, @embed_tokens : tensor<?xi32> -> tensor<?x64xf32>
+      %y = transformer.embed %ids, @embed_tokens scale = 8.0 : tensor<?xi32> -> tensor<?x64xf32>
+      %z = transformer.add %x, %y : tensor<?x64xf32>
+      return %z : tensor<?x64xf32>
+    }
+    ```
+  }];
+  let arguments = (ins Transformer_Ids:$ids, FlatSymbolRefAttr:$weight,
+                       OptionalAttr<F32Attr>:$scale);
+  let results = (outs Transformer_Rows:$result);
+  let assemblyFormat = [{
+    $ids `,` $weight (`scale` `=` $scale^)? attr-dict `:` type($ids) `->` type($result)
+  }];
+}
+
+def Transformer_NormOp
+    : Transformer_SymbolUser<"norm", [Pure, AllTypesMatch<["input", "result"]>]> {
+  let summary = "root-mean-square norm of a row, or of each head of it";
+  let description = [{
+    RMSNorm (Zhang and Sennrich, 2019; transformers' `LlamaRMSNorm`), with all of it in f32:
+
+        y[i, j] = w[j] * x[i, j] / sqrt(mean_j(x[i, j]^2) + eps)
+
+    With `heads = n` each row is n equal slices, and each slice is normalised by itself with the same
+    w, which has N/n elements (transformers' `Qwen3Attention.q_norm`). Shapes: x and y [S, N], w [N] or
+    [N/n].
+
+    ```mlir
+    transformer.weight @input_layernorm [64] bf16 from "model.layers.0.input_layernorm.weight"
+    transformer.weight @q_norm [16] bf16 from "model.layers.0.self_attn.q_norm.weight"
+    func.func @f(%x: tensor<?x64xf32>) -> tensor<?x64xf32> {
+      %n = transformer.norm %x, @input_layernorm eps = 1.0e-6 : tensor<?x64xf32>
+      %q = transformer.norm %n, @q_norm heads = 4 eps = 1.0e-6 : tensor<?x64xf32>
+      return %q : tensor<?x64xf32>
+    }
+    ```
+  }];
+  let arguments = (ins Transformer_Rows:$input, FlatSymbolRefAttr:$weight,
+                       OptionalAttr<I64Attr>:$heads, F32Attr:$eps);
+  let results = (outs Transformer_Rows:$result);
+  let assemblyFormat = [{
+    $input `,` $weight (`heads` `=` $heads^)? `eps` `=` $eps attr-dict `:` type($input)
+  }];
+  let hasVerifier = 1;
+}
+
+def Transformer_LinearOp : Transformer_SymbolUser<"linear", [Pure]> {
+  let summary = "a matrix on every row";
+  let description = [{
+    `y[i] = W x[i] + b`, with W[out, in] and b[out], and no b if `bias` is absent. Shapes: x [S, in],
+    y [S, out].
+
+    ```mlir
+    transformer.weight @q_proj [32, 64] bf16 from "model.layers.0.self_attn.q_proj.weight"
+    transformer.weight @q_proj.bias [32] bf16 from "model.layers.0.self_attn.q_proj.bias"
+    func.func @f(%x: tensor<?x64xf32>) -> tensor<?x32xf32> {
+      %y = transformer.linear %x, @q_proj : tensor<?x64xf32> -> tensor<?x32xf32>
+      %z = transformer.linear %x, @q_proj bias @q_proj.bias : tensor<?x64xf32> -> tensor<?x32xf32>
+      %s = transformer.add %y, %z : tensor<?x32xf32>
+      return %s : tensor<?x32xf32>
+    }
+    ```
+  }];
+  let arguments = (ins Transformer_Rows:$input, FlatSymbolRefAttr:$weight,
+                       OptionalAttr<FlatSymbolRefAttr>:$bias);
+  let results = (outs Transformer_Rows:$result);
+  let assemblyFormat = [{
+    $input `,` $weight (`bias` $bias^)? attr-dict `:` type($input) `->` type($result)
+  }];
+  let hasVerifier = 1;
+}
+
+def Transformer_RopeOp
+    : Transformer_SymbolUser<"rope", [Pure, AllTypesMatch<["input", "result"]>]> {
+  let summary = "rotary position embedding, half style";
+  let description = [{
+    RoPE (Su et al., 2021) as transformers' `rotate_half` has it. A row is `heads` equal slices. With
+    h = |inv_freq|, c and s of the table, p the row's position, and every i < h of every slice u:
+
+        y[i]     = u[i] c[p, i] - u[i+h] s[p, i]
+        y[i+h]   = u[i+h] c[p, i] + u[i] s[p, i]
+
+    Lanes from 2h on pass through. Models that pair lanes 2i and 2i+1 are brought to this form at
+    import by permuting rows of their projections. Shapes: x and y [S, N].
+
+    ```mlir
+    transformer.rope_table @rope inv_freq = array<f32: 1.0, 0.1, 0.01, 0.001> scale = 1.0
+    func.func @f(%x: tensor<?x64xf32>) -> tensor<?x64xf32> {
+      %y = transformer.rope %x, @rope heads = 4 : tensor<?x64xf32>
+      return %y : tensor<?x64xf32>
+    }
+    ```
+  }];
+  let arguments = (ins Transformer_Rows:$input, FlatSymbolRefAttr:$table, I64Attr:$heads);
+  let results = (outs Transformer_Rows:$result);
+  let assemblyFormat = "$input `,` $table `heads` `=` $heads attr-dict `:` type($input)";
+  let hasVerifier = 1;
+}
+
+def Transformer_AppendOp
+    : Transformer_SymbolUser<"append", [AllTypesMatch<["keys", "values"]>]> {
+  let summary = "these slots' keys and values join the cache";
+  let description = [{
+    Row i of `keys` and of `values` becomes position p of the cache. The result is the cache from
+    position 0 to the last of these. Shapes: keys and values [S, H D] for a cache of H heads of D.
+
+    ```mlir
+    transformer.cache @cache.0 heads = 2 head_size = 16
+    func.func @f(%k: tensor<?x32xf32>, %v: tensor<?x32xf32>) -> !transformer.context<2 x 16> {
+      %kv = transformer.append %k, %v to @cache.0
+          : tensor<?x32xf32> -> !transformer.context<2 x 16>
+      return %kv : !transformer.context<2 x 16>
+    }
+    ```
+  }];
+  let arguments = (ins Transformer_Rows:$keys, Transformer_Rows:$values,
+                       FlatSymbolRefAttr:$cache);
+  let results = (outs Transformer_ContextType:$result);
+  let assemblyFormat = [{
+    $keys `,` $values `to` $cache attr-dict `:` type($keys) `->` qualified(type($result))
+  }];
+  let hasVerifier = 1;
+}
+
+def Transformer_AttentionOp
+    : Transformer_Op<"attention", [Pure, AllTypesMatch<["query", "result"]>]> {
+  let summary = "causal attention with grouped heads";
+  let description = [{
+    Scaled dot-product attention (Vaswani et al., 2017) with grouped heads (Ainslie et al., 2023).
+    `heads` query heads of D numbers read G key heads: query head h reads key head h / (heads/G),
+    rounded down. For the row at position p:
+
+        a[k]   = scale * dot(query[h], key[k])                  for every visible position k
+        y[h]   = sum_k softmax(a)[k] value[k]
+
+    Visible are k <= p and, with `window = W`, of these only k > p - W: W positions with p itself.
+    Shapes: query and result [S, heads D], context of G x D.
+
+    ```mlir
+    func.func @f(%q: tensor<?x64xf32>, %kv: !transformer.context<2 x 16>) -> tensor<?x64xf32> {
+      %a = transformer.attention %q, %kv heads = 4 scale = 0.25
+          : tensor<?x64xf32>, !transformer.context<2 x 16>
+      %b = transformer.attention %a, %kv heads = 4 scale = 0.25 window = 8
+          : tensor<?x64xf32>, !transformer.context<2 x 16>
+      return %b : tensor<?x64xf32>
+    }
+    ```
+  }];
+  let arguments = (ins Transformer_Rows:$query, Transformer_ContextType:$context, I64Attr:$heads,
+                       F32Attr:$scale, OptionalAttr<I64Attr>:$window);
+  let results = (outs Transformer_Rows:$result);
+  let assemblyFormat = [{
+    $query `,` $context `heads` `=` $heads `scale` `=` $scale (`window` `=` $window^)? attr-dict
+    `:` type($query) `,` qualified(type($context))
+  }];
+  let hasVerifier = 1;
+}
+
+def Transformer_AddOp
+    : Transformer_Op<"add", [Pure, Commutative, AllTypesMatch<["lhs", "rhs", "result"]>]> {
+  let summary = "the residual sum";
+  let description = [{
+    `y = lhs + rhs`, element by element. Shapes: all [S, N].
+
+    ```mlir
+    func.func @f(%x: tensor<?x64xf32>, %y: tensor<?x64xf32>) -> tensor<?x64xf32> {
+      %z = transformer.add %x, %y : tensor<?x64xf32>
+      return %z : tensor<?x64xf32>
+    }
+    ```
+  }];
+  let arguments = (ins Transformer_Rows:$lhs, Transformer_Rows:$rhs);
+  let results = (outs Transformer_Rows:$result);
+  let assemblyFormat = "$lhs `,` $rhs attr-dict `:` type($result)";
+}
+
+def Transformer_GluOp
+    : Transformer_Op<"glu", [Pure, AllTypesMatch<["gate", "up", "result"]>]> {
+  let summary = "gated linear unit";
+  let description = [{
+    `y = act(gate) * up`, element by element (Shazeer, 2020; transformers' `LlamaMLP`). Shapes: all
+    [S, I].
+
+    ```mlir
+    func.func @f(%gate: tensor<?x96xf32>, %up: tensor<?x96xf32>) -> tensor<?x96xf32> {
+      %h = transformer.glu %gate, %up silu : tensor<?x96xf32>
+      return %h : tensor<?x96xf32>
+    }
+    ```
+  }];
+  let arguments = (ins Transformer_Rows:$gate, Transformer_Rows:$up,
+                       Transformer_ActivationAttr:$activation);
+  let results = (outs Transformer_Rows:$result);
+  let assemblyFormat = "$gate `,` $up `` $activation attr-dict `:` type($result)";
+}
+
+def Transformer_LmHeadOp : Transformer_SymbolUser<"lm_head", [Pure]> {
+  let summary = "logits of the next token";
+  let description = [{
+    `y[i] = W x[i]`, with W[V, H]: the embedding's own symbol where the model ties the two. It is an
+    op apart from `linear` because a decoding step needs it for its last slot only, and because its
+    rows are tokens. Shapes: x [S, H], y [S, V].
+
+    ```mlir
+    transformer.weight @embed_tokens [96, 64] bf16 from "model.embed_tokens.weight"
+    func.func @f(%x: tensor<?x64xf32>) -> tensor<?x96xf32> {
+      %logits = transformer.lm_head %x, @embed_tokens : tensor<?x64xf32> -> tensor<?x96xf32>
+      return %logits : tensor<?x96xf32>
+    }
+    ```
+  }];
+  let arguments = (ins Transformer_Rows:$input, FlatSymbolRefAttr:$weight);
+  let results = (outs Transformer_Rows:$result);
+  let assemblyFormat = "$input `,` $weight attr-dict `:` type($input) `->` type($result)";
+  let hasVerifier = 1;
+}
+
+def Transformer_ObserveOp
+    : Transformer_Op<"observe", [MemoryEffects<[MemWrite]>]> {
+  let summary = "names a value for whoever watches";
+  let description = [{
+    The interpreter reports `value` under `name`; a compiled program drops the op. Import names what
+    enters layer 0 `hidden.0`, what leaves layer i-1 `hidden.i`, and the final norm `hidden.norm`, as
+    transformers' `output_hidden_states` does up to its last. A value is named after the op that made
+    it, whatever follows.
+
+    ```mlir
+    func.func @f(%x: tensor<?x64xf32>) {
+      transformer.observe %x as "hidden.0" : tensor<?x64xf32>
+      return
+    }
+    ```
+  }];
+  let arguments = (ins Transformer_Rows:$value, StrAttr:$name);
+  let assemblyFormat = "$value `as` $name attr-dict `:` type($value)";
+}
+
+#endif
