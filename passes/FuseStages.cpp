@@ -1,8 +1,8 @@
 //===- FuseStages.cpp - Group the model's ops into stages -----------------===//
 
-#include "passes/Passes.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/IR/IRMapping.h"
+#include "passes/Passes.h"
 #include "llvm/ADT/MapVector.h"
 #include "llvm/ADT/SetVector.h"
 
@@ -21,7 +21,7 @@ bool isAnchor(Operation *op) { return isa<EmbedOp, LinearOp, LmHeadOp, Attention
 // The norm of whole rows, which every reader computes for itself.
 bool isPrologue(Operation *op) {
   auto norm = dyn_cast_or_null<NormOp>(op);
-  return norm && norm.getHeads().value_or(1) == 1;
+  return norm && !norm.getHeads();
 }
 
 // Linears and heads may share a stage; embeddings and attention stand alone.

@@ -76,9 +76,10 @@ def PlaceEvents : Pass<"place-events", "::mlir::ModuleOp"> {
 def PredictCost : Pass<"predict-cost", "::mlir::ModuleOp"> {
   let summary = "predict what each step costs on the machine";
   let description = [{
-    A step takes the greater of two times, each of the worker with the most to do: its bytes (tape and
-    activations) at its share of the bandwidth, and its inner products at its share of the peak; and
-    then the machine's cost of a step, and of an event if it waits.
+    A step takes the greater of two times, each of the worker with the most to do: its bytes of tape at
+    its share of the bandwidth, and its inner products at its share of the peak; and then the machine's
+    cost of a step, and of an event if it waits. Activations are counted but taken to be in a cache;
+    the context is counted for the slots of the play alone.
   }];
   let dependentDialects = ["::pianola::schedule::ScheduleDialect"];
 }

@@ -1,0 +1,89 @@
+// Layout.cpp - how a value of the model lies in memory once it is tiled.
+#include "dialects/transformer/Layout.h"
+#include "mlir/IR/Builders.h"
+#include "llvm/ADT/SmallPtrSet.h"
+#include "llvm/ADT/TypeSwitch.h"
+
+using namespace mlir;
+
+namespace pianola::transformer {
+
+// Heads that `op` sees in what it reads and makes; 0 if it sees plain rows.
+static int64_t headsSeen(Operation *op) {
+  return TypeSwitch<Operation *, int64_t>(op)
+      .Case([&](AttentionOp attention) { return attention.getHeads(); })
+      .Case([&](RopeOp rope) { return rope.getHeads(); })
+      .Case([&](NormOp norm) { return int64_t(norm.getHeads().value_or(0)); })
+      .Case([&](AppendOp append) { return int64_t(append.getResult().getType().getHeads()); })
+      .Default([](Operation *) { return int64_t(0); });
+}
+
+// Follows a value through the ops and stages that keep its columns where they are.
+static int64_t findHeads(Value value, llvm::SmallPtrSetImpl<void *> &seen) {
+  if (!value || !seen.insert(value.getAsOpaquePointer()).second)
+    return 0;
+  if (Operation *op = value.getDefiningOp()) {
+    if (auto stage = dyn_cast<StageOp>(op)) {
+      auto inside = stage.getBody().front().getTerminator()->getOperand(
+          cast<OpResult>(value).getResultNumber());
+      if (int64_t heads = findHeads(inside, seen))
+        return heads;
+    } else if (int64_t heads = headsSeen(op)) {
+      return heads;
+    } else if (isa<AddOp, GluOp>(op)) {
+      for (Value operand : op->getOperands())
+        if (int64_t heads = findHeads(operand, seen))
+          return heads;
+    }
+  }
+  for (OpOperand &use : value.getUses()) {
+    Operation *user = use.getOwner();
+    int64_t heads = headsSeen(user);
+    if (!heads && isa<YieldOp>(user))
+      heads = findHeads(user->getParentOp()->getResult(use.getOperandNumber()), seen);
+    else if (!heads && isa<AddOp, GluOp>(user))
+      heads = findHeads(user->getResult(0), seen);
+    if (heads)
+      return heads;
+  }
+  return 0;
+}
+
+Layout layoutOf(Value value) {
+  llvm::SmallPtrSet<void *, 8> seen;
+  int64_t heads = findHeads(value, seen), columns = width(value);
+  return heads ? Layout::heads(heads, columns / heads) : Layout::plain(columns);
+}
+
+int64_t tileRows(Layout layout, int64_t workers) {
+  if (layout.byHead)
+    return layout.pad;
+  // Tiles of 32 rows keep more of a machine's registers busy; but the worker with the most of them
+  // decides how long a step takes.
+  int64_t tiles = layout.pad / 32;
+  int64_t most = (tiles + workers - 1) / workers;
+  return most * workers * 8 > tiles * 9 ? 16 : 32;
+}
+
+int64_t contextSplits(int64_t heads, int64_t slots, int64_t slotBlock, int64_t workers) {
+  int64_t tiles = heads * ((slots + slotBlock - 1) / slotBlock);
+  for (int64_t splits = 1; splits < 16; ++splits)
+    if (tiles * splits % workers == 0 || tiles * splits >= 4 * workers)
+      return splits;
+  return 16;
+}
+
+Type elementType(EncodingAttr encoding) {
+  Builder builder(encoding.getContext());
+  switch (encoding.getStorage()) {
+  case Storage::F32:
+    return builder.getF32Type();
+  case Storage::BF16:
+    return builder.getBF16Type();
+  case Storage::F16:
+    return builder.getF16Type();
+  }
+  llvm_unreachable("unknown storage");
+}
+
+} // namespace pianola::transformer
