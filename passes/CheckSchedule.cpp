@@ -9,7 +9,7 @@
 
 #include "dialects/schedule/Footprint.h"
 #include "dialects/schedule/Order.h"
-#include "dialects/tile/Tape.h"
+#include "dialects/schedule/TapeOrder.h"
 #include "passes/Passes.h"
 
 using namespace mlir;
@@ -219,58 +219,21 @@ LogicalResult Proof::checkSharing() {
 // Tapes
 //===----------------------------------------------------------------------===//
 
-// What a worker takes from its tape, piece by piece.
-struct TapeUse {
-  SymbolRefAttr weight;
-  Type type;
-  int64_t tile; // of the section; -1 for a resident vector
-  StepOp step;
-
-  bool operator==(const TapeUse &other) const {
-    return weight == other.weight && type == other.type && tile == other.tile;
-  }
-};
-
-std::vector<TapeUse> tapeOf(ProgramOp program, int64_t worker) {
-  std::vector<TapeUse> uses;
-  for (StepOp step : program.getSteps()) {
-    SmallVector<int64_t> tiles = step.getTilesOf(worker);
-    if (tiles.empty())
-      continue;
-    tile::StageOp stage = step.getStageOp();
-    auto use = [&](const tile::TapePiece &piece, int64_t tile) {
-      uses.push_back({step.getWeightOf(piece.argument),
-                      stage.getBody().getArgument(piece.argument).getType(), tile, step});
-    };
-    for (const tile::TapePiece &piece : tile::getResidentPieces(stage))
-      use(piece, -1);
-    SmallVector<std::pair<int64_t, SmallVector<tile::TapePiece>>> sections;
-    for (tile::SectionOp section : stage.getSections())
-      sections.push_back({section.getTileCount(), tile::getTilePieces(section)});
-    for (int64_t t : tiles) {
-      int64_t local = t;
-      auto *section = sections.begin();
-      while (local >= section->first)
-        local -= (section++)->first;
-      for (const tile::TapePiece &piece : section->second)
-        use(piece, local);
-    }
-  }
-  return uses;
-}
-
 LogicalResult compareTapes(ProgramOp a, ProgramOp b, int64_t workers) {
   for (int64_t w = 0; w < workers; ++w) {
-    std::vector<TapeUse> ofA = tapeOf(a, w), ofB = tapeOf(b, w);
+    std::vector<TapeUse> ofA = getTape(a, w), ofB = getTape(b, w);
     for (size_t i = 0; i < std::max(ofA.size(), ofB.size()); ++i) {
-      if (i < ofA.size() && i < ofB.size() && ofA[i] == ofB[i])
+      if (i < ofA.size() && i < ofB.size() && ofA[i].isSamePiece(ofB[i]))
         continue;
-      StepOp step = i < ofB.size() ? ofB[i].step : ofA[i].step;
-      int64_t tile = i < ofB.size() ? ofB[i].tile : ofA[i].tile;
-      return step.emitError("step \"") << step.getLabel() << "\" (stage " << step.getStage()
-                                       << "), tile " << tile << " of its section, worker " << w
-                                       << ": piece " << i << " of the tape is not what program @"
-                                       << (i < ofB.size() ? a : b).getSymName() << " takes there";
+      bool inB = i < ofB.size();
+      const TapeUse &use = inB ? ofB[i] : ofA[i];
+      StepOp step = (inB ? b : a).getSteps()[use.step];
+      return step.emitError("step \"")
+             << step.getLabel() << "\" (stage " << step.getStage() << "), tile " << use.tile
+             << " of its section, worker " << w << ": takes " << use.weight << " from bytes "
+             << use.offset << " to " << use.offset + use.bytes - 1
+             << " of the tape, where program @" << (inB ? a : b).getSymName()
+             << " has something else";
     }
   }
   return success();

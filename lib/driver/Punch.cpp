@@ -1,0 +1,235 @@
+//===- Punch.cpp - From a schedule to the tables of a roll ----------------===//
+
+#include "lib/driver/Punch.h"
+#include "dialects/tile/Tape.h"
+#include "dialects/transformer/Transformer.h"
+#include "llvm/ADT/MapVector.h"
+
+using namespace mlir;
+using nlohmann::json;
+
+namespace pianola {
+
+namespace {
+
+uint64_t alignTo(uint64_t offset, uint64_t alignment) {
+  return (offset + alignment - 1) / alignment * alignment;
+}
+
+// Numbers symbols in the order in which they are met.
+class Numbering {
+public:
+  uint64_t operator()(SymbolRefAttr symbol) {
+    return numbers.try_emplace(symbol, numbers.size()).first->second;
+  }
+  auto begin() { return numbers.begin(); }
+  auto end() { return numbers.end(); }
+
+private:
+  llvm::MapVector<Attribute, uint64_t> numbers;
+};
+
+class Puncher {
+public:
+  Puncher(ModuleOp module, int64_t workers, const HostImage &image)
+      : module(module), workers(workers) {
+    for (auto [number, part] : llvm::enumerate(image.parts)) {
+      parts[part.name] = number;
+      result.manifest["parts"].push_back({{"name", part.name}, {"entry", part.entry}});
+    }
+    scratch = image.scratch;
+  }
+
+  Punched run() {
+    auto programs = llvm::to_vector(module.getOps<schedule::ProgramOp>());
+    placeTapes(programs.front());
+    collectSymbols();
+    for (schedule::ProgramOp program : programs)
+      result.manifest["programs"].push_back(punchProgram(program));
+    return std::move(result);
+  }
+
+private:
+  void placeTapes(schedule::ProgramOp program);
+  void collectSymbols();
+  void addTable(schedule::TableOp op);
+  json bindingOf(Value value);
+  json punchProgram(schedule::ProgramOp program);
+  json punchRecords(schedule::ProgramOp program, int64_t worker,
+                    llvm::DenseMap<Value, uint32_t> &events);
+
+  ModuleOp module;
+  int64_t workers;
+  std::map<std::string, uint32_t> parts;
+  uint64_t scratch;
+  Numbering contexts, rotations, tables;
+  Punched result;
+};
+
+void Puncher::placeTapes(schedule::ProgramOp program) {
+  for (int64_t w = 0; w < workers; ++w) {
+    result.tapes.push_back(schedule::getTape(program, w));
+    uint64_t bytes = schedule::getTapeBytes(result.tapes.back());
+    result.tapeOffsets.push_back(result.tapeBytes);
+    result.manifest["tapes"].push_back({{"offset", result.tapeBytes}, {"bytes", bytes}});
+    result.tapeBytes = alignTo(result.tapeBytes + bytes, PIANOLA_ROLL_ALIGNMENT);
+  }
+}
+
+void Puncher::addTable(schedule::TableOp op) {
+  tile::TableType type = op.getTable().getType();
+  PunchedTable table{op.getWeightAttr(), type, 0, 0};
+  if (type.getTileRows() == 0) {
+    table.offset = result.tableBytes;
+    table.count = type.getRows() * type.getColumnPad() *
+                  (type.getElement().getIntOrFloatBitWidth() / 8);
+    result.tableBytes = alignTo(result.tableBytes + table.count, 64);
+  } else {
+    table.offset = result.tiles.size();
+    table.count = (type.getRows() + type.getTileRows() - 1) / type.getTileRows();
+    result.tiles.resize(table.offset + table.count);
+    for (auto [tape, offset] : llvm::zip(result.tapes, result.tapeOffsets))
+      for (const schedule::TapeUse &use : tape)
+        if (use.weight == op.getWeightAttr() && isa<tile::MatrixType>(use.type) &&
+            static_cast<uint64_t>(use.tile) < table.count)
+          result.tiles[table.offset + use.tile] = offset + use.offset;
+  }
+  result.manifest["tables"].push_back({{"space", type.getTileRows() ? "tiles" : "table"},
+                                       {"offset", table.offset},
+                                       {"count", table.count}});
+  result.tables.push_back(table);
+}
+
+void Puncher::collectSymbols() {
+  for (const char *list : {"contexts", "rotations", "tables"})
+    result.manifest[list] = json::array();
+  llvm::DenseSet<Attribute> seen;
+  module.walk([&](Operation *op) {
+    if (auto context = dyn_cast<schedule::ContextOp>(op)) {
+      contexts(context.getCache());
+      if (!seen.insert(context.getCache()).second)
+        return;
+      tile::ContextType type = context.getContext().getType();
+      result.manifest["contexts"].push_back(
+          {{"heads", type.getHeads()},
+           {"size", type.getSize()},
+           {"element", type.getElement().isBF16() ? "bf16" : "f32"}});
+    } else if (auto rotation = dyn_cast<schedule::RotationOp>(op)) {
+      rotations(rotation.getTable());
+      if (!seen.insert(rotation.getTable()).second)
+        return;
+      auto table = module.lookupSymbol<transformer::RopeTableOp>(
+          rotation.getTable().getRootReference());
+      result.manifest["rotations"].push_back(
+          {{"inv_freq", std::vector<float>(table.getInvFreq())},
+           {"scale", table.getScale().convertToFloat()}});
+    } else if (auto table = dyn_cast<schedule::TableOp>(op)) {
+      tables(table.getWeight());
+      if (seen.insert(table.getWeight()).second)
+        addTable(table);
+    }
+  });
+}
+
+json Puncher::bindingOf(Value value) {
+  Operation *op = value.getDefiningOp();
+  if (auto buffer = dyn_cast<schedule::BufferOp>(op))
+    return {{"space", "arena"}, {"at", *buffer.getAt()}};
+  if (auto context = dyn_cast<schedule::ContextOp>(op))
+    return {{"space", "context"}, {"at", contexts(context.getCache())}};
+  if (auto rotation = dyn_cast<schedule::RotationOp>(op))
+    return {{"space", "rotation"}, {"at", rotations(rotation.getTable())}};
+  return {{"space", "table"}, {"at", tables(cast<schedule::TableOp>(op).getWeight())}};
+}
+
+json Puncher::punchRecords(schedule::ProgramOp program, int64_t worker,
+                           llvm::DenseMap<Value, uint32_t> &events) {
+  uint64_t first = result.records.size();
+  uint64_t at = 0; // byte of the tape
+  auto add = [&](PianolaRecordKind kind, uint32_t step, uint32_t index, uint32_t begin,
+                 uint32_t end, uint64_t resident, uint64_t tape) {
+    result.records.push_back({uint32_t(kind), step, index, begin, end, 0, resident, tape});
+  };
+  uint32_t number = -1;
+  for (schedule::StepOp step : program.getSteps()) {
+    ++number;
+    SmallVector<int64_t> tiles = step.getTilesOf(worker);
+    if (tiles.empty())
+      continue;
+    for (auto [event, until] :
+         llvm::zip(step.getWaits(), step.getUntil().value_or(ArrayRef<int64_t>())))
+      add(PIANOLA_RECORD_WAIT, number, events[event], until, 0, 0, 0);
+
+    tile::StageOp stage = step.getStageOp();
+    std::string name = stage.getSymName().str();
+    uint64_t resident = at;
+    at += tile::getTapeBytes(tile::getResidentPieces(stage));
+    if (stage.getPrologue())
+      add(PIANOLA_RECORD_RUN, number, parts.at(name + ".prologue"), 0, 1, resident, at);
+
+    SmallVector<tile::SectionOp> sections = stage.getSections();
+    uint32_t previousPart = -1;
+    for (int64_t tile : tiles) {
+      size_t section = 0;
+      for (; tile >= sections[section].getTileCount(); ++section)
+        tile -= sections[section].getTileCount();
+      uint32_t part = parts.at(name + "." + std::to_string(section));
+      // A run goes on as long as the section does and tiles are neighbours.
+      if (part == previousPart && result.records.back().end == tile)
+        ++result.records.back().end;
+      else
+        add(PIANOLA_RECORD_RUN, number, part, tile, tile + 1, resident, at);
+      previousPart = part;
+      at += tile::getTapeBytes(tile::getTilePieces(sections[section]));
+    }
+    if (step.getSignals())
+      add(PIANOLA_RECORD_SIGNAL, number, events[step.getSignals()], 0, 0, 0, 0);
+  }
+  return {{"first", first}, {"count", result.records.size() - first}};
+}
+
+json Puncher::punchProgram(schedule::ProgramOp program) {
+  llvm::DenseMap<Value, uint32_t> events;
+  for (schedule::EventOp event : program.getBody().getOps<schedule::EventOp>())
+    events.try_emplace(event.getEvent(), events.size());
+
+  json steps = json::array(), records = json::array();
+  json logits;
+  for (schedule::StepOp step : program.getSteps()) {
+    json bindings = json::array();
+    for (Value binding : step.getBindings())
+      bindings.push_back(bindingOf(binding));
+    schedule::CostAttr cost = step.getCostAttr();
+    steps.push_back({{"label", step.getLabel().str()},
+                     {"bindings", bindings},
+                     {"cost",
+                      {{"tape", cost.getTape()},
+                       {"memory", cost.getMemory()},
+                       {"flops", cost.getFlops()},
+                       {"ns", cost.getNs()}}}});
+    // The stage of the logits writes one buffer, its last.
+    if (step.getStageOp().getOutputs())
+      for (Value binding : step.getBindings())
+        if (auto buffer = binding.getDefiningOp<schedule::BufferOp>())
+          logits = {{"at", *buffer.getAt()},
+                    {"columns", buffer.getBuffer().getType().getColumns()}};
+  }
+  for (int64_t w = 0; w < workers; ++w)
+    records.push_back(punchRecords(program, w, events));
+  return {{"name", program.getSymName().str()},
+          {"slots", program.getSlots()},
+          {"arena", *program.getArena()},
+          {"scratch", scratch},
+          {"events", events.size()},
+          {"logits", logits},
+          {"steps", steps},
+          {"records", records}};
+}
+
+} // namespace
+
+Punched punch(ModuleOp module, int64_t workers, const HostImage &image) {
+  return Puncher(module, workers, image).run();
+}
+
+} // namespace pianola

@@ -1,0 +1,43 @@
+//===- Punch.h - From a schedule to the tables of a roll --------*- C++ -*-===//
+//
+// The schedule dialect and the roll say the same things; this writes the one as the other.
+//
+//===----------------------------------------------------------------------===//
+#ifndef PIANOLA_LIB_DRIVER_PUNCH_H
+#define PIANOLA_LIB_DRIVER_PUNCH_H
+
+#include "dialects/schedule/TapeOrder.h"
+#include "pianola/roll.h"
+#include "targets/host/HostCode.h"
+#include "mlir/IR/BuiltinOps.h"
+#include <nlohmann/json.hpp>
+
+namespace pianola {
+
+/// An embedding table of the roll: row-major in the table section (`tileRows` 0), or spread over the
+/// tapes.
+struct PunchedTable {
+  mlir::SymbolRefAttr weight;
+  tile::TableType type;
+  uint64_t offset; // in the table section, or first index in the tiles section
+  uint64_t count;  // bytes, or entries
+};
+
+struct Punched {
+  std::vector<std::vector<schedule::TapeUse>> tapes; // of each worker
+  std::vector<uint64_t> tapeOffsets;                 // in the tape section
+  uint64_t tapeBytes = 0;                            // of all tapes, with padding between them
+  std::vector<PunchedTable> tables;
+  uint64_t tableBytes = 0;
+  std::vector<uint64_t> tiles;
+  std::vector<PianolaRollRecord> records;
+  /// contexts, rotations, tables, parts, tapes and programs of the manifest.
+  nlohmann::json manifest;
+};
+
+/// `module` has gone through the pipeline; `image` is its stages' code.
+Punched punch(mlir::ModuleOp module, int64_t workers, const HostImage &image);
+
+} // namespace pianola
+
+#endif

@@ -1,0 +1,109 @@
+//===- PackTile.cpp - From rows of a checkpoint to bytes of a tape --------===//
+
+#include "lib/encode/PackTile.h"
+
+using namespace mlir;
+
+namespace pianola {
+
+namespace {
+
+// Rows of a tile as they stand in the checkpoint, and how many of them there are.
+struct SourceRows {
+  std::vector<uint8_t> bytes;
+  int64_t count;
+};
+
+llvm::Expected<SourceRows> readRows(const WeightSource &source, const TensorInfo &tensor,
+                                    int64_t first, int64_t count) {
+  int64_t rows = tensor.shape[0];
+  uint64_t rowBytes = tensor.bytes / rows;
+  SourceRows result;
+  result.count = std::clamp<int64_t>(rows - first, 0, count);
+  result.bytes.resize(result.count * rowBytes);
+  if (llvm::Error error = source.read(tensor, first * rowBytes, result.bytes))
+    return std::move(error);
+  return result;
+}
+
+// Element (r, k) of a group of `group` rows goes to ((k / run) * group + r) * run + k % run, run
+// being 2 for bf16, whose products take pairs, and 1 otherwise.
+template <typename Element>
+void packGroup(const Element *rows, int64_t valid, int64_t stride, int64_t group, int64_t run,
+               tile::MatrixType type, Element *out) {
+  for (int64_t r = 0; r < valid; ++r)
+    for (int64_t block = 0; block < type.getBlocks(); ++block) {
+      const Element *from = rows + r * stride + block * type.getColumns();
+      int64_t k = block * type.getColumnPad();
+      if (run == 2)
+        for (int64_t c = 0; c < type.getColumns(); ++c, ++k)
+          out[((k >> 1) * group + r) * 2 + (k & 1)] = from[c];
+      else
+        for (int64_t c = 0; c < type.getColumns(); ++c, ++k)
+          out[k * group + r] = from[c];
+    }
+}
+
+template <typename Element>
+void packMatrix(const SourceRows &rows, int64_t run, tile::MatrixType type, uint8_t *out) {
+  int64_t stride = type.getBlocks() * type.getColumns();
+  for (int64_t first = 0; first < type.getRowPad(); first += 32) {
+    int64_t group = std::min<int64_t>(32, type.getRowPad() - first);
+    int64_t valid = std::clamp<int64_t>(rows.count - first, 0, group);
+    packGroup(reinterpret_cast<const Element *>(rows.bytes.data()) + first * stride, valid, stride,
+              group, run, type, reinterpret_cast<Element *>(out) + first * type.getDepth());
+  }
+}
+
+llvm::Error packVector(tile::VectorType type, int64_t tile, const WeightSource &source,
+                       const TensorInfo &tensor, MutableArrayRef<uint8_t> out) {
+  auto *floats = reinterpret_cast<float *>(out.data());
+  int64_t first = type.getPerTile() ? tile * type.getBlocks() * type.getSize() : 0;
+  for (int64_t block = 0; block < type.getBlocks(); ++block) {
+    int64_t from = first + block * type.getSize();
+    int64_t count = std::clamp<int64_t>(tensor.shape[0] - from, 0, type.getSize());
+    if (count == 0)
+      continue;
+    if (llvm::Error error =
+            source.readFloats(tensor, from, MutableArrayRef(floats + block * type.getPad(), count)))
+      return error;
+  }
+  return llvm::Error::success();
+}
+
+} // namespace
+
+llvm::Error packPiece(const schedule::TapeUse &use, const WeightSource &source,
+                      const TensorInfo &tensor, MutableArrayRef<uint8_t> out) {
+  std::fill(out.begin(), out.end(), 0);
+  if (auto vector = dyn_cast<tile::VectorType>(use.type))
+    return packVector(vector, use.tile, source, tensor, out);
+  auto matrix = cast<tile::MatrixType>(use.type);
+  llvm::Expected<SourceRows> rows =
+      readRows(source, tensor, use.tile * matrix.getRows(), matrix.getRows());
+  if (!rows)
+    return rows.takeError();
+  if (matrix.getElement().isBF16())
+    packMatrix<uint16_t>(*rows, 2, matrix, out.data());
+  else if (matrix.getElement().isF16())
+    packMatrix<uint16_t>(*rows, 1, matrix, out.data());
+  else
+    packMatrix<uint32_t>(*rows, 1, matrix, out.data());
+  return llvm::Error::success();
+}
+
+llvm::Error packTableRows(tile::TableType table, int64_t first, int64_t count,
+                          const WeightSource &source, const TensorInfo &tensor,
+                          MutableArrayRef<uint8_t> out) {
+  std::fill(out.begin(), out.end(), 0);
+  llvm::Expected<SourceRows> rows = readRows(source, tensor, first, count);
+  if (!rows)
+    return rows.takeError();
+  int64_t element = table.getElement().getIntOrFloatBitWidth() / 8;
+  for (int64_t r = 0; r < rows->count; ++r)
+    std::copy_n(rows->bytes.data() + r * table.getColumns() * element,
+                table.getColumns() * element, out.data() + r * table.getColumnPad() * element);
+  return llvm::Error::success();
+}
+
+} // namespace pianola
