@@ -8,6 +8,8 @@
 #include "llvm/ADT/SmallString.h"
 #include "llvm/Support/Path.h"
 
+#include <algorithm>
+
 using nlohmann::json;
 
 namespace pianola {
@@ -108,6 +110,10 @@ void readRopeScaling(JsonFields &scaling, std::optional<int64_t> original, Model
     rope.kind = RopeScaling::Kind::Yarn;
     rope.factor = factor.value_or(double(config.maxPositions) / double(rope.originalMaxPositions));
     readYarn(scaling, rope);
+    // Whoever switches yarn on by hand leaves max_position_embeddings as it was.
+    config.maxPositions = std::max(
+        config.maxPositions,
+        int64_t(std::min(rope.factor * double(rope.originalMaxPositions), double(mostPositions))));
   } else {
     scaling.fail(type ? "rope_type" : "type",
                  "expected one of default, dynamic, linear, llama3, yarn, found " + inQuotes(kind));

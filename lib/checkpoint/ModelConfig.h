@@ -41,7 +41,7 @@ struct ModelConfig {
   int64_t heads = 0;
   int64_t kvHeads = 0;
   int64_t headSize = 0;
-  int64_t maxPositions = 0;
+  int64_t maxPositions = 0; // with yarn, at least factor times the original
   double normEps = 0;
   std::string activation; // hidden_act
 
