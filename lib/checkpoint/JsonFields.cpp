@@ -1,0 +1,171 @@
+// JsonFields.cpp - JSON from outside: bounded reading, and fields with types and bounds.
+#include "lib/checkpoint/JsonFields.h"
+
+#include "lib/checkpoint/InputFile.h"
+#include "lib/checkpoint/Refusal.h"
+
+#include "llvm/Support/Path.h"
+#include "llvm/Support/raw_ostream.h"
+
+using nlohmann::json;
+
+namespace pianola {
+namespace {
+
+/// How deep brackets nest, strings apart. Asked before parsing, so that depth costs nothing.
+size_t nesting(llvm::StringRef text) {
+  size_t depth = 0, deepest = 0;
+  bool inString = false;
+  for (size_t i = 0; i < text.size(); ++i) {
+    char c = text[i];
+    if (inString) {
+      if (c == '\\')
+        ++i;
+      else if (c == '"')
+        inString = false;
+    } else if (c == '"') {
+      inString = true;
+    } else if (c == '[' || c == '{') {
+      deepest = std::max(deepest, ++depth);
+    } else if ((c == ']' || c == '}') && depth) {
+      --depth;
+    }
+  }
+  return deepest;
+}
+
+/// A bound as a person writes it: 1e-6, 4096.
+std::string show(double value) {
+  std::string text;
+  llvm::raw_string_ostream(text) << llvm::format("%g", value);
+  return text;
+}
+
+} // namespace
+
+llvm::Expected<json> parseJsonObject(llvm::StringRef text, llvm::StringRef name) {
+  constexpr size_t deepest = 64;
+  if (size_t depth = nesting(text); depth > deepest)
+    return refuse(name + ": expected at most 64 levels of nesting, found " + llvm::Twine(depth));
+  try {
+    json value = json::parse(text.begin(), text.end());
+    if (!value.is_object())
+      return refuse(name + ": expected a JSON object, found " + showJson(value));
+    return value;
+  } catch (const json::parse_error &error) {
+    return refuse(name + ": not valid JSON at byte " + llvm::Twine(error.byte));
+  } catch (const json::exception &) {
+    return refuse(name + ": holds a number that no double can hold");
+  }
+}
+
+llvm::Expected<json> readJsonObject(llvm::StringRef path, uint64_t most) {
+  llvm::Expected<std::string> text = readText(path, most);
+  if (!text)
+    return text.takeError();
+  return parseJsonObject(*text, llvm::sys::path::filename(path));
+}
+
+std::string showJson(const json &value) {
+  // A long container is not worth writing out in full only to be cut.
+  if (value.is_object())
+    return "an object";
+  if (value.is_array() && value.size() > 16)
+    return "an array of " + std::to_string(value.size());
+  std::string text = value.dump(-1, ' ', /*ensure_ascii=*/true, json::error_handler_t::replace);
+  if (text.size() > 60)
+    text = text.substr(0, 60) + "...";
+  return text;
+}
+
+const json *JsonFields::find(llvm::StringRef key) const {
+  auto it = object.find(key.str());
+  return it == object.end() || it->is_null() ? nullptr : &*it;
+}
+
+void JsonFields::fail(llvm::StringRef key, const llvm::Twine &text) {
+  if (message.empty())
+    message = (place + ": " + key + ": " + text).str();
+}
+
+void JsonFields::wrong(llvm::StringRef key, const llvm::Twine &expected) {
+  const json *value = find(key);
+  fail(key, "expected " + expected + ", found " + (value ? showJson(*value) : "nothing"));
+}
+
+llvm::Error JsonFields::takeError() {
+  return message.empty() ? llvm::Error::success() : refuse(message);
+}
+
+void JsonFields::integer(llvm::StringRef key, int64_t least, int64_t most,
+                         std::optional<int64_t> &out) {
+  const json *value = find(key);
+  if (!value)
+    return;
+  bool fits =
+      value->is_number_unsigned()
+          ? value->get<uint64_t>() <= uint64_t(most) && int64_t(value->get<uint64_t>()) >= least
+          : value->is_number_integer() && value->get<int64_t>() >= least &&
+                value->get<int64_t>() <= most;
+  if (!fits)
+    return wrong(key, "an integer from " + llvm::Twine(least) + " to " + llvm::Twine(most));
+  out = value->get<int64_t>();
+}
+
+void JsonFields::number(llvm::StringRef key, double least, double most,
+                        std::optional<double> &out) {
+  const json *value = find(key);
+  if (!value)
+    return;
+  // Written so that a NaN does not fit.
+  if (!value->is_number() || !(value->get<double>() >= least && value->get<double>() <= most))
+    return wrong(key, "a number from " + show(least) + " to " + show(most));
+  out = value->get<double>();
+}
+
+void JsonFields::string(llvm::StringRef key, std::optional<std::string> &out) {
+  const json *value = find(key);
+  if (!value)
+    return;
+  if (!value->is_string())
+    return wrong(key, "a string");
+  out = value->get<std::string>();
+}
+
+void JsonFields::boolean(llvm::StringRef key, std::optional<bool> &out) {
+  const json *value = find(key);
+  if (!value)
+    return;
+  if (!value->is_boolean())
+    return wrong(key, "true or false");
+  out = value->get<bool>();
+}
+
+void JsonFields::integer(llvm::StringRef key, int64_t least, int64_t most, int64_t &out) {
+  std::optional<int64_t> value;
+  integer(key, least, most, value);
+  if (value)
+    out = *value;
+  else if (!find(key))
+    wrong(key, "an integer from " + llvm::Twine(least) + " to " + llvm::Twine(most));
+}
+
+void JsonFields::number(llvm::StringRef key, double least, double most, double &out) {
+  std::optional<double> value;
+  number(key, least, most, value);
+  if (value)
+    out = *value;
+  else if (!find(key))
+    wrong(key, "a number from " + show(least) + " to " + show(most));
+}
+
+void JsonFields::string(llvm::StringRef key, std::string &out) {
+  std::optional<std::string> value;
+  string(key, value);
+  if (value)
+    out = *value;
+  else if (!find(key))
+    wrong(key, "a string");
+}
+
+} // namespace pianola

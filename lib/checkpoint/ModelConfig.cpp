@@ -1,0 +1,240 @@
+// ModelConfig.cpp - config.json, with its spellings made one.
+#include "lib/checkpoint/ModelConfig.h"
+
+#include "lib/checkpoint/InputFile.h"
+#include "lib/checkpoint/JsonFields.h"
+#include "lib/checkpoint/Refusal.h"
+
+#include "llvm/ADT/SmallString.h"
+#include "llvm/Support/Path.h"
+
+#include <algorithm>
+
+using nlohmann::json;
+
+namespace pianola {
+namespace {
+
+constexpr int64_t mostLayers = 4096;
+constexpr int64_t mostPositions = 1 << 30;
+
+void readSizes(JsonFields &fields, ModelConfig &config) {
+  fields.integer("vocab_size", 1, 1 << 24, config.vocabulary);
+  fields.integer("hidden_size", 1, 1 << 20, config.hidden);
+  fields.integer("intermediate_size", 1, 1 << 22, config.intermediate);
+  fields.integer("num_hidden_layers", 1, mostLayers, config.layers);
+  fields.integer("num_attention_heads", 1, 4096, config.heads);
+  fields.integer("max_position_embeddings", 1, mostPositions, config.maxPositions);
+  fields.number("rms_norm_eps", 0, 1, config.normEps);
+  if (fields.failed())
+    return;
+
+  std::optional<int64_t> kvHeads, headSize;
+  fields.integer("num_key_value_heads", 1, config.heads, kvHeads);
+  config.kvHeads = kvHeads.value_or(config.heads);
+  if (config.heads % config.kvHeads)
+    return fields.wrong("num_key_value_heads",
+                        "a divisor of num_attention_heads, " + llvm::Twine(config.heads));
+  fields.integer("head_dim", 2, 4096, headSize);
+  if (!headSize && config.hidden % config.heads)
+    return fields.wrong("num_attention_heads", "a divisor of hidden_size, " +
+                                                   llvm::Twine(config.hidden) +
+                                                   ", where head_dim is absent");
+  config.headSize = headSize.value_or(config.hidden / config.heads);
+  if (config.headSize % 2)
+    fields.fail("head_dim", "expected an even number, found " + llvm::Twine(config.headSize));
+  if (config.headSize * config.heads > 1 << 20)
+    fields.fail("head_dim", "expected at most 1048576 lanes in all heads, found " +
+                                llvm::Twine(config.headSize * config.heads));
+}
+
+void readYarn(JsonFields &fields, RopeScaling &rope) {
+  std::optional<double> fast, slow;
+  fields.number("beta_fast", 0, 1e6, fast);
+  fields.number("beta_slow", 0, 1e6, slow);
+  // As in transformers, a beta of 0 means the default.
+  if (fast && *fast != 0)
+    rope.betaFast = *fast;
+  if (slow && *slow != 0)
+    rope.betaSlow = *slow;
+  std::optional<bool> truncate;
+  fields.boolean("truncate", truncate);
+  rope.truncate = truncate.value_or(true);
+  fields.number("attention_factor", 1e-3, 1e3, rope.attentionFactor);
+  fields.number("mscale", 0, 1e3, rope.mscale);
+  fields.number("mscale_all_dim", 0, 1e3, rope.mscaleAllDim);
+}
+
+/// `scaling` is rope_scaling or rope_parameters.
+void readRopeScaling(JsonFields &scaling, std::optional<int64_t> original, ModelConfig &config) {
+  RopeScaling &rope = config.rope;
+  std::optional<std::string> legacy, type;
+  scaling.string("type", legacy);
+  scaling.string("rope_type", type);
+  std::string kind = type ? *type : legacy.value_or("default");
+  scaling.integer("original_max_position_embeddings", 1, mostPositions, original);
+  rope.originalMaxPositions = original.value_or(config.maxPositions);
+  std::optional<double> partial;
+  scaling.number("partial_rotary_factor", 1, 1, partial);
+
+  std::optional<double> factor;
+  scaling.number("factor", 1, 1e6, factor);
+  auto requireFactor = [&] {
+    if (!factor)
+      scaling.wrong("factor", "a number from 1 to 1e+06");
+    rope.factor = factor.value_or(1);
+  };
+
+  if (kind == "default") {
+    rope.kind = RopeScaling::Kind::Default;
+  } else if (kind == "linear") {
+    rope.kind = RopeScaling::Kind::Linear;
+    requireFactor();
+  } else if (kind == "dynamic") {
+    // Up to the trained length, dynamic scaling is none; beyond it the frequencies depend on the
+    // length of the sequence, which cached keys cannot follow.
+    if (rope.originalMaxPositions < config.maxPositions)
+      scaling.fail(type ? "rope_type" : "type",
+                   "\"dynamic\" is supported up to the trained length only, and "
+                   "max_position_embeddings, " +
+                       llvm::Twine(config.maxPositions) + ", is beyond " +
+                       llvm::Twine(rope.originalMaxPositions));
+  } else if (kind == "llama3") {
+    rope.kind = RopeScaling::Kind::Llama3;
+    requireFactor();
+    scaling.number("low_freq_factor", 1e-6, 1e6, rope.lowFrequencyFactor);
+    scaling.number("high_freq_factor", 1e-6, 1e6, rope.highFrequencyFactor);
+    if (rope.highFrequencyFactor < rope.lowFrequencyFactor)
+      scaling.wrong("high_freq_factor", "at least low_freq_factor");
+  } else if (kind == "yarn") {
+    rope.kind = RopeScaling::Kind::Yarn;
+    rope.factor = factor.value_or(double(config.maxPositions) / double(rope.originalMaxPositions));
+    readYarn(scaling, rope);
+    // Whoever switches yarn on by hand leaves max_position_embeddings as it was.
+    config.maxPositions = std::max(
+        config.maxPositions,
+        int64_t(std::min(rope.factor * double(rope.originalMaxPositions), double(mostPositions))));
+  } else {
+    scaling.fail(type ? "rope_type" : "type",
+                 "expected one of default, dynamic, linear, llama3, yarn, found " + inQuotes(kind));
+  }
+}
+
+llvm::Error readRope(JsonFields &fields, ModelConfig &config) {
+  // From 1.1, because yarn divides by the logarithm of theta.
+  auto readTheta = [&](JsonFields &from) {
+    from.number("rope_theta", 1.1, 1e15, config.ropeTheta);
+  };
+  readTheta(fields);
+  std::optional<int64_t> original;
+  std::optional<double> partial;
+  fields.integer("original_max_position_embeddings", 1, mostPositions, original);
+  fields.number("partial_rotary_factor", 1, 1, partial);
+  for (llvm::StringRef key : {"rope_parameters", "rope_scaling"}) {
+    const json *scaling = fields.find(key);
+    if (!scaling)
+      continue;
+    if (!scaling->is_object()) {
+      fields.wrong(key, "an object or null");
+      break;
+    }
+    JsonFields inner(*scaling, "config.json: " + key.str());
+    readTheta(inner);
+    readRopeScaling(inner, original, config);
+    return inner.takeError();
+  }
+  return llvm::Error::success();
+}
+
+/// An array with one entry per layer, each turned into a bool by `read`, which returns whether the
+/// entry is good.
+void readPerLayer(JsonFields &fields, llvm::StringRef key, llvm::StringRef expected, int64_t layers,
+                  std::optional<std::vector<bool>> &out,
+                  llvm::function_ref<std::optional<bool>(const json &)> read) {
+  const json *value = fields.find(key);
+  if (!value)
+    return;
+  if (!value->is_array() || value->size() != size_t(layers))
+    return fields.wrong(key, "an array of " + llvm::Twine(layers) + ", one per layer");
+  out.emplace();
+  for (size_t i = 0; i < value->size(); ++i) {
+    std::optional<bool> entry = read((*value)[i]);
+    if (!entry)
+      return fields.fail(key, "layer " + llvm::Twine(i) + ": expected " + expected + ", found " +
+                                  showJson((*value)[i]));
+    out->push_back(*entry);
+  }
+}
+
+void readLayerKinds(JsonFields &fields, ModelConfig &config) {
+  fields.integer("sliding_window", 1, mostPositions, config.slidingWindow);
+  fields.boolean("use_sliding_window", config.useSlidingWindow);
+  fields.integer("max_window_layers", 0, 1 << 20, config.maxWindowLayers);
+  readPerLayer(fields, "layer_types", "full_attention or sliding_attention", config.layers,
+               config.slidingLayers, [](const json &entry) -> std::optional<bool> {
+                 if (entry == "sliding_attention")
+                   return true;
+                 return entry == "full_attention" ? std::optional<bool>(false) : std::nullopt;
+               });
+  readPerLayer(fields, "no_rope_layers", "0 or 1", config.layers, config.ropeLayers,
+               [](const json &entry) -> std::optional<bool> {
+                 if (entry == 1)
+                   return true;
+                 return entry == 0 ? std::optional<bool>(false) : std::nullopt;
+               });
+  std::optional<int64_t> interval;
+  fields.integer("no_rope_layer_interval", 1, mostLayers, interval);
+  config.noRopeLayerInterval = interval.value_or(4);
+}
+
+llvm::Expected<ModelConfig> readConfig(const json &object) {
+  ModelConfig config;
+  JsonFields fields(object, "config.json");
+  const json *architectures = fields.find("architectures");
+  if (!architectures || !architectures->is_array() || architectures->size() != 1 ||
+      !architectures->front().is_string())
+    fields.wrong("architectures", "an array of one string");
+  else
+    config.architecture = architectures->front().get<std::string>();
+  if (fields.find("quantization_config"))
+    fields.wrong("quantization_config", "unquantised weights");
+  readSizes(fields, config);
+  std::optional<std::string> activation;
+  fields.string("hidden_act", activation);
+  config.activation = activation.value_or("silu");
+  fields.boolean("tie_word_embeddings", config.tied);
+  std::optional<bool> attentionBias, mlpBias;
+  fields.boolean("attention_bias", attentionBias);
+  fields.boolean("mlp_bias", mlpBias);
+  config.attentionBias = attentionBias.value_or(false);
+  config.mlpBias = mlpBias.value_or(false);
+  if (!fields.failed())
+    readLayerKinds(fields, config);
+  if (!fields.failed())
+    if (llvm::Error error = readRope(fields, config))
+      return std::move(error);
+  if (llvm::Error error = fields.takeError())
+    return std::move(error);
+  return config;
+}
+
+} // namespace
+
+llvm::Expected<ModelConfig> ModelConfig::fromText(llvm::StringRef text) {
+  llvm::Expected<json> object = parseJsonObject(text, "config.json");
+  if (!object)
+    return object.takeError();
+  return readConfig(*object);
+}
+
+llvm::Expected<ModelConfig> ModelConfig::fromDirectory(llvm::StringRef directory) {
+  llvm::SmallString<256> path(directory);
+  llvm::sys::path::append(path, "config.json");
+  constexpr uint64_t longest = 4 << 20;
+  llvm::Expected<std::string> text = readText(path, longest);
+  if (!text)
+    return text.takeError();
+  return fromText(*text);
+}
+
+} // namespace pianola

@@ -1,0 +1,25 @@
+// Family.h - the model families, one per file of this folder.
+//
+// To add one: write its file like its neighbours, declare it here, and list it in Import.cpp.
+#ifndef PIANOLA_LIB_IMPORT_FAMILY_H
+#define PIANOLA_LIB_IMPORT_FAMILY_H
+
+#include "lib/import/DecoderBuilder.h"
+
+namespace pianola {
+
+struct Family {
+  llvm::StringLiteral architecture;       // in config.json's architectures
+  llvm::StringLiteral name;               // in the module's #transformer.model
+  void (*build)(DecoderBuilder &decoder); // emits the body of @forward
+};
+
+extern const Family llama;
+extern const Family mistral;
+extern const Family qwen2;
+extern const Family qwen3;
+extern const Family smolLM3;
+
+} // namespace pianola
+
+#endif

@@ -1,0 +1,81 @@
+// Interpreter.h - runs a module of the transformer dialect, in f32 and by the book.
+//
+// The oracle of every later stage: it does what the dialect's documentation says, op by op, and
+// nothing to be quick. Weights are decoded to f32 when first met and kept (four bytes a parameter).
+#ifndef PIANOLA_LIB_REFERENCE_INTERPRETER_H
+#define PIANOLA_LIB_REFERENCE_INTERPRETER_H
+
+#include "lib/checkpoint/WeightSource.h"
+#include "lib/reference/RowMath.h"
+
+#include "mlir/Dialect/Func/IR/FuncOps.h"
+#include "mlir/IR/BuiltinOps.h"
+
+#include "llvm/ADT/DenseMap.h"
+#include "llvm/ADT/StringMap.h"
+
+#include <map>
+#include <memory>
+
+namespace pianola {
+
+struct ReferenceResult {
+  reference::Rows logits;                          // one row per id fed
+  std::map<std::string, reference::Rows> observed; // what transformer.observe named
+};
+
+class Interpreter {
+public:
+  /// The module and the weights must outlive the interpreter.
+  Interpreter(mlir::ModuleOp module, const WeightSource &weights)
+      : module(module), weights(weights) {}
+
+  /// Runs @forward on these ids, at the positions after those fed before. Errors: no ids, an id
+  /// outside of the vocabulary, more positions than the model has, a weight that cannot be read or
+  /// is not of its declared shape, an op without a meaning here. After an error, rewind.
+  llvm::Expected<ReferenceResult> feed(llvm::ArrayRef<int32_t> ids);
+
+  /// Forgets what was fed.
+  void rewind();
+
+  /// The number of ids fed.
+  int64_t position() const { return base; }
+
+private:
+  struct Cache {
+    reference::Rows keys, values; // a row per position
+  };
+
+  llvm::Error evaluate(mlir::Operation &op);
+  llvm::Error evaluateBlock(mlir::Block &block);
+  llvm::Error evaluateRegion(mlir::Operation &op);
+  llvm::Error embed(transformer::EmbedOp op);
+  llvm::Error append(transformer::AppendOp op);
+
+  llvm::Expected<const TensorInfo *> tensorOf(transformer::WeightOp op) const;
+  /// The weight as rows; a vector is one row.
+  llvm::Expected<const reference::Rows *> weight(mlir::Operation *user,
+                                                 mlir::FlatSymbolRefAttr name);
+  const reference::Rows &rows(mlir::Value value) const { return *values.find(value)->second; }
+  void set(mlir::Value value, reference::Rows result);
+
+  mlir::ModuleOp module;
+  const WeightSource &weights;
+  llvm::StringMap<reference::Rows> decoded;
+  llvm::StringMap<Cache> caches;
+  int64_t base = 0;
+
+  // Of the call under way.
+  llvm::ArrayRef<int32_t> ids;
+  llvm::DenseMap<mlir::Value, std::shared_ptr<const reference::Rows>> values;
+  llvm::DenseMap<mlir::Value, const Cache *> contexts;
+  ReferenceResult result;
+};
+
+/// Runs @forward once, from position 0.
+llvm::Expected<ReferenceResult> interpret(mlir::ModuleOp module, const WeightSource &weights,
+                                          llvm::ArrayRef<int32_t> ids);
+
+} // namespace pianola
+
+#endif

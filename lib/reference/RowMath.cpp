@@ -1,0 +1,124 @@
+// RowMath.cpp - the arithmetic of the interpreter, on rows of f32.
+#include "lib/reference/RowMath.h"
+
+#include "llvm/ADT/STLExtras.h"
+#include "llvm/Support/MathExtras.h"
+
+#include <algorithm>
+#include <cmath>
+
+namespace pianola::reference {
+
+double dot(llvm::ArrayRef<float> a, llvm::ArrayRef<float> b) {
+  // Eight sums side by side, because one would make every addition wait for the last.
+  double sums[8] = {};
+  size_t n = a.size(), i = 0;
+  for (; i + 8 <= n; i += 8)
+    for (size_t lane = 0; lane < 8; ++lane)
+      sums[lane] += double(a[i + lane]) * double(b[i + lane]);
+  for (; i < n; ++i)
+    sums[i % 8] += double(a[i]) * double(b[i]);
+  return ((sums[0] + sums[1]) + (sums[2] + sums[3])) + ((sums[4] + sums[5]) + (sums[6] + sums[7]));
+}
+
+Rows linear(const Rows &x, const Rows &weight, llvm::ArrayRef<float> bias) {
+  Rows y(x.rows, weight.rows);
+  for (int64_t out = 0; out < weight.rows; ++out)
+    for (int64_t i = 0; i < x.rows; ++i)
+      y.row(i)[size_t(out)] =
+          float(dot(x.row(i), weight.row(out))) + (bias.empty() ? 0.0f : bias[size_t(out)]);
+  return y;
+}
+
+Rows norm(const Rows &x, llvm::ArrayRef<float> weight, int64_t heads, float eps) {
+  Rows y(x.rows, x.columns);
+  size_t size = size_t(x.columns / heads);
+  for (int64_t i = 0; i < x.rows; ++i)
+    for (size_t begin = 0; begin < size_t(x.columns); begin += size) {
+      llvm::ArrayRef<float> slice = x.row(i).slice(begin, size);
+      float mean = float(dot(slice, slice) / double(size));
+      float factor = 1.0f / std::sqrt(mean + eps);
+      for (size_t j = 0; j < size; ++j)
+        y.row(i)[begin + j] = weight[j] * (slice[j] * factor);
+    }
+  return y;
+}
+
+Rows rope(const Rows &x, llvm::ArrayRef<float> frequencies, float scale, int64_t heads,
+          int64_t base) {
+  Rows y = x;
+  int64_t size = x.columns / heads;
+  size_t half = frequencies.size();
+  for (int64_t i = 0; i < x.rows; ++i)
+    for (size_t pair = 0; pair < half; ++pair) {
+      float angle = float(base + i) * frequencies[pair];
+      float cosine = scale * float(std::cos(double(angle)));
+      float sine = scale * float(std::sin(double(angle)));
+      for (int64_t head = 0; head < heads; ++head) {
+        size_t first = size_t(head * size) + pair, second = first + half;
+        float a = x.row(i)[first], b = x.row(i)[second];
+        y.row(i)[first] = a * cosine - b * sine;
+        y.row(i)[second] = b * cosine + a * sine;
+      }
+    }
+  return y;
+}
+
+Rows attention(const Rows &query, const Rows &keys, const Rows &values, int64_t heads,
+               int64_t headSize, float scale, int64_t window, int64_t base) {
+  Rows y(query.rows, query.columns);
+  size_t size = size_t(headSize);
+  int64_t sharing = heads * headSize / keys.columns; // query heads per key head
+  std::vector<float> weights;
+  std::vector<double> sums(size);
+  for (int64_t i = 0; i < query.rows; ++i)
+    for (int64_t head = 0; head < heads; ++head) {
+      int64_t last = base + i, first = window ? std::max<int64_t>(0, last - window + 1) : 0;
+      size_t mine = size_t(head) * size, theirs = size_t(head / sharing) * size;
+      weights.clear();
+      for (int64_t k = first; k <= last; ++k)
+        weights.push_back(
+            scale * float(dot(query.row(i).slice(mine, size), keys.row(k).slice(theirs, size))));
+      float largest = *llvm::max_element(weights);
+      double total = 0;
+      for (float &weight : weights)
+        total += weight = std::exp(weight - largest);
+      std::fill(sums.begin(), sums.end(), 0.0);
+      for (int64_t k = first; k <= last; ++k)
+        for (size_t j = 0; j < size; ++j)
+          sums[j] += double(weights[size_t(k - first)]) * double(values.row(k)[theirs + j]);
+      for (size_t j = 0; j < size; ++j)
+        y.row(i)[mine + j] = float(sums[j] / total);
+    }
+  return y;
+}
+
+static float activate(float x, transformer::Activation activation) {
+  switch (activation) {
+  case transformer::Activation::Silu:
+    return x / (1.0f + std::exp(-x));
+  case transformer::Activation::GeluTanh: {
+    constexpr float root = 0.7978845608f; // sqrt(2 / pi)
+    return 0.5f * x * (1.0f + std::tanh(root * (x + 0.044715f * x * x * x)));
+  }
+  case transformer::Activation::Gelu:
+    return 0.5f * x * (1.0f + std::erf(x * llvm::numbers::inv_sqrt2f));
+  }
+  llvm_unreachable("an activation without a formula");
+}
+
+Rows glu(const Rows &gate, const Rows &up, transformer::Activation activation) {
+  Rows y(gate.rows, gate.columns);
+  for (size_t i = 0; i < y.values.size(); ++i)
+    y.values[i] = activate(gate.values[i], activation) * up.values[i];
+  return y;
+}
+
+Rows add(const Rows &lhs, const Rows &rhs) {
+  Rows y = lhs;
+  for (size_t i = 0; i < y.values.size(); ++i)
+    y.values[i] += rhs.values[i];
+  return y;
+}
+
+} // namespace pianola::reference

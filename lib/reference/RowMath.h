@@ -1,0 +1,56 @@
+// RowMath.h - the arithmetic of the interpreter, on rows of f32.
+//
+// Written to be read. Sums run in double, everything else in f32; see the transformer dialect's ops
+// for the formulas.
+#ifndef PIANOLA_LIB_REFERENCE_ROWMATH_H
+#define PIANOLA_LIB_REFERENCE_ROWMATH_H
+
+#include "dialects/transformer/Transformer.h"
+
+#include "llvm/ADT/ArrayRef.h"
+
+#include <vector>
+
+namespace pianola::reference {
+
+/// `rows` rows of `columns` numbers, one after the other.
+struct Rows {
+  int64_t rows = 0, columns = 0;
+  std::vector<float> values;
+
+  Rows() = default;
+  Rows(int64_t rows, int64_t columns)
+      : rows(rows), columns(columns), values(size_t(rows) * size_t(columns)) {}
+
+  llvm::ArrayRef<float> row(int64_t i) const {
+    return {values.data() + i * columns, size_t(columns)};
+  }
+  llvm::MutableArrayRef<float> row(int64_t i) {
+    return {values.data() + i * columns, size_t(columns)};
+  }
+};
+
+double dot(llvm::ArrayRef<float> a, llvm::ArrayRef<float> b);
+
+/// y[i] = W x[i] + b; an empty bias is none.
+Rows linear(const Rows &x, const Rows &weight, llvm::ArrayRef<float> bias);
+
+/// RMS norm of each of `heads` equal slices of every row.
+Rows norm(const Rows &x, llvm::ArrayRef<float> weight, int64_t heads, float eps);
+
+/// Rotates every head of row i to position base + i.
+Rows rope(const Rows &x, llvm::ArrayRef<float> frequencies, float scale, int64_t heads,
+          int64_t base);
+
+/// Attention of the query at position base + i over keys and values of positions 0, 1, ...
+/// `window` of 0 is none.
+Rows attention(const Rows &query, const Rows &keys, const Rows &values, int64_t heads,
+               int64_t headSize, float scale, int64_t window, int64_t base);
+
+Rows glu(const Rows &gate, const Rows &up, transformer::Activation activation);
+
+Rows add(const Rows &lhs, const Rows &rhs);
+
+} // namespace pianola::reference
+
+#endif

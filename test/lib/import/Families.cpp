@@ -1,0 +1,123 @@
+// Families.cpp - what each family makes of its config.
+#include "SmallModel.h"
+
+#include "mlir/IR/Verifier.h"
+#include "mlir/Parser/Parser.h"
+
+#include <gtest/gtest.h>
+
+using namespace pianola;
+using nlohmann::json;
+using Windows = std::vector<int64_t>;
+
+namespace {
+
+json with(json config, const json &more) {
+  config.update(more);
+  return config;
+}
+
+TEST(Families, WindowOfMistralIsOnEveryLayer) {
+  json config = smallConfig("MistralForCausalLM", 3);
+  EXPECT_EQ(SmallModel(with(config, {{"sliding_window", 8}})).windows(), (Windows{8, 8, 8}));
+  EXPECT_EQ(SmallModel(with(config, {{"sliding_window", nullptr}})).windows(), (Windows{0, 0, 0}));
+  EXPECT_EQ(SmallModel(config).windows(), (Windows{0, 0, 0}));
+}
+
+TEST(Families, WindowOfQwenMustBeSwitchedOn) {
+  for (const char *architecture : {"Qwen2ForCausalLM", "Qwen3ForCausalLM"}) {
+    json config = with(smallConfig(architecture, 4), {{"sliding_window", 8}});
+    EXPECT_EQ(SmallModel(config).windows(), (Windows{0, 0, 0, 0}));
+    config["use_sliding_window"] = true;
+    EXPECT_EQ(SmallModel(config).windows(), (Windows{0, 0, 0, 0})) << "from layer 28 on";
+    config["max_window_layers"] = 1;
+    EXPECT_EQ(SmallModel(config).windows(), (Windows{0, 8, 8, 8}));
+    config["layer_types"] = {"sliding_attention", "full_attention", "full_attention",
+                             "sliding_attention"};
+    EXPECT_EQ(SmallModel(config).windows(), (Windows{8, 0, 0, 8}));
+    config["use_sliding_window"] = false;
+    EXPECT_EQ(SmallModel(config).windows(), (Windows{0, 0, 0, 0}));
+  }
+}
+
+TEST(Families, WindowOfSmolLM3IsOnLayersWithoutRope) {
+  json config = with(smallConfig("SmolLM3ForCausalLM", 4), {{"sliding_window", 8}});
+  EXPECT_EQ(SmallModel(config).windows(), (Windows{0, 0, 0, 0}));
+  config["use_sliding_window"] = true;
+  EXPECT_EQ(SmallModel(config).windows(), (Windows{0, 0, 0, 8}));
+  config["no_rope_layers"] = {0, 1, 1, 1};
+  EXPECT_EQ(SmallModel(config).windows(), (Windows{8, 0, 0, 0}));
+}
+
+TEST(Families, SmolLM3RotatesWhereItSaysSo) {
+  auto rotations = [](const json &config) {
+    return SmallModel(config).all<transformer::RopeOp>().size();
+  };
+  json config = smallConfig("SmolLM3ForCausalLM", 4);
+  EXPECT_EQ(rotations(config), 6u);
+  EXPECT_EQ(rotations(with(config, {{"no_rope_layer_interval", 2}})), 4u);
+  EXPECT_EQ(rotations(with(config, {{"no_rope_layers", {1, 0, 0, 0}}})), 2u);
+}
+
+TEST(Families, TyingDefaultsByFamily) {
+  EXPECT_FALSE(SmallModel(smallConfig("SmolLM3ForCausalLM", 1)).has("lm_head"));
+  EXPECT_TRUE(SmallModel(smallConfig("LlamaForCausalLM", 1)).has("lm_head"));
+  EXPECT_FALSE(SmallModel(with(smallConfig("LlamaForCausalLM", 1), {{"tie_word_embeddings", true}}))
+                   .has("lm_head"));
+}
+
+TEST(Families, Biases) {
+  auto biases = [](const json &config) {
+    SmallModel model(config);
+    std::string found;
+    for (const char *name : {"q", "k", "v", "o"})
+      if (model.has("layers.0.self_attn." + std::string(name) + "_proj.bias"))
+        found += name;
+    for (const char *name : {"gate", "up", "down"})
+      if (model.has("layers.0.mlp." + std::string(name) + "_proj.bias"))
+        found += name;
+    return found;
+  };
+  json both = {{"attention_bias", true}, {"mlp_bias", true}};
+  EXPECT_EQ(biases(smallConfig("LlamaForCausalLM", 1)), "");
+  EXPECT_EQ(biases(with(smallConfig("LlamaForCausalLM", 1), both)), "qkvogateupdown");
+  EXPECT_EQ(biases(with(smallConfig("MistralForCausalLM", 1), both)), "");
+  EXPECT_EQ(biases(smallConfig("Qwen2ForCausalLM", 1)), "qkv");
+  EXPECT_EQ(biases(with(smallConfig("Qwen3ForCausalLM", 1), both)), "qkvo");
+}
+
+TEST(Families, ActivationsByName) {
+  auto activation = [](const char *name) {
+    SmallModel model(with(smallConfig("LlamaForCausalLM", 1), {{"hidden_act", name}}));
+    return model.all<transformer::GluOp>().front().getActivation();
+  };
+  EXPECT_EQ(activation("silu"), transformer::Activation::Silu);
+  EXPECT_EQ(activation("gelu"), transformer::Activation::Gelu);
+  EXPECT_EQ(activation("gelu_pytorch_tanh"), transformer::Activation::GeluTanh);
+}
+
+TEST(Families, OpsCarryTheirNames) {
+  SmallModel model(smallConfig("Qwen3ForCausalLM", 2));
+  auto linear = model.all<transformer::LinearOp>().front();
+  auto location = mlir::dyn_cast<mlir::NameLoc>(linear.getLoc());
+  ASSERT_TRUE(location);
+  EXPECT_EQ(location.getName(), "layers.0.self_attn.q_proj");
+}
+
+/// The printed module is the module: what is read back from the text prints the same again.
+TEST(Families, TextRoundTrips) {
+  SmallModel model(with(smallConfig("Qwen3ForCausalLM", 2),
+                        {{"rope_scaling", {{"rope_type", "yarn"}, {"factor", 3.7}}}}));
+  auto print = [](mlir::ModuleOp module) {
+    std::string text;
+    llvm::raw_string_ostream stream(text);
+    module->print(stream, mlir::OpPrintingFlags().enableDebugInfo());
+    return text;
+  };
+  std::string text = print(*model.module);
+  auto again = mlir::parseSourceString<mlir::ModuleOp>(text, &model.context);
+  ASSERT_TRUE(again);
+  EXPECT_EQ(print(*again), text);
+}
+
+} // namespace

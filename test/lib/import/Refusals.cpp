@@ -1,0 +1,123 @@
+// Refusals.cpp - checkpoints that do not fit their config, and what is said about them.
+#include "SmallModel.h"
+#include "lib/checkpoint/Checkpoint.h"
+#include "lib/checkpoint/SafeTensorsWriter.h"
+#include "test/lib/checkpoint/ScratchDirectory.h"
+
+#include <gtest/gtest.h>
+
+using namespace pianola;
+using nlohmann::json;
+
+namespace {
+
+/// The tensors of a one-layer Llama of smallConfig's sizes, to be spoilt and written.
+class Refusals : public testing::Test {
+protected:
+  json config = smallConfig("LlamaForCausalLM", 1);
+  std::map<std::string, std::pair<llvm::SmallVector<int64_t, 2>, std::vector<float>>> tensors;
+  std::vector<std::string> unused;
+
+  void SetUp() override {
+    SmallModel whole(config);
+    for (const std::string &name : whole.weights.names()) {
+      const TensorInfo &tensor = *whole.weights.find(name);
+      std::vector<float> values(tensor.elements());
+      llvm::cantFail(whole.weights.readFloats(tensor, 0, values));
+      tensors[name] = {tensor.shape, values};
+    }
+  }
+
+  std::string import() {
+    ScratchDirectory scratch;
+    std::vector<TensorToWrite> list;
+    for (const auto &[name, tensor] : tensors)
+      list.push_back({name, tensor.first, llvm::ArrayRef<float>(tensor.second)});
+    llvm::cantFail(writeSafeTensors(scratch.file("model.safetensors"), list));
+    auto weights = llvm::cantFail(Checkpoint::open(scratch.path));
+    return import(*weights);
+  }
+
+  std::string import(WeightSource &weights) {
+    mlir::MLIRContext context;
+    ImportNotes notes;
+    auto module =
+        importModel(context, llvm::cantFail(ModelConfig::fromText(config.dump())), weights, &notes);
+    unused = notes.unusedTensors;
+    return messageOf(std::move(module));
+  }
+};
+
+TEST_F(Refusals, NothingToRefuse) {
+  EXPECT_EQ(import(), "accepted");
+  EXPECT_TRUE(unused.empty());
+}
+
+TEST_F(Refusals, UnknownArchitecture) {
+  config["architectures"] = {"MambaForCausalLM"};
+  EXPECT_EQ(import(), "config.json: architectures: expected one of LlamaForCausalLM, "
+                      "MistralForCausalLM, Qwen2ForCausalLM, Qwen3ForCausalLM, "
+                      "SmolLM3ForCausalLM, found \"MambaForCausalLM\"");
+}
+
+TEST_F(Refusals, UnknownActivation) {
+  config["hidden_act"] = "relu2";
+  EXPECT_EQ(import(), "config.json: hidden_act: expected one of silu, swish, gelu, gelu_new, "
+                      "gelu_pytorch_tanh, found \"relu2\"");
+}
+
+TEST_F(Refusals, MissingTensor) {
+  tensors.erase("model.layers.0.mlp.up_proj.weight");
+  EXPECT_EQ(import(), "model.safetensors: tensor \"model.layers.0.mlp.up_proj.weight\": missing, "
+                      "expected [24, 16]");
+}
+
+TEST_F(Refusals, MissingHead) {
+  tensors.erase("lm_head.weight");
+  EXPECT_EQ(import(), "model.safetensors: tensor \"lm_head.weight\": missing, expected [40, 16]");
+}
+
+TEST_F(Refusals, OtherShape) {
+  config["intermediate_size"] = 25;
+  EXPECT_EQ(import(), "model.safetensors: tensor \"model.layers.0.mlp.gate_proj.weight\": shape: "
+                      "expected [25, 16], found [24, 16]");
+}
+
+TEST_F(Refusals, TooManyLayers) {
+  config["num_hidden_layers"] = 4096;
+  EXPECT_EQ(import(), "model.safetensors: tensor \"model.layers.1.input_layernorm.weight\": "
+                      "missing, expected [16]");
+}
+
+TEST_F(Refusals, OtherType) {
+  ScratchDirectory scratch;
+  scratch.write("model.safetensors",
+                safeTensors(R"({"model.embed_tokens.weight":{"dtype":"F8_E4M3","shape":[40,16],)"
+                            R"("data_offsets":[0,640]}})",
+                            640));
+  auto weights = llvm::cantFail(Checkpoint::open(scratch.path));
+  EXPECT_EQ(import(*weights), "model.safetensors: tensor \"model.embed_tokens.weight\": dtype: "
+                              "expected F32, BF16 or F16, found F8_E4M3");
+}
+
+TEST_F(Refusals, NotesWhatNobodyUses) {
+  tensors["model.layers.0.self_attn.rotary_emb.inv_freq"] = {{2}, {1, 0.5f}};
+  tensors["model.layers.9.extra"] = {{1}, {1}};
+  EXPECT_EQ(import(), "accepted");
+  EXPECT_EQ(unused, std::vector<std::string>{"model.layers.9.extra"});
+}
+
+TEST_F(Refusals, HeadBesideTiedEmbeddings) {
+  config["tie_word_embeddings"] = true;
+  EXPECT_EQ(import(), "model.safetensors: tensor \"lm_head.weight\": differs from "
+                      "\"model.embed_tokens.weight\", though config.json says tie_word_embeddings");
+  tensors["lm_head.weight"] = tensors["model.embed_tokens.weight"];
+  EXPECT_EQ(import(), "accepted");
+  EXPECT_TRUE(unused.empty());
+  tensors["lm_head.weight"] = {{2, 2}, {1, 2, 3, 4}};
+  EXPECT_EQ(import(), "model.safetensors: tensor \"lm_head.weight\": [2, 2] is another shape than "
+                      "[40, 16] of \"model.embed_tokens.weight\", though config.json says "
+                      "tie_word_embeddings");
+}
+
+} // namespace

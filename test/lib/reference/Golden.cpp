@@ -1,0 +1,170 @@
+// Golden.cpp - import and the interpreter against what transformers computes in float32.
+//
+// The tolerance is 2e-5 in relative L2: transformers itself is within 3e-6 of exact arithmetic on
+// these models, and the mildest misreading of a config moves their logits by 1.5e-4.
+#include "lib/checkpoint/Checkpoint.h"
+#include "lib/import/Import.h"
+#include "lib/reference/Interpreter.h"
+
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <fstream>
+
+using namespace pianola;
+using reference::Rows;
+
+namespace {
+
+constexpr double tolerance = 2e-5;
+const std::string source = PIANOLA_SOURCE_DIR;
+
+/// A model directory, imported.
+struct Model {
+  mlir::MLIRContext context;
+  std::unique_ptr<Checkpoint> weights;
+  mlir::OwningOpRef<mlir::ModuleOp> module;
+  ImportNotes notes;
+
+  explicit Model(const std::string &directory) {
+    ModelConfig config = llvm::cantFail(ModelConfig::fromDirectory(directory));
+    weights = llvm::cantFail(Checkpoint::open(directory));
+    module = llvm::cantFail(importModel(context, config, *weights, &notes));
+  }
+};
+
+std::vector<float> floats(const Checkpoint &file, llvm::StringRef name) {
+  const TensorInfo *tensor = file.find(name);
+  if (!tensor)
+    return {};
+  std::vector<float> values(tensor->elements());
+  llvm::cantFail(file.readFloats(*tensor, 0, values));
+  return values;
+}
+
+std::vector<int32_t> integers(const Checkpoint &file, llvm::StringRef name) {
+  const TensorInfo *tensor = file.find(name);
+  std::vector<int32_t> values(tensor->elements());
+  llvm::cantFail(
+      file.read(*tensor, 0, {reinterpret_cast<uint8_t *>(values.data()), size_t(tensor->bytes)}));
+  return values;
+}
+
+double distance(const std::vector<float> &found, const std::vector<float> &expected) {
+  if (found.size() != expected.size() || expected.empty())
+    return INFINITY;
+  double difference = 0, size = 0;
+  for (size_t i = 0; i < found.size(); ++i) {
+    difference += std::pow(double(found[i]) - double(expected[i]), 2);
+    size += std::pow(double(expected[i]), 2);
+  }
+  return std::sqrt(difference / size);
+}
+
+int32_t likeliest(const Rows &logits) {
+  llvm::ArrayRef<float> last = logits.row(logits.rows - 1);
+  return int32_t(std::max_element(last.begin(), last.end()) - last.begin());
+}
+
+std::vector<int32_t> greedy(Model &model, llvm::ArrayRef<int32_t> prompt, size_t count) {
+  Interpreter interpreter(*model.module, *model.weights);
+  std::vector<int32_t> next(prompt.begin(), prompt.end()), result;
+  while (result.size() < count) {
+    ReferenceResult step = llvm::cantFail(interpreter.feed(next));
+    next = {likeliest(step.logits)};
+    result.push_back(next.front());
+  }
+  return result;
+}
+
+class Golden : public testing::TestWithParam<const char *> {
+protected:
+  std::string directory = source + "/test/golden/" + GetParam();
+  std::unique_ptr<Checkpoint> golden =
+      llvm::cantFail(Checkpoint::openFile(directory + "/golden.safetensors"));
+};
+
+TEST_P(Golden, LogitsAndHiddenStates) {
+  Model model(directory);
+  EXPECT_TRUE(model.notes.unusedTensors.empty());
+  std::vector<int32_t> ids = integers(*golden, "input_ids");
+  ReferenceResult result = llvm::cantFail(interpret(*model.module, *model.weights, ids));
+  EXPECT_EQ(result.logits.rows, int64_t(ids.size()));
+  EXPECT_LT(distance(result.logits.values, floats(*golden, "logits")), tolerance);
+  size_t compared = 0;
+  for (const std::string &name : golden->names()) {
+    if (!llvm::StringRef(name).starts_with("hidden."))
+      continue;
+    ++compared;
+    EXPECT_LT(distance(result.observed[name].values, floats(*golden, name)), tolerance) << name;
+  }
+  EXPECT_EQ(compared, result.observed.size());
+}
+
+TEST_P(Golden, GreedyFromTheStartEachStep) {
+  Model model(directory);
+  std::vector<int32_t> ids = integers(*golden, "input_ids");
+  ids.resize(12);
+  for (int32_t expected : integers(*golden, "greedy_ids")) {
+    Interpreter interpreter(*model.module, *model.weights);
+    ReferenceResult step = llvm::cantFail(interpreter.feed(ids));
+    ASSERT_EQ(likeliest(step.logits), expected) << "after " << ids.size() << " ids";
+    ids.push_back(expected);
+  }
+}
+
+TEST_P(Golden, FedInPiecesAndRewound) {
+  Model model(directory);
+  std::vector<int32_t> ids = integers(*golden, "input_ids");
+  Interpreter interpreter(*model.module, *model.weights);
+  for (int round = 0; round < 2; ++round) {
+    std::vector<float> logits;
+    llvm::ArrayRef<int32_t> rest = ids;
+    for (size_t piece = 1; !rest.empty(); ++piece) {
+      size_t count = std::min(piece, rest.size());
+      ReferenceResult step = llvm::cantFail(interpreter.feed(rest.take_front(count)));
+      logits.insert(logits.end(), step.logits.values.begin(), step.logits.values.end());
+      rest = rest.drop_front(count);
+    }
+    EXPECT_LT(distance(logits, floats(*golden, "logits")), tolerance);
+    interpreter.rewind();
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(Models, Golden,
+                         testing::Values("llama", "llama2", "llama_bias", "mistral", "qwen2",
+                                         "qwen2_win", "qwen3", "qwen3_yarn", "smollm3"),
+                         [](const auto &info) { return std::string(info.param); });
+
+TEST(PocketDictionary, ContinuesAsTransformersDoes) {
+  std::string directory = source + "/models/pocket-dictionary";
+  Model model(directory);
+  std::ifstream samples(directory + "/samples.jsonl");
+  std::string line;
+  for (int checked = 0; checked < 2;) {
+    ASSERT_TRUE(std::getline(samples, line)) << "too few short samples";
+    auto sample = nlohmann::json::parse(line);
+    auto completion = sample["completion_ids"].get<std::vector<int32_t>>();
+    if (completion.size() > 25)
+      continue;
+    ++checked;
+    EXPECT_EQ(greedy(model, sample["prompt_ids"].get<std::vector<int32_t>>(), completion.size()),
+              completion)
+        << sample["completion_text"];
+  }
+}
+
+TEST(Interpreter, RefusesIds) {
+  Model model(source + "/test/golden/qwen2");
+  auto message = [&](llvm::ArrayRef<int32_t> ids) {
+    llvm::Expected<ReferenceResult> result = interpret(*model.module, *model.weights, ids);
+    return result ? std::string("accepted") : llvm::toString(result.takeError());
+  };
+  EXPECT_EQ(message({1, 322}), "id 1: expected 0 to 321, found 322");
+  EXPECT_EQ(message({-1}), "id 0: expected 0 to 321, found -1");
+  EXPECT_EQ(message({}), "no ids to run @forward on");
+  EXPECT_EQ(message(std::vector<int32_t>(257, 1)), "257 positions are more than the model's 256");
+  EXPECT_EQ(message({321}), "accepted");
+}
+
+} // namespace
