@@ -1,0 +1,30 @@
+//===- Compile.h - From a model directory to a roll -------------*- C++ -*-===//
+#ifndef PIANOLA_LIB_DRIVER_COMPILE_H
+#define PIANOLA_LIB_DRIVER_COMPILE_H
+
+#include "lib/driver/Progress.h"
+#include "llvm/Support/Error.h"
+#include "llvm/Support/raw_ostream.h"
+
+namespace pianola {
+
+enum class Emit { Roll, Transformer, Tile, Schedule, Llvm, Assembly };
+
+struct CompileOptions {
+  std::string directory;
+  std::string output;              // of the roll
+  std::string target = "host";     // see parseHostCpu
+  int64_t workers = 0;             // 0: as many as this machine has cores
+  int64_t maxModelLen = 0;         // positions a session can hold; 0: as many as the model allows
+  std::optional<uint64_t> seed;    // make the weights up
+  Emit emit = Emit::Roll;
+};
+
+/// Compiles the model. With another `emit` than Roll, text of that stage goes to `text` and no file
+/// is written. What the user may want to know goes to `notes`.
+llvm::Error compile(const CompileOptions &options, Progress &progress, llvm::raw_ostream &text,
+                    llvm::raw_ostream &notes);
+
+} // namespace pianola
+
+#endif

@@ -1,0 +1,24 @@
+//===- LoadModel.h - A model directory as a module and its weights *- C++ -*-===//
+#ifndef PIANOLA_LIB_DRIVER_LOADMODEL_H
+#define PIANOLA_LIB_DRIVER_LOADMODEL_H
+
+#include "lib/checkpoint/ModelConfig.h"
+#include "lib/import/Import.h"
+
+namespace pianola {
+
+struct LoadedModel {
+  ModelConfig config;
+  std::unique_ptr<WeightSource> weights;
+  mlir::OwningOpRef<mlir::ModuleOp> module; // transformer dialect
+  ImportNotes notes;
+};
+
+/// Reads config.json and the headers of the weights of `directory`, and imports the model. With a
+/// seed the weights are made up, and the directory needs no more than config.json.
+llvm::Expected<LoadedModel> loadModel(mlir::MLIRContext &context, llvm::StringRef directory,
+                                      std::optional<uint64_t> seed);
+
+} // namespace pianola
+
+#endif

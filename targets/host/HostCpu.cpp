@@ -1,0 +1,96 @@
+//===- HostCpu.cpp - Which CPU the host target compiles for ---------------===//
+
+#include "targets/host/HostCpu.h"
+#include "mlir/IR/Builders.h"
+#include "llvm/ADT/StringExtras.h"
+#include "llvm/ADT/StringMap.h"
+#include "llvm/Support/Errc.h"
+#include "llvm/TargetParser/Host.h"
+#include <set>
+
+namespace pianola {
+
+// What generated code may use, in three steps.
+static constexpr llvm::StringLiteral kLevel3[] = {"avx",  "avx2", "bmi",    "bmi2",
+                                                  "f16c", "fma",  "popcnt"};
+static constexpr llvm::StringLiteral kLevel4[] = {"avx512bw", "avx512cd", "avx512dq", "avx512f",
+                                                  "avx512vl"};
+static constexpr llvm::StringLiteral kExtra[] = {"amx-bf16",   "amx-int8",   "amx-tile",
+                                                 "avx512bf16", "avx512vnni", "avxvnni"};
+
+bool HostCpu::has(llvm::StringRef feature) const {
+  return std::binary_search(features.begin(), features.end(), feature.str());
+}
+
+static llvm::Error refuse(const llvm::Twine &message) {
+  return llvm::createStringError(llvm::errc::invalid_argument, message);
+}
+
+llvm::Expected<HostCpu> parseHostCpu(llvm::StringRef text) {
+  std::set<std::string> known, features;
+  for (auto list : {llvm::ArrayRef(kLevel3), llvm::ArrayRef(kLevel4), llvm::ArrayRef(kExtra)})
+    for (llvm::StringRef feature : list)
+      known.insert(feature.str());
+
+  size_t end = text.find('+');
+  for (size_t minus = text.find('-'); minus != llvm::StringRef::npos && minus < end;
+       minus = text.find('-', minus + 1))
+    if (known.count(text.substr(minus + 1).take_until([](char c) { return c == '+'; }).str()) ||
+        text.take_front(minus) == "host")
+      end = minus;
+  llvm::StringRef base = text.take_front(end), rest = text.substr(base.size());
+  if (base == "host") {
+    llvm::StringMap<bool> here;
+    llvm::sys::getHostCPUFeatures(here);
+    for (const std::string &feature : known)
+      if (here.lookup(feature))
+        features.insert(feature);
+  } else if (base == "x86-64-v3" || base == "x86-64-v4") {
+    features.insert(std::begin(kLevel3), std::end(kLevel3));
+    if (base == "x86-64-v4")
+      features.insert(std::begin(kLevel4), std::end(kLevel4));
+  } else {
+    return refuse("target \"" + text +
+                  "\": unknown; known are host, x86-64-v3 and x86-64-v4, each with +feature or "
+                  "-feature");
+  }
+  while (!rest.empty()) {
+    bool add = rest.front() == '+';
+    rest = rest.drop_front();
+    // Features have minus signs of their own: the longest known name counts.
+    std::string name;
+    for (const std::string &candidate : known)
+      if (rest.starts_with(candidate) && candidate.size() > name.size() &&
+          (rest.size() == candidate.size() || rest[candidate.size()] == '+' ||
+           rest[candidate.size()] == '-'))
+        name = candidate;
+    if (name.empty())
+      return refuse("target \"" + text + "\": unknown feature \"" +
+                    rest.take_until([](char c) { return c == '+'; }) + "\"; known are " +
+                    llvm::join(known, ", "));
+    if (add)
+      features.insert(name);
+    else
+      features.erase(name);
+    rest = rest.drop_front(name.size());
+  }
+  for (llvm::StringRef feature : kLevel3)
+    if (!features.count(feature.str()))
+      return refuse("target \"" + text + "\": has no " + feature +
+                    "; the least that code is made for is x86-64-v3");
+  HostCpu cpu;
+  cpu.features.assign(features.begin(), features.end());
+  return cpu;
+}
+
+tile::MachineAttr machineFor(mlir::MLIRContext *context, const HostCpu &cpu, int64_t workers) {
+  mlir::Builder builder(context);
+  bool bf16 = cpu.hasBf16Products();
+  int64_t peak = bf16 ? 120 : cpu.hasAvx512() ? 60 : 30;
+  mlir::Type product = bf16 ? mlir::Type(builder.getBF16Type()) : builder.getF32Type();
+  return tile::MachineAttr::get(context, "host", workers, product, /*ring=*/0,
+                                /*scratch=*/int64_t(64) << 20, 20000 * workers, peak * workers,
+                                /*event=*/300, /*step=*/200);
+}
+
+} // namespace pianola

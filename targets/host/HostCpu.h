@@ -1,0 +1,36 @@
+//===- HostCpu.h - Which CPU the host target compiles for -------*- C++ -*-===//
+#ifndef PIANOLA_TARGETS_HOST_HOSTCPU_H
+#define PIANOLA_TARGETS_HOST_HOSTCPU_H
+
+#include "dialects/tile/Tile.h"
+#include "llvm/Support/Error.h"
+#include <string>
+#include <vector>
+
+namespace pianola {
+
+/// An x86-64 CPU by its features, as LLVM spells them, sorted: "avx2", "avx512bf16", ... A roll needs
+/// all of them to be played.
+struct HostCpu {
+  std::vector<std::string> features;
+
+  bool has(llvm::StringRef feature) const;
+  /// 512-bit vectors.
+  bool hasAvx512() const { return has("avx512vl") && has("avx512bw"); }
+  /// Pairwise products of bf16.
+  bool hasBf16Products() const { return hasAvx512() && has("avx512bf16"); }
+};
+
+/// "host" (this machine's CPU), "x86-64-v3" or "x86-64-v4", followed by any number of "+feature" and
+/// "-feature". Features that the code generator does not use are left out. An error names what is
+/// known.
+llvm::Expected<HostCpu> parseHostCpu(llvm::StringRef text);
+
+/// The machine that passes see. Bandwidth and peak are those of one core of a server of 2024 (20 GB/s
+/// streamed by one core; 120 GFLOP/s of bf16 products, 60 of f32 with AVX-512, 30 with AVX2) times
+/// workers: estimates for the schedule, which `pianola bench` replaces by measurements.
+tile::MachineAttr machineFor(mlir::MLIRContext *context, const HostCpu &cpu, int64_t workers);
+
+} // namespace pianola
+
+#endif
