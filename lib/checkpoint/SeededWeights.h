@@ -9,8 +9,8 @@
 //     bias     mean 0, standard deviation 0.02
 //
 // The four elements 4j .. 4j+3 are the four 16-bit parts, lowest first, of output number key + j of
-// splitmix64 started at 0 (Steele, Lea and Flood, 2014), and u becomes mean + scale * (u - 32767.5),
-// each step rounded to f32 and the result to bf16. The key is splitmix64's output number
+// splitmix64 started at 0 (Steele, Lea and Flood, 2014), and u becomes mean + scale * (u -
+// 32767.5), each step rounded to f32 and the result to bf16. The key is splitmix64's output number
 // hash ^ (output number seed + 1), with hash the 64-bit FNV-1a of the name.
 #ifndef PIANOLA_LIB_CHECKPOINT_SEEDEDWEIGHTS_H
 #define PIANOLA_LIB_CHECKPOINT_SEEDEDWEIGHTS_H

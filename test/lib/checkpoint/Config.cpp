@@ -90,8 +90,9 @@ TEST(ModelConfig, RefusesSizes) {
             "config.json: vocab_size: expected an integer from 1 to 16777216, found nothing");
   EXPECT_EQ(with("hidden_size", "-64"),
             "config.json: hidden_size: expected an integer from 1 to 1048576, found -64");
-  for (const auto &[key, value] : plain().items()) {
-    json config = plain();
+  const json whole = plain();
+  for (const auto &[key, value] : whole.items()) {
+    json config = whole;
     config.erase(key);
     EXPECT_EQ(llvm::StringRef(messageOf(ModelConfig::fromText(config.dump()))).rsplit(", ").second,
               "found nothing")

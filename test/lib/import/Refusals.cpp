@@ -6,6 +6,8 @@
 
 #include <gtest/gtest.h>
 
+#include <random>
+
 using namespace pianola;
 using nlohmann::json;
 
@@ -98,6 +100,42 @@ TEST_F(Refusals, OtherType) {
   auto weights = llvm::cantFail(Checkpoint::open(scratch.path));
   EXPECT_EQ(import(*weights), "model.safetensors: tensor \"model.embed_tokens.weight\": dtype: "
                               "expected F32, BF16 or F16, found F8_E4M3");
+}
+
+/// Whatever happens to a config, import ends with a module or with an error.
+TEST(ImportOfMutatedConfigs, EndsWell) {
+  const std::string directory = PIANOLA_SOURCE_DIR "/test/golden/qwen3_yarn";
+  auto weights = llvm::cantFail(Checkpoint::open(directory));
+  const std::string valid = llvm::cantFail(readText(directory + "/config.json", 1 << 20));
+  std::mt19937 random(11);
+  size_t imported = 0, refused = 0;
+  for (int round = 0; round < 1000; ++round) {
+    std::string text = valid;
+    for (int change = random() % 2; change >= 0; --change) {
+      size_t at = random() % text.size();
+      if (random() % 2)
+        text[at] = "0123456789.-e\"{}[],:"[random() % 20];
+      else
+        text.replace(at, random() % 4, std::string(1, text[random() % text.size()]));
+    }
+    llvm::Expected<ModelConfig> config = ModelConfig::fromText(text);
+    if (!config) {
+      llvm::consumeError(config.takeError());
+      ++refused;
+      continue;
+    }
+    mlir::MLIRContext context(mlir::MLIRContext::Threading::DISABLED);
+    auto module = importModel(context, *config, *weights);
+    if (module) {
+      ++imported;
+      continue;
+    }
+    EXPECT_EQ(llvm::toString(module.takeError()).find("does not verify"), std::string::npos)
+        << text;
+    ++refused;
+  }
+  EXPECT_GT(imported, 50u);
+  EXPECT_GT(refused, 200u);
 }
 
 TEST_F(Refusals, NotesWhatNobodyUses) {

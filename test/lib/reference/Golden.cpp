@@ -8,6 +8,9 @@
 
 #include <gtest/gtest.h>
 
+#include <nlohmann/json.hpp>
+
+#include <algorithm>
 #include <cmath>
 #include <fstream>
 
@@ -152,6 +155,51 @@ TEST(PocketDictionary, ContinuesAsTransformersDoes) {
               completion)
         << sample["completion_text"];
   }
+}
+
+/// An op with a region that only groups others changes nothing: here every residual sum is put into
+/// one, with its operands as block arguments.
+TEST(Interpreter, LooksIntoStages) {
+  Model model(source + "/test/golden/qwen2");
+  std::vector<int32_t> ids = {1, 2, 3, 4};
+  ReferenceResult before = llvm::cantFail(interpret(*model.module, *model.weights, ids));
+  std::vector<transformer::AddOp> sums;
+  model.module->walk([&](transformer::AddOp op) { sums.push_back(op); });
+  ASSERT_EQ(sums.size(), 4u);
+  for (transformer::AddOp sum : sums) {
+    mlir::OpBuilder builder(sum);
+    mlir::OperationState state(sum.getLoc(), "transformer.stage");
+    state.addOperands(sum.getOperands());
+    state.addTypes(sum.getType());
+    mlir::Block *block = new mlir::Block;
+    state.addRegion()->push_back(block);
+    for (mlir::Value operand : sum.getOperands())
+      block->addArgument(operand.getType(), sum.getLoc());
+    mlir::Operation *stage = builder.create(state);
+    sum.getResult().replaceAllUsesWith(stage->getResult(0));
+    sum->moveBefore(block, block->end());
+    sum->setOperands(block->getArguments());
+    builder.setInsertionPointToEnd(block);
+    mlir::OperationState yield(sum.getLoc(), "transformer.yield");
+    yield.addOperands(sum.getResult());
+    builder.create(yield);
+  }
+  ReferenceResult after = llvm::cantFail(interpret(*model.module, *model.weights, ids));
+  EXPECT_EQ(after.logits.values, before.logits.values);
+  EXPECT_EQ(after.observed.size(), before.observed.size());
+}
+
+TEST(Interpreter, RefusesOpsWithoutMeaning) {
+  Model model(source + "/test/golden/qwen2");
+  model.module->walk([&](transformer::GluOp op) {
+    mlir::OpBuilder builder(op);
+    mlir::OperationState state(op.getLoc(), "transformer.unheard_of");
+    builder.create(state);
+  });
+  llvm::Expected<ReferenceResult> result = interpret(*model.module, *model.weights, {1});
+  ASSERT_FALSE(bool(result));
+  EXPECT_EQ(llvm::toString(result.takeError()),
+            "the interpreter has no meaning for transformer.unheard_of");
 }
 
 TEST(Interpreter, RefusesIds) {
