@@ -12,11 +12,11 @@ enum class Emit { Roll, Transformer, Tile, Schedule, Llvm, Assembly };
 
 struct CompileOptions {
   std::string directory;
-  std::string output;              // of the roll
-  std::string target = "host";     // see parseHostCpu
-  int64_t workers = 0;             // 0: as many as this machine has cores
-  int64_t maxModelLen = 0;         // positions a session can hold; 0: as many as the model allows
-  std::optional<uint64_t> seed;    // make the weights up
+  std::string output;           // of the roll
+  std::string target = "host";  // see parseHostCpu
+  int64_t workers = 0;          // 0: as many as this machine has cores
+  int64_t maxModelLen = 0;      // positions a session can hold; 0: as many as the model allows
+  std::optional<uint64_t> seed; // make the weights up
   Emit emit = Emit::Roll;
 };
 

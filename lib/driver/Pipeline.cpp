@@ -5,8 +5,8 @@
 //===----------------------------------------------------------------------===//
 
 #include "lib/driver/Pipeline.h"
-#include "passes/Passes.h"
 #include "mlir/Pass/PassManager.h"
+#include "passes/Passes.h"
 
 using namespace mlir;
 
@@ -23,7 +23,7 @@ LogicalResult runPipeline(ModuleOp module, tile::MachineAttr machine, ArrayRef<i
   // What one tile does. The machine enters here: the type of products, and how many workers the
   // tiles must be enough for. After this, nothing of the transformer dialect is left but symbols.
   TileStagesOptions tiling;
-  tiling.slots.assign(slots.begin(), slots.end());
+  tiling.slots = slots;
   passes.addPass(createTileStages(tiling));
   if (until == Phase::Tile)
     return passes.run(module);

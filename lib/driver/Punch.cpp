@@ -81,8 +81,8 @@ void Puncher::addTable(schedule::TableOp op) {
   PunchedTable table{op.getWeightAttr(), type, 0, 0};
   if (type.getTileRows() == 0) {
     table.offset = result.tableBytes;
-    table.count = type.getRows() * type.getColumnPad() *
-                  (type.getElement().getIntOrFloatBitWidth() / 8);
+    table.count =
+        type.getRows() * type.getColumnPad() * (type.getElement().getIntOrFloatBitWidth() / 8);
     result.tableBytes = alignTo(result.tableBytes + table.count, 64);
   } else {
     table.offset = result.tiles.size();
@@ -118,11 +118,10 @@ void Puncher::collectSymbols() {
       rotations(rotation.getTable());
       if (!seen.insert(rotation.getTable()).second)
         return;
-      auto table = module.lookupSymbol<transformer::RopeTableOp>(
-          rotation.getTable().getRootReference());
-      result.manifest["rotations"].push_back(
-          {{"inv_freq", std::vector<float>(table.getInvFreq())},
-           {"scale", table.getScale().convertToFloat()}});
+      auto table =
+          module.lookupSymbol<transformer::RopeTableOp>(rotation.getTable().getRootReference());
+      result.manifest["rotations"].push_back({{"inv_freq", std::vector<float>(table.getInvFreq())},
+                                              {"scale", table.getScale().convertToFloat()}});
     } else if (auto table = dyn_cast<schedule::TableOp>(op)) {
       tables(table.getWeight());
       if (seen.insert(table.getWeight()).second)

@@ -7,15 +7,15 @@
 #define PIANOLA_LIB_DRIVER_PUNCH_H
 
 #include "dialects/schedule/TapeOrder.h"
+#include "mlir/IR/BuiltinOps.h"
 #include "pianola/roll.h"
 #include "targets/host/HostCode.h"
-#include "mlir/IR/BuiltinOps.h"
 #include <nlohmann/json.hpp>
 
 namespace pianola {
 
-/// An embedding table of the roll: row-major in the table section (`tileRows` 0), or spread over the
-/// tapes.
+/// An embedding table of the roll: row-major in the table section (`tileRows` 0), or spread over
+/// the tapes.
 struct PunchedTable {
   mlir::SymbolRefAttr weight;
   tile::TableType type;

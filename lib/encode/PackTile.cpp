@@ -101,8 +101,8 @@ llvm::Error packTableRows(tile::TableType table, int64_t first, int64_t count,
     return rows.takeError();
   int64_t element = table.getElement().getIntOrFloatBitWidth() / 8;
   for (int64_t r = 0; r < rows->count; ++r)
-    std::copy_n(rows->bytes.data() + r * table.getColumns() * element,
-                table.getColumns() * element, out.data() + r * table.getColumnPad() * element);
+    std::copy_n(rows->bytes.data() + r * table.getColumns() * element, table.getColumns() * element,
+                out.data() + r * table.getColumnPad() * element);
   return llvm::Error::success();
 }
 

@@ -85,8 +85,8 @@ Value Emitter::select(Value condition, Value a, Value b) {
   return builder.create<arith::SelectOp>(loc, condition, a, b);
 }
 
-// x = n ln 2 + r with |r| <= ln 2 / 2, so exp(x) = 2^n exp(r); ln 2 in two parts (Cody and Waite, 1980),
-// exp(r) by its Taylor polynomial of degree 7, whose remainder is 0.347^8 / 8! < 2^-27.
+// x = n ln 2 + r with |r| <= ln 2 / 2, so exp(x) = 2^n exp(r); ln 2 in two parts (Cody and Waite,
+// 1980), exp(r) by its Taylor polynomial of degree 7, whose remainder is 0.347^8 / 8! < 2^-27.
 Value Emitter::exp(Value a) {
   Type type = a.getType();
   Type integers = i32();
@@ -158,9 +158,8 @@ void Emitter::loop(Value low, Value high, int64_t step, llvm::function_ref<void(
   });
 }
 
-SmallVector<Value>
-Emitter::loop(Value low, Value high, int64_t step, ArrayRef<Value> initial,
-              llvm::function_ref<SmallVector<Value>(Value, ValueRange)> body) {
+SmallVector<Value> Emitter::loop(Value low, Value high, int64_t step, ArrayRef<Value> initial,
+                                 llvm::function_ref<SmallVector<Value>(Value, ValueRange)> body) {
   auto op = builder.create<scf::ForOp>(
       loc, low, high, constant(step), initial,
       [&](OpBuilder &inner, Location, Value i, ValueRange carried) {

@@ -1,7 +1,7 @@
 //===- Emitter.h - Writing scalar and vector code with few words *- C++ -*-===//
 //
-// Code of the host target is made of 64-bit integers, pointers, f32 scalars and vectors of 16 lanes.
-// A vector of 16 lanes is one register with AVX-512 and two with AVX2; LLVM splits it.
+// Code of the host target is made of 64-bit integers, pointers, f32 scalars and vectors of 16
+// lanes. A vector of 16 lanes is one register with AVX-512 and two with AVX2; LLVM splits it.
 //
 //===----------------------------------------------------------------------===//
 #ifndef PIANOLA_TARGETS_HOST_EMITTER_H

@@ -11,7 +11,7 @@
 namespace pianola {
 
 // What generated code may use, in three steps.
-static constexpr llvm::StringLiteral kLevel3[] = {"avx",  "avx2", "bmi",    "bmi2",
+static constexpr llvm::StringLiteral kLevel3[] = {"avx",  "avx2", "bmi",   "bmi2",
                                                   "f16c", "fma",  "popcnt"};
 static constexpr llvm::StringLiteral kLevel4[] = {"avx512bw", "avx512cd", "avx512dq", "avx512f",
                                                   "avx512vl"};
@@ -40,8 +40,7 @@ llvm::Expected<HostCpu> parseHostCpu(llvm::StringRef text) {
       end = minus;
   llvm::StringRef base = text.take_front(end), rest = text.substr(base.size());
   if (base == "host") {
-    llvm::StringMap<bool> here;
-    llvm::sys::getHostCPUFeatures(here);
+    llvm::StringMap<bool> here = llvm::sys::getHostCPUFeatures();
     for (const std::string &feature : known)
       if (here.lookup(feature))
         features.insert(feature);

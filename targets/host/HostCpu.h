@@ -9,8 +9,8 @@
 
 namespace pianola {
 
-/// An x86-64 CPU by its features, as LLVM spells them, sorted: "avx2", "avx512bf16", ... A roll needs
-/// all of them to be played.
+/// An x86-64 CPU by its features, as LLVM spells them, sorted: "avx2", "avx512bf16", ... A roll
+/// needs all of them to be played.
 struct HostCpu {
   std::vector<std::string> features;
 
@@ -21,14 +21,15 @@ struct HostCpu {
   bool hasBf16Products() const { return hasAvx512() && has("avx512bf16"); }
 };
 
-/// "host" (this machine's CPU), "x86-64-v3" or "x86-64-v4", followed by any number of "+feature" and
+/// "host" (this machine's CPU), "x86-64-v3" or "x86-64-v4", followed by any number of "+feature"
+/// and
 /// "-feature". Features that the code generator does not use are left out. An error names what is
 /// known.
 llvm::Expected<HostCpu> parseHostCpu(llvm::StringRef text);
 
-/// The machine that passes see. Bandwidth and peak are those of one core of a server of 2024 (20 GB/s
-/// streamed by one core; 120 GFLOP/s of bf16 products, 60 of f32 with AVX-512, 30 with AVX2) times
-/// workers: estimates for the schedule, which `pianola bench` replaces by measurements.
+/// The machine that passes see. Bandwidth and peak are those of one core of a server of 2024 (20
+/// GB/s streamed by one core; 120 GFLOP/s of bf16 products, 60 of f32 with AVX-512, 30 with AVX2)
+/// times workers: estimates for the schedule, which `pianola bench` replaces by measurements.
 tile::MachineAttr machineFor(mlir::MLIRContext *context, const HostCpu &cpu, int64_t workers);
 
 } // namespace pianola

@@ -1,0 +1,205 @@
+//===- LowerStages.cpp - Stages as functions of the LLVM dialect ----------===//
+
+#include "mlir/Conversion/ArithToLLVM/ArithToLLVM.h"
+#include "mlir/Conversion/ControlFlowToLLVM/ControlFlowToLLVM.h"
+#include "mlir/Conversion/FuncToLLVM/ConvertFuncToLLVMPass.h"
+#include "mlir/Conversion/ReconcileUnrealizedCasts/ReconcileUnrealizedCasts.h"
+#include "mlir/Conversion/SCFToControlFlow/SCFToControlFlow.h"
+#include "mlir/Conversion/VectorToLLVM/ConvertVectorToLLVMPass.h"
+#include "mlir/Dialect/Func/IR/FuncOps.h"
+#include "mlir/Pass/PassManager.h"
+#include "mlir/Transforms/Passes.h"
+#include "pianola/roll.h"
+#include "targets/host/HostCode.h"
+#include "targets/host/Stage.h"
+#include <cstddef>
+
+using namespace mlir;
+
+namespace pianola::host {
+
+namespace {
+
+// Lowers the parts of one stage.
+class StageLowering {
+public:
+  StageLowering(tile::StageOp stage, const HostCpu &cpu, OpBuilder &builder)
+      : stage(stage), cpu(cpu), builder(builder) {}
+
+  void run() {
+    if (tile::PrologueOp prologue = stage.getPrologue())
+      lowerPart(prologue.getBody().front(), "prologue", {});
+    for (auto [number, section] : llvm::enumerate(stage.getSections()))
+      lowerPart(section.getBody().front(), std::to_string(number), section);
+  }
+
+  int64_t scratch = 0;
+
+private:
+  void lowerPart(Block &block, StringRef suffix, tile::SectionOp section);
+  void loadCall(PartEmitter &emit);
+  void setTile(PartEmitter &emit, Block &block, tile::SectionOp section, Value number);
+  int64_t slotsOf(Block &block);
+
+  tile::StageOp stage;
+  const HostCpu &cpu;
+  OpBuilder &builder;
+  // Where the prologue left its results: bytes of scratch, or a buffer it only looked at.
+  struct Kept {
+    tile::LoadOp view;
+    int64_t offset = 0;
+  };
+  llvm::DenseMap<Value, Kept> kept;
+  int64_t keptBytes = 0;
+};
+
+#define FIELD(name) offsetof(PianolaHostCall, name)
+
+void StageLowering::loadCall(PartEmitter &emit) {
+  auto pointer = [&](size_t offset) {
+    return emit.load(emit.pointer(), emit.at(emit.call, offset), 8);
+  };
+  auto number = [&](size_t offset) { return emit.load(emit.i64(), emit.at(emit.call, offset), 8); };
+  emit.bindings = pointer(FIELD(bindings));
+  emit.resident = pointer(FIELD(resident));
+  emit.scratch = pointer(FIELD(scratch));
+  emit.tokens = pointer(FIELD(tokens));
+  emit.position = number(FIELD(position));
+  emit.slots = number(FIELD(slots));
+  emit.capacity = number(FIELD(capacity));
+  for (const tile::TapePiece &piece : tile::getResidentPieces(stage))
+    emit.residentOffsets[stage.getBody().getArgument(piece.argument)] = piece.offset;
+}
+
+// Slots of the part's values: they all agree.
+int64_t StageLowering::slotsOf(Block &block) {
+  int64_t slots = 1;
+  for (Operation &op : block)
+    for (Type type : llvm::concat<Type>(llvm::to_vector(op.getResultTypes()),
+                                        llvm::to_vector(op.getOperandTypes())))
+      if (auto value = dyn_cast<RankedTensorType>(type))
+        slots = std::max(slots, value.getDimSize(0));
+  return slots;
+}
+
+// The coordinates of tile `number`, and which of its slots there are.
+void StageLowering::setTile(PartEmitter &emit, Block &block, tile::SectionOp section,
+                            Value number) {
+  emit.coordinates.clear();
+  if (section) {
+    emit.coordinates.resize(section.getGrid().size());
+    for (size_t d = section.getGrid().size(); d-- > 0;) {
+      emit.coordinates[d] = d == 0 ? number : emit.rem(number, section.getGrid()[d]);
+      if (d > 0)
+        number = emit.div(number, section.getGrid()[d]);
+    }
+  }
+  AffineMapAttr slots;
+  for (Operation &op : block)
+    if (auto map = op.getAttrOfType<AffineMapAttr>("slots"))
+      slots = map;
+  int64_t most = slotsOf(block);
+  emit.oneSlot = most == 1;
+  emit.slotBegin = emit.evaluate(slots);
+  emit.low = emit.constant(0);
+  if (emit.oneSlot && !slots && !stage.getOutputs()) {
+    emit.high = emit.constant(1);
+    return;
+  }
+  emit.high = emit.min(emit.sub(emit.slots, emit.slotBegin), emit.constant(most));
+  if (stage.getOutputs())
+    emit.low = emit.load(emit.i64(), emit.at(emit.call, FIELD(first_output)), 8);
+}
+
+void StageLowering::lowerPart(Block &block, StringRef suffix, tile::SectionOp section) {
+  Location loc = stage.getLoc();
+  OpBuilder::InsertionGuard guard(builder);
+  auto pointer = LLVM::LLVMPointerType::get(builder.getContext());
+  auto function = builder.create<func::FuncOp>(loc, (stage.getSymName() + "." + suffix).str(),
+                                               builder.getFunctionType({pointer}, {}));
+  builder.setInsertionPointToStart(function.addEntryBlock());
+  PartEmitter emit(builder, loc, cpu, function.getArgument(0));
+  loadCall(emit);
+  emit.scratchUsed = emit.scratchPeak = keptBytes;
+
+  auto lowerTile = [&] {
+    // One slot of a stage with outputs may turn out not to be wanted.
+    emit.when(emit.less(emit.low, emit.high), [&] {
+      for (Operation &op : block)
+        emit.lower(op);
+    });
+  };
+
+  if (!section) {
+    // Values of the prologue are allocated in order, so their offsets can be told beforehand.
+    int64_t offset = 0;
+    llvm::DenseMap<Value, int64_t> offsets;
+    for (Operation &op : block)
+      for (Value result : op.getResults())
+        if (!isa<tile::LoadOp>(op)) {
+          auto type = cast<RankedTensorType>(result.getType());
+          offsets[result] = offset;
+          offset += (type.getNumElements() * (type.getElementTypeBitWidth() / 8) + 63) / 64 * 64;
+        }
+    setTile(emit, block, {}, {});
+    lowerTile();
+    for (auto [inside, result] :
+         llvm::zip(block.getTerminator()->getOperands(), stage.getPrologue().getResults()))
+      kept[result] = {inside.getDefiningOp<tile::LoadOp>(), offsets.lookup(inside)};
+    keptBytes = emit.scratchPeak;
+  } else {
+    for (auto [value, keep] : kept) {
+      auto type = cast<RankedTensorType>(value.getType());
+      int64_t columns = type.getDimSize(1);
+      if (keep.view)
+        emit.places[value] = {emit.bindingOf(keep.view.getBuffer()), type.getElementType(), columns,
+                              keep.view.getBuffer().getType().getColumns()};
+      else
+        emit.places[value] = {emit.at(emit.scratch, keep.offset), type.getElementType(), columns,
+                              columns};
+    }
+    auto pieces = tile::getTilePieces(section);
+    for (const tile::TapePiece &piece : pieces)
+      emit.tapeOffsets[stage.getBody().getArgument(piece.argument)] = piece.offset;
+    Value begin = emit.load(emit.i64(), emit.at(emit.call, FIELD(begin)), 8);
+    Value end = emit.load(emit.i64(), emit.at(emit.call, FIELD(end)), 8);
+    Value tape = emit.load(emit.pointer(), emit.at(emit.call, FIELD(tape)), 8);
+    emit.loop(begin, end, 1, [&](Value number) {
+      emit.tape = emit.at(tape, emit.mul(emit.sub(number, begin), tile::getTapeBytes(pieces)));
+      setTile(emit, block, section, number);
+      lowerTile();
+    });
+  }
+  builder.create<func::ReturnOp>(loc);
+  scratch = std::max(scratch, emit.scratchPeak);
+}
+
+} // namespace
+
+llvm::Expected<LoweredStages> lowerStages(ModuleOp module, const HostCpu &cpu) {
+  MLIRContext *context = module.getContext();
+  context->loadDialect<arith::ArithDialect, func::FuncDialect, LLVM::LLVMDialect, scf::SCFDialect,
+                       vector::VectorDialect>();
+  LoweredStages lowered;
+  lowered.module = ModuleOp::create(module.getLoc());
+  OpBuilder builder = OpBuilder::atBlockEnd(lowered.module->getBody());
+  for (tile::StageOp stage : module.getOps<tile::StageOp>()) {
+    StageLowering lowering(stage, cpu, builder);
+    lowering.run();
+    lowered.scratch = std::max<uint64_t>(lowered.scratch, lowering.scratch);
+  }
+
+  PassManager passes(context);
+  passes.addPass(createCSEPass());
+  passes.addPass(createConvertSCFToCFPass());
+  passes.addPass(createConvertVectorToLLVMPass());
+  passes.addPass(createArithToLLVMConversionPass());
+  passes.addPass(createConvertControlFlowToLLVMPass());
+  passes.addPass(createConvertFuncToLLVMPass());
+  passes.addPass(createReconcileUnrealizedCastsPass());
+  if (failed(passes.run(*lowered.module)))
+    return llvm::createStringError("the stages cannot be lowered to the LLVM dialect");
+  return lowered;
+}
+
+} // namespace pianola::host

@@ -1,0 +1,120 @@
+//===- Memory.cpp - Buffers, the embedding table and the context ----------===//
+
+#include "targets/host/Stage.h"
+
+using namespace mlir;
+
+namespace pianola::host {
+
+static Place sliceOf(PartEmitter &emit, TypedValue<tile::BufferType> buffer, int64_t columns,
+                     AffineMapAttr slots, AffineMapAttr firstColumn) {
+  tile::BufferType type = buffer.getType();
+  Value offset =
+      emit.add(emit.mul(emit.evaluate(slots), type.getColumns()), emit.evaluate(firstColumn));
+  Value base = emit.at(emit.bindingOf(buffer), emit.mul(offset, type.getElementBytes()));
+  return {base, type.getElement(), columns, type.getColumns()};
+}
+
+// A slice is read where it lies: no tile of a stage writes what another of its tiles reads.
+void PartEmitter::lowerLoad(tile::LoadOp op) {
+  int64_t columns = cast<RankedTensorType>(op.getResult().getType()).getDimSize(1);
+  places[op.getResult()] =
+      sliceOf(*this, op.getBuffer(), columns, op.getSlotsAttr(), op.getColumnsAttr());
+}
+
+void PartEmitter::lowerStore(tile::StoreOp op) {
+  Place from = places.lookup(op.getValue());
+  copyRows(from,
+           sliceOf(*this, op.getBuffer(), from.columns, op.getSlotsAttr(), op.getColumnsAttr()));
+}
+
+void PartEmitter::lowerGather(tile::GatherOp op) {
+  tile::TableType table = op.getTable().getType();
+  Place to = allocate(cast<RankedTensorType>(op.getResult().getType()));
+  places[op.getResult()] = to;
+  Value base = bindingOf(op.getTable());
+  Value scale = real(op.getScale().convertToFloat());
+  Type element = table.getElement();
+  int64_t bytes = element.getIntOrFloatBitWidth() / 8, depth = table.getColumnPad();
+  loop(low, high, 1, [&](Value slot) {
+    Value id = builder.create<arith::ExtUIOp>(
+        loc, i64(), load(i32(), at(tokens, mul(add(slotBegin, slot), 4))));
+    if (table.getTileRows() == 0) {
+      Value from = at(base, mul(id, depth * bytes));
+      loop(constant(0), constant(to.columns), 16, [&](Value column) {
+        Value values = loadLanes(element, at(from, mul(column, bytes)));
+        setLanes(fmul(values, splat(scale)), to, slot, column);
+      });
+      return;
+    }
+    // Element k of row r of a group of G rows: see !tile.matrix. A tile has 16 rows, or a multiple
+    // of 32.
+    int64_t rows = table.getTileRows(), group = std::min<int64_t>(rows, 32);
+    Value tile = load(pointer(), at(base, mul(div(id, rows), 8)), 8);
+    Value row = rem(id, rows);
+    Value from = at(tile, mul(div(row, group), group * depth * bytes));
+    Value inGroup = rem(row, group);
+    Value out = this->row(to, slot);
+    int64_t run = element.isBF16() ? 2 : 1;
+    loop(constant(0), constant(depth / run), 1, [&](Value k) {
+      Value at0 = at(from, mul(add(mul(k, group), inGroup), run * bytes));
+      for (int64_t e = 0; e < run; ++e) {
+        Value value = fmul(loadScalar(element, at(at0, e * bytes)), scale);
+        store(value, at(out, add(mul(k, run * 4), e * 4)));
+      }
+    });
+  });
+}
+
+// Positions grow by one a slot; where each element goes is said at !tile.context.
+void PartEmitter::lowerAppend(tile::AppendOp op) {
+  tile::ContextType context = op.getContext().getType();
+  Place from = places.lookup(op.getValue());
+  int64_t size = context.getSize(), bytes = context.getElement().getIntOrFloatBitWidth() / 8;
+  bool isKey = op.getPart() == tile::ContextPart::Key, isPair = context.getElement().isBF16();
+  Value head = evaluate(op.getHeadAttr());
+  if (!isKey)
+    head = add(head, context.getHeads());
+  Value base = at(bindingOf(op.getContext()), mul(mul(head, capacity), size * bytes));
+  int64_t keep = scratchUsed;
+  Place rounded{allocate(context.getElement(), size), context.getElement(), size, 0};
+  loop(low, high, 1, [&](Value slot) {
+    Value p = add(position, add(slotBegin, slot));
+    loop(constant(0), constant(size), 16,
+         [&](Value column) { setLanes(lanes(from, slot, column), rounded, constant(0), column); });
+    auto copy = [&](Type element, int64_t count, Value to, int64_t step) {
+      int64_t width = element.getIntOrFloatBitWidth() / 8;
+      loop(constant(0), constant(count), 1, [&](Value i) {
+        store(load(element, at(rounded.base, mul(i, width)), width), at(to, mul(i, step)), width);
+      });
+    };
+    if (isKey) {
+      // Groups of 16 positions: a step of lanes (two of bf16) is 64 bytes.
+      Value group = at(base, mul(div(p, 16), 16 * size * bytes));
+      copy(i32(), size * bytes / 4, at(group, mul(rem(p, 16), 4)), 64);
+    } else if (!isPair) {
+      copy(i32(), size, at(base, mul(p, size * 4)), 4);
+    } else {
+      // The first position of a pair also clears the second one's place: a product with weight zero
+      // must find a number there.
+      Value pair = at(base, mul(div(p, 2), size * 4));
+      Value odd = rem(p, 2);
+      auto isOdd = builder.create<arith::CmpIOp>(loc, arith::CmpIPredicate::ne, odd, constant(0));
+      loop(constant(0), constant(size), 1, [&](Value i) {
+        Value value = load(builder.getI16Type(), at(rounded.base, mul(i, 2)), 2);
+        Value to = at(pair, mul(i, 4));
+        Value wide = builder.create<arith::ExtUIOp>(loc, i32(), value);
+        Value shifted = builder.create<arith::ShLIOp>(
+            loc, wide, builder.create<arith::ConstantOp>(loc, builder.getI32IntegerAttr(16)));
+        Value first = builder.create<arith::AndIOp>(
+            loc, load(i32(), to),
+            builder.create<arith::ConstantOp>(loc, builder.getI32IntegerAttr(0xffff)));
+        Value both = builder.create<arith::OrIOp>(loc, first, shifted);
+        store(select(isOdd, both, wide), to);
+      });
+    }
+  });
+  scratchUsed = keep;
+}
+
+} // namespace pianola::host

@@ -1,0 +1,107 @@
+//===- Stage.cpp - The frame that the ops of a stage are lowered in -------===//
+
+#include "targets/host/Stage.h"
+#include "llvm/ADT/TypeSwitch.h"
+
+using namespace mlir;
+
+namespace pianola::host {
+
+Value PartEmitter::allocate(Type element, int64_t count) {
+  int64_t bytes = (count * (element.getIntOrFloatBitWidth() / 8) + 63) / 64 * 64;
+  Value place = at(scratch, scratchUsed);
+  scratchUsed += bytes;
+  scratchPeak = std::max(scratchPeak, scratchUsed);
+  return place;
+}
+
+Place PartEmitter::allocate(RankedTensorType type) {
+  int64_t columns = type.getDimSize(1);
+  Value base = allocate(type.getElementType(), type.getDimSize(0) * columns);
+  return {base, type.getElementType(), columns, columns};
+}
+
+Value PartEmitter::bindingOf(Value argument) {
+  // Weights are not bound: bindings are counted without them.
+  auto block = cast<BlockArgument>(argument);
+  int64_t index = 0;
+  for (unsigned i = 0; i < block.getArgNumber(); ++i)
+    index += !isa<tile::MatrixType, tile::VectorType>(block.getOwner()->getArgument(i).getType());
+  return load(pointer(), at(bindings, index * 8), 8);
+}
+
+// Maps are linear forms of the coordinates with constant factors.
+static Value expand(PartEmitter &emit, AffineExpr expr) {
+  if (auto constant = dyn_cast<AffineConstantExpr>(expr))
+    return emit.constant(constant.getValue());
+  if (auto dim = dyn_cast<AffineDimExpr>(expr))
+    return emit.coordinates[dim.getPosition()];
+  auto binary = cast<AffineBinaryOpExpr>(expr);
+  Value lhs = expand(emit, binary.getLHS());
+  if (auto factor = dyn_cast<AffineConstantExpr>(binary.getRHS())) {
+    switch (expr.getKind()) {
+    case AffineExprKind::Mul:
+      return emit.mul(lhs, factor.getValue());
+    case AffineExprKind::FloorDiv:
+      return emit.div(lhs, factor.getValue());
+    case AffineExprKind::Mod:
+      return emit.rem(lhs, factor.getValue());
+    default:
+      break;
+    }
+  }
+  return emit.add(lhs, expand(emit, binary.getRHS()));
+}
+
+Value PartEmitter::evaluate(AffineMapAttr map) {
+  return map ? expand(*this, map.getValue().getResult(0)) : constant(0);
+}
+
+Value PartEmitter::weightAt(Value argument) {
+  if (auto found = tapeOffsets.find(argument); found != tapeOffsets.end())
+    return at(tape, found->second);
+  return at(resident, residentOffsets.lookup(argument));
+}
+
+Value PartEmitter::row(const Place &place, Value slot) {
+  return at(place.base, mul(slot, place.stride * place.elementBytes()));
+}
+
+void PartEmitter::forLanes(int64_t columns, llvm::function_ref<void(Value, Value)> body) {
+  loop(low, high, 1, [&](Value slot) {
+    loop(constant(0), constant(columns), 16, [&](Value column) { body(slot, column); });
+  });
+}
+
+Value PartEmitter::lanes(const Place &place, Value slot, Value column) {
+  return loadLanes(place.element, at(row(place, slot), mul(column, place.elementBytes())));
+}
+
+void PartEmitter::setLanes(Value value, const Place &place, Value slot, Value column) {
+  storeLanes(value, place.element, at(row(place, slot), mul(column, place.elementBytes())));
+}
+
+void PartEmitter::copyRows(const Place &from, const Place &to) {
+  forLanes(from.columns, [&](Value slot, Value column) {
+    setLanes(lanes(from, slot, column), to, slot, column);
+  });
+}
+
+void PartEmitter::lower(Operation &op) {
+  TypeSwitch<Operation *>(&op)
+      .Case([&](tile::LoadOp op) { lowerLoad(op); })
+      .Case([&](tile::StoreOp op) { lowerStore(op); })
+      .Case([&](tile::GatherOp op) { lowerGather(op); })
+      .Case([&](tile::AppendOp op) { lowerAppend(op); })
+      .Case([&](tile::BiasOp op) { lowerBias(op); })
+      .Case([&](tile::AddOp op) { lowerAdd(op); })
+      .Case([&](tile::ActivateOp op) { lowerActivate(op); })
+      .Case([&](tile::NormaliseOp op) { lowerNormalise(op); })
+      .Case([&](tile::RotateOp op) { lowerRotate(op); })
+      .Case([&](tile::ContractOp op) { lowerContract(op); })
+      .Case([&](tile::AttendOp op) { lowerAttend(op); })
+      .Case([&](tile::CombineOp op) { lowerCombine(op); })
+      .Case([](tile::YieldOp) {});
+}
+
+} // namespace pianola::host

@@ -1,0 +1,115 @@
+//===- Stage.h - The frame that the ops of a stage are lowered in *- C++ -*-===//
+//
+// A part (a prologue or a section) is one function. It loops over its tiles; a tile's ops are
+// lowered one after the other, each a loop over the valid slots. Between ops, values lie in scratch
+// memory, where they fit the first cache: an epilogue costs a tile little beside its inner
+// products, and no op needs to know which other ops it is fused with.
+//
+//===----------------------------------------------------------------------===//
+#ifndef PIANOLA_TARGETS_HOST_STAGE_H
+#define PIANOLA_TARGETS_HOST_STAGE_H
+
+#include "dialects/tile/Tape.h"
+#include "dialects/tile/Tile.h"
+#include "targets/host/Emitter.h"
+#include "targets/host/HostCpu.h"
+#include "llvm/ADT/DenseMap.h"
+
+namespace pianola::host {
+
+/// A tile value: where slot 0 of the tile is, and how far it is to the next slot.
+struct Place {
+  Value base;
+  Type element;
+  int64_t columns; // of the value
+  int64_t stride;  // elements from slot to slot
+
+  int64_t elementBytes() const { return element.getIntOrFloatBitWidth() / 8; }
+};
+
+/// Lowers the ops of one part.
+class PartEmitter : public Emitter {
+public:
+  PartEmitter(mlir::OpBuilder &builder, mlir::Location loc, const HostCpu &cpu, Value call)
+      : Emitter(builder, loc), cpu(cpu), call(call) {}
+
+  const HostCpu &cpu;
+  Value call; // PianolaHostCall *
+
+  // Fields of the call, loaded on entry.
+  Value bindings, resident, scratch, tokens, position, slots, capacity;
+
+  llvm::SmallVector<Value, 3> coordinates;        // of the tile, as i64
+  Value slotBegin;                                // slot of the play that the tile's slot 0 is
+  Value low, high;                                // the tile's slots to compute, low .. high-1
+  bool oneSlot = false;                           // the program has one slot
+  Value tape;                                     // what the tile consumes
+  llvm::DenseMap<Value, int64_t> tapeOffsets;     // of the tile's pieces, by stage argument
+  llvm::DenseMap<Value, int64_t> residentOffsets; // of the resident vectors
+  llvm::DenseMap<Value, Place> places;            // of values
+  int64_t scratchUsed = 0, scratchPeak = 0;
+
+  /// Scratch memory for `count` elements, on a cache line; it lasts as long as the part.
+  Value allocate(Type element, int64_t count);
+  /// A new value in scratch memory.
+  Place allocate(mlir::RankedTensorType type);
+  /// The address bound to a stage argument.
+  Value bindingOf(Value argument);
+  /// The value of an affine map at the tile's coordinates; 0 for a null map.
+  Value evaluate(mlir::AffineMapAttr map);
+  /// The address of a tape piece: a matrix tile or a vector.
+  Value weightAt(Value argument);
+  /// Address of a slot's first column.
+  Value row(const Place &place, Value slot);
+
+  void lower(mlir::Operation &op);
+
+  // Memory.cpp
+  void lowerLoad(tile::LoadOp op);
+  void lowerStore(tile::StoreOp op);
+  void lowerGather(tile::GatherOp op);
+  void lowerAppend(tile::AppendOp op);
+  // Elementwise.cpp
+  void lowerBias(tile::BiasOp op);
+  void lowerAdd(tile::AddOp op);
+  void lowerActivate(tile::ActivateOp op);
+  void lowerNormalise(tile::NormaliseOp op);
+  void lowerRotate(tile::RotateOp op);
+  // Contract.cpp
+  void lowerContract(tile::ContractOp op);
+  // Attend.cpp
+  void lowerAttend(tile::AttendOp op);
+  void lowerCombine(tile::CombineOp op);
+
+  /// Copies rows low .. high-1, converting.
+  void copyRows(const Place &from, const Place &to);
+  /// Calls `body` for each valid slot and each 16 columns with their byte offsets... see uses.
+  void forLanes(int64_t columns, llvm::function_ref<void(Value slot, Value column)> body);
+  Value lanes(const Place &place, Value slot, Value column);
+  void setLanes(Value value, const Place &place, Value slot, Value column);
+};
+
+/// Inner products of packed rows with several vectors: result[v][r] = (result[v][r] +) sum_k
+/// weight[r][k] * vector[v][k] for v in low .. high-1 and r < 16 * registers. `weights` is packed
+/// as !tile.matrix says, with `weightStride` bytes from one step of k to the next; a step is two k
+/// for bf16 and one otherwise. Addresses: rows of `vectors` and `results`, in bytes.
+struct Products {
+  Value weights;
+  Type weightElement;
+  int64_t weightStride;
+  int64_t registers; // of 16 rows each: 1 or 2
+  Value steps;       // of k
+  Value vectors;     // of v = 0
+  Type vectorElement;
+  int64_t vectorStride;
+  Value results; // f32
+  int64_t resultStride;
+  Value low, high;
+  bool single = false;     // high - low is 1: several chains, and prefetching
+  bool accumulate = false; // add to what is there
+};
+void emitProducts(PartEmitter &emit, const Products &products);
+
+} // namespace pianola::host
+
+#endif
