@@ -1,0 +1,98 @@
+//===- Compile.cpp - From a model directory to a roll ---------------------===//
+
+#include "lib/driver/Compile.h"
+#include "lib/driver/LoadModel.h"
+#include "lib/driver/Pipeline.h"
+#include "lib/driver/Punch.h"
+#include "lib/driver/WriteRoll.h"
+#include "mlir/Dialect/Func/IR/FuncOps.h"
+#include "mlir/IR/MLIRContext.h"
+#include "mlir/IR/Verifier.h"
+#include <thread>
+
+using namespace mlir;
+
+namespace pianola {
+
+// Slots of the programs: a token, and a chunk of a prompt.
+static constexpr int64_t kSlots[] = {1, 64};
+
+// What MLIR says while it fails becomes the error.
+class DiagnosticText {
+public:
+  explicit DiagnosticText(MLIRContext &context)
+      : handler(&context, [this](Diagnostic &diagnostic) {
+          if (diagnostic.getSeverity() == DiagnosticSeverity::Error)
+            llvm::raw_string_ostream(text) << (text.empty() ? "" : "\n") << diagnostic.getLocation()
+                                           << ": " << diagnostic;
+          return success();
+        }) {}
+
+  llvm::Error take(const llvm::Twine &doing) {
+    return llvm::createStringError(doing + ": " + (text.empty() ? "failed" : text));
+  }
+
+private:
+  std::string text;
+  ScopedDiagnosticHandler handler;
+};
+
+static llvm::Expected<int64_t> checkMaxModelLen(const CompileOptions &options,
+                                                const ModelConfig &config) {
+  if (options.maxModelLen == 0)
+    return config.maxPositions;
+  if (options.maxModelLen < 1 || options.maxModelLen > config.maxPositions)
+    return llvm::createStringError("--max-model-len " + llvm::Twine(options.maxModelLen) +
+                                   ": the model has 1 to " + llvm::Twine(config.maxPositions) +
+                                   " positions");
+  return options.maxModelLen;
+}
+
+llvm::Error compile(const CompileOptions &options, Progress &progress, llvm::raw_ostream &text,
+                    llvm::raw_ostream &notes) {
+  llvm::Expected<HostCpu> cpu = parseHostCpu(options.target);
+  if (!cpu)
+    return cpu.takeError();
+  int64_t workers = options.workers ? options.workers
+                                    : std::max<int64_t>(1, std::thread::hardware_concurrency());
+
+  MLIRContext context(MLIRContext::Threading::DISABLED);
+  DiagnosticText diagnostics(context);
+  llvm::Expected<LoadedModel> model = loadModel(context, options.directory, options.seed);
+  if (!model)
+    return model.takeError();
+  for (const std::string &tensor : model->notes.unusedTensors)
+    notes << "note: the model does not use tensor " << tensor << "\n";
+  llvm::Expected<int64_t> maxModelLen = checkMaxModelLen(options, model->config);
+  if (!maxModelLen)
+    return maxModelLen.takeError();
+  ModuleOp module = *model->module;
+  if (options.emit == Emit::Transformer) {
+    module.print(text);
+    return llvm::Error::success();
+  }
+
+  tile::MachineAttr machine = machineFor(&context, *cpu, workers);
+  Phase until = options.emit == Emit::Tile ? Phase::Tile : Phase::Schedule;
+  ModelSummary summary = summarise(*model, *maxModelLen);
+  if (failed(runPipeline(module, machine, kSlots, until)))
+    return diagnostics.take(options.directory + ": cannot be scheduled");
+  switch (options.emit) {
+  case Emit::Tile:
+  case Emit::Schedule:
+    module.print(text);
+    return llvm::Error::success();
+  case Emit::Llvm:
+    return emitHostLlvm(module, *cpu, text);
+  case Emit::Assembly:
+    return emitHostAssembly(module, *cpu, text);
+  default:
+    break;
+  }
+  llvm::Expected<HostImage> image = compileHost(module, *cpu);
+  if (!image)
+    return image.takeError();
+  return writeRoll(options, summary, *cpu, machine, module, *image, *model->weights, progress);
+}
+
+} // namespace pianola

@@ -1,0 +1,279 @@
+//===- WriteRoll.cpp - Put a roll together --------------------------------===//
+
+#include "lib/driver/WriteRoll.h"
+#include "dialects/transformer/Transformer.h"
+#include "lib/checkpoint/GenerationConfig.h"
+#include "lib/checkpoint/InputFile.h"
+#include "lib/driver/Punch.h"
+#include "lib/driver/Version.h"
+#include "lib/encode/PackTile.h"
+#include "lib/roll/RollWriter.h"
+#include "llvm/ADT/StringExtras.h"
+#include "llvm/Support/FileSystem.h"
+#include "llvm/Support/Path.h"
+#include <thread>
+
+using namespace mlir;
+using nlohmann::json;
+
+namespace pianola {
+
+static llvm::Error toError(const Status &status) {
+  return status.ok() ? llvm::Error::success() : llvm::createStringError(status.message());
+}
+
+ModelSummary summarise(const LoadedModel &model, int64_t maxModelLen) {
+  ModuleOp module = *model.module;
+  auto attr = module->getAttrOfType<transformer::ModelAttr>(transformer::modelAttrName);
+  ModelSummary summary;
+  summary.family = attr.getFamily().str();
+  summary.name = model.config.architecture;
+  summary.vocabulary = attr.getVocabulary();
+  summary.hidden = attr.getHidden();
+  summary.layers = attr.getLayers();
+  summary.maxPositions = model.config.maxPositions;
+  summary.maxModelLen = maxModelLen;
+  summary.parameters = 0;
+  module.walk([&](transformer::WeightOp weight) {
+    int64_t count = 1;
+    for (int64_t extent : weight.getShape())
+      count *= extent;
+    summary.parameters += count;
+  });
+  return summary;
+}
+
+namespace {
+
+// A piece of work for one thread: bytes of a section, to be packed and written.
+struct Job {
+  PianolaSectionKind section;
+  uint64_t offset, bytes;
+  const schedule::TapeUse *use = nullptr; // or rows of a table
+  const PunchedTable *table = nullptr;
+  int64_t row = 0, rows = 0;
+};
+
+std::vector<Job> jobsOf(const Punched &punched) {
+  std::vector<Job> jobs;
+  for (auto [tape, offset] : llvm::zip(punched.tapes, punched.tapeOffsets))
+    for (const schedule::TapeUse &use : tape)
+      jobs.push_back({PIANOLA_SECTION_TAPE, offset + use.offset, uint64_t(use.bytes), &use});
+  for (const PunchedTable &table : punched.tables) {
+    if (table.type.getTileRows() != 0)
+      continue;
+    int64_t rowBytes = table.count / table.type.getRows();
+    int64_t rows = std::max<int64_t>(1, (int64_t(1) << 20) / rowBytes);
+    for (int64_t row = 0; row < table.type.getRows(); row += rows) {
+      int64_t count = std::min(rows, table.type.getRows() - row);
+      jobs.push_back({PIANOLA_SECTION_TABLE, table.offset + row * rowBytes,
+                      uint64_t(count * rowBytes), nullptr, &table, row, count});
+    }
+  }
+  return jobs;
+}
+
+// Packs all weights, one tile in memory for each thread.
+class Packer {
+public:
+  Packer(ModuleOp module, const WeightSource &weights, RollWriter &writer, Progress &progress)
+      : weights(weights), writer(writer), progress(progress) {
+    module.walk([&](transformer::WeightOp op) {
+      tensors[FlatSymbolRefAttr::get(op.getSymNameAttr())] = weights.find(op.getTensor());
+    });
+  }
+
+  llvm::Error run(const std::vector<Job> &jobs) {
+    std::vector<std::thread> threads;
+    for (unsigned i = 0; i < std::max(1u, std::thread::hardware_concurrency()); ++i)
+      threads.emplace_back([&] { work(jobs); });
+    for (std::thread &thread : threads)
+      thread.join();
+    return error.empty() ? llvm::Error::success() : llvm::createStringError(error);
+  }
+
+private:
+  void work(const std::vector<Job> &jobs) {
+    std::vector<uint8_t> bytes;
+    while (!failed) {
+      size_t number = next++;
+      if (number >= jobs.size())
+        return;
+      const Job &job = jobs[number];
+      bytes.resize(job.bytes);
+      std::string message = llvm::toString(pack(job, bytes));
+      if (message.empty())
+        message = llvm::toString(
+            toError(writer.write(job.section, job.offset, bytes.data(), bytes.size())));
+      if (!message.empty()) {
+        std::lock_guard lock(mutex);
+        error = message;
+        failed = true;
+      }
+      progress.advance(job.bytes);
+    }
+  }
+
+  llvm::Error pack(const Job &job, MutableArrayRef<uint8_t> bytes) {
+    Attribute symbol = job.use ? job.use->weight : job.table->weight;
+    const TensorInfo *tensor = tensors.lookup(symbol);
+    if (job.use)
+      return packPiece(*job.use, weights, *tensor, bytes);
+    return packTableRows(job.table->type, job.row, job.rows, weights, *tensor, bytes);
+  }
+
+  const WeightSource &weights;
+  RollWriter &writer;
+  Progress &progress;
+  llvm::DenseMap<Attribute, const TensorInfo *> tensors;
+  std::atomic<size_t> next{0};
+  std::atomic<bool> failed{false};
+  std::mutex mutex;
+  std::string error;
+};
+
+json generationOf(const GenerationConfig &config) {
+  json result = {{"stop", json::array()}};
+  for (const Setting<int32_t> &id : config.stopIds)
+    result["stop"].push_back(id.value);
+  auto add = [&](const char *name, const auto &setting) {
+    if (setting)
+      result[name] = {{"value", setting->value}, {"from", setting->from}};
+  };
+  add("bos", config.bosId);
+  add("pad", config.padId);
+  add("do_sample", config.doSample);
+  add("temperature", config.temperature);
+  add("top_k", config.topK);
+  add("top_p", config.topP);
+  add("min_p", config.minP);
+  add("repetition_penalty", config.repetitionPenalty);
+  return result;
+}
+
+// The text of a file that need not be there.
+llvm::Expected<std::string> readOptional(StringRef directory, StringRef name) {
+  SmallString<128> path(directory);
+  llvm::sys::path::append(path, name);
+  if (!llvm::sys::fs::exists(path))
+    return std::string();
+  return readText(path, uint64_t(256) << 20);
+}
+
+// One past the greatest id that the tokenizer knows: logits beyond are never sampled.
+llvm::Expected<int64_t> tokenizerSize(StringRef text) {
+  json tokenizer = json::parse(text.begin(), text.end(), nullptr, false);
+  if (!tokenizer.is_object() || !tokenizer.contains("model") || !tokenizer["model"].is_object() ||
+      !tokenizer["model"].contains("vocab"))
+    return llvm::createStringError("tokenizer.json: model.vocab: missing");
+  int64_t size = 0;
+  auto add = [&](const json &id) {
+    if (id.is_number_integer())
+      size = std::max<int64_t>(size, id.get<int64_t>() + 1);
+  };
+  for (const json &id : tokenizer["model"]["vocab"])
+    add(id);
+  if (tokenizer.contains("added_tokens"))
+    for (const json &token : tokenizer["added_tokens"])
+      if (token.is_object() && token.contains("id"))
+        add(token["id"]);
+  return size;
+}
+
+// The chat template stands in a file of its own or in tokenizer_config.json.
+llvm::Expected<std::string> readTemplate(StringRef directory) {
+  llvm::Expected<std::string> file = readOptional(directory, "chat_template.jinja");
+  if (!file || !file->empty())
+    return file;
+  llvm::Expected<std::string> text = readOptional(directory, "tokenizer_config.json");
+  if (!text || text->empty())
+    return text;
+  json config = json::parse(*text, nullptr, false);
+  if (config.is_discarded())
+    return llvm::createStringError(directory + "/tokenizer_config.json: is not JSON");
+  if (config.is_object() && config.contains("chat_template") && config["chat_template"].is_string())
+    return config["chat_template"].get<std::string>();
+  return std::string();
+}
+
+} // namespace
+
+llvm::Error writeRoll(const CompileOptions &options, const ModelSummary &summary,
+                      const HostCpu &cpu, tile::MachineAttr machine, ModuleOp module,
+                      const HostImage &image, const WeightSource &weights, Progress &progress) {
+  llvm::Expected<GenerationConfig> generation = GenerationConfig::fromDirectory(options.directory);
+  if (!generation)
+    return generation.takeError();
+  llvm::Expected<std::string> tokenizer = readOptional(options.directory, "tokenizer.json");
+  if (!tokenizer)
+    return tokenizer.takeError();
+  llvm::Expected<std::string> chatTemplate = readTemplate(options.directory);
+  if (!chatTemplate)
+    return chatTemplate.takeError();
+  int64_t validVocabulary = summary.vocabulary;
+  if (!tokenizer->empty()) {
+    llvm::Expected<int64_t> size = tokenizerSize(*tokenizer);
+    if (!size)
+      return size.takeError();
+    validVocabulary = std::min(validVocabulary, *size);
+  }
+
+  Punched punched = punch(module, machine.getWorkers(), image);
+  json &manifest = punched.manifest;
+  manifest["pianola"] = kVersion;
+  manifest["model"] = {{"family", summary.family},
+                       {"name", summary.name},
+                       {"vocabulary", summary.vocabulary},
+                       {"valid_vocabulary", validVocabulary},
+                       {"hidden", summary.hidden},
+                       {"layers", summary.layers},
+                       {"max_positions", summary.maxPositions},
+                       {"parameters", summary.parameters}};
+  manifest["target"] = {{"name", "host"},
+                        {"architecture", "x86_64"},
+                        {"features", cpu.features},
+                        {"workers", machine.getWorkers()},
+                        {"product", machine.getProduct().isBF16() ? "bf16" : "f32"},
+                        {"bandwidth", machine.getBandwidth()},
+                        {"peak", machine.getPeak()},
+                        {"event", machine.getEvent()},
+                        {"step", machine.getStep()}};
+  manifest["max_model_len"] = summary.maxModelLen;
+  manifest["generation"] = generationOf(*generation);
+  std::string text = manifest.dump();
+
+  Result<std::unique_ptr<RollWriter>> created = RollWriter::create(options.output);
+  if (!created)
+    return llvm::createStringError(created.message());
+  RollWriter &writer = **created;
+  auto add = [&](PianolaSectionKind kind, const void *data, size_t bytes) {
+    return bytes ? toError(writer.add(kind, data, bytes)) : llvm::Error::success();
+  };
+  if (llvm::Error error = add(PIANOLA_SECTION_MANIFEST, text.data(), text.size()))
+    return error;
+  if (llvm::Error error = add(PIANOLA_SECTION_CODE, image.code.data(), image.code.size()))
+    return error;
+  if (llvm::Error error = add(PIANOLA_SECTION_RECORDS, punched.records.data(),
+                              punched.records.size() * sizeof(PianolaRollRecord)))
+    return error;
+  if (llvm::Error error = add(PIANOLA_SECTION_TILES, punched.tiles.data(),
+                              punched.tiles.size() * sizeof(uint64_t)))
+    return error;
+  if (llvm::Error error = add(PIANOLA_SECTION_TOKENIZER, tokenizer->data(), tokenizer->size()))
+    return error;
+  if (llvm::Error error = add(PIANOLA_SECTION_TEMPLATE, chatTemplate->data(), chatTemplate->size()))
+    return error;
+  for (auto [kind, bytes] : {std::pair(PIANOLA_SECTION_TABLE, punched.tableBytes),
+                             std::pair(PIANOLA_SECTION_TAPE, punched.tapeBytes)})
+    if (bytes)
+      if (llvm::Error error = toError(writer.reserve(kind, bytes)))
+        return error;
+
+  progress.begin("packing", punched.tableBytes + punched.tapeBytes);
+  if (llvm::Error error = Packer(module, weights, writer, progress).run(jobsOf(punched)))
+    return error;
+  progress.end();
+  return toError(writer.finish());
+}
+
+} // namespace pianola

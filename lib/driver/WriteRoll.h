@@ -1,0 +1,27 @@
+//===- WriteRoll.h - Put a roll together ------------------------*- C++ -*-===//
+#ifndef PIANOLA_LIB_DRIVER_WRITEROLL_H
+#define PIANOLA_LIB_DRIVER_WRITEROLL_H
+
+#include "lib/driver/Compile.h"
+#include "lib/driver/LoadModel.h"
+#include "targets/host/HostCode.h"
+
+namespace pianola {
+
+/// What the manifest says of the model.
+struct ModelSummary {
+  std::string family, name;
+  int64_t vocabulary, hidden, layers, maxPositions, parameters, maxModelLen;
+};
+
+/// Must be asked before the pipeline runs, while the module is the transformer's.
+ModelSummary summarise(const LoadedModel &model, int64_t maxModelLen);
+
+/// Packs the weights and writes the roll to `options.output`, whole or not at all.
+llvm::Error writeRoll(const CompileOptions &options, const ModelSummary &summary,
+                      const HostCpu &cpu, tile::MachineAttr machine, mlir::ModuleOp module,
+                      const HostImage &image, const WeightSource &weights, Progress &progress);
+
+} // namespace pianola
+
+#endif

@@ -1,0 +1,220 @@
+// Player.cpp - plays a program's records on threads.
+#include "runtime/host/Player.h"
+#include "runtime/host/Cores.h"
+
+#include <algorithm>
+#include <chrono>
+#include <sched.h>
+
+namespace pianola {
+
+using Clock = std::chrono::steady_clock;
+
+static void pause() {
+#if defined(__x86_64__)
+  __builtin_ia32_pause();
+#endif
+}
+
+// A helper spins this often for the next play before it sleeps: some tens of microseconds, longer than
+// choosing a token takes.
+static constexpr int kIdleSpins = 4000;
+// A wait spins this often before it lets other threads have the core: workers may be more than cores.
+static constexpr int kWaitSpins = 20000;
+
+Player::Player(const Roll &roll, unsigned threads, double watchdogSeconds)
+    : roll(roll), watchdogSeconds(watchdogSeconds), cores(availableCores()) {
+  const RollManifest &manifest = roll.manifest();
+  uint64_t bytes = 0;
+  for (const RollProgram &program : manifest.programs) {
+    events.emplace_back(program.events);
+    bytes = std::max(bytes, program.scratch);
+  }
+  for (size_t worker = 0; worker < manifest.tapes.size(); ++worker) {
+    scratchMemory.emplace_back(new uint8_t[bytes + 64]());
+    auto address = reinterpret_cast<uintptr_t>(scratchMemory.back().get());
+    scratch.push_back(reinterpret_cast<uint8_t *>((address + 63) / 64 * 64));
+  }
+  auto workers = static_cast<unsigned>(manifest.tapes.size());
+  threads = std::clamp(threads, 1u, workers);
+  for (unsigned thread = 1; thread < threads; ++thread)
+    helpers.emplace_back([this, thread] { help(thread); });
+}
+
+Player::~Player() {
+  {
+    std::lock_guard<std::mutex> lock(mutex);
+    quit = true;
+    generation.fetch_add(1, std::memory_order_release);
+  }
+  wake.notify_all();
+  for (std::thread &helper : helpers)
+    helper.join();
+}
+
+void Player::help(unsigned thread) {
+  pinTo(cores, thread);
+  uint64_t seen = 0;
+  for (;;) {
+    int spins = 0;
+    while (generation.load(std::memory_order_acquire) == seen) {
+      if (++spins < kIdleSpins) {
+        pause();
+        continue;
+      }
+      std::unique_lock<std::mutex> lock(mutex);
+      wake.wait(lock, [&] { return generation.load(std::memory_order_acquire) != seen; });
+    }
+    ++seen;
+    if (quit)
+      return;
+    playStreams(thread);
+    running.fetch_sub(1, std::memory_order_acq_rel);
+  }
+}
+
+Status Player::play(const Play &play) {
+  current = play;
+  bases.clear();
+  for (const Counter &counter : events[play.program])
+    bases.push_back(counter.value.load(std::memory_order_acquire));
+  stop = false;
+  lastWasCancelled = false;
+  {
+    std::lock_guard<std::mutex> lock(mutex);
+    failure.clear();
+    running = static_cast<unsigned>(helpers.size());
+    generation.fetch_add(1, std::memory_order_release);
+  }
+  wake.notify_all();
+  {
+    PinnedHere pinned(cores, helpers.empty() ? 0 : 1);
+    playStreams(0);
+    // Helpers end soon after: their last records need nothing more from here.
+    for (int spins = 0; running.load(std::memory_order_acquire) != 0;)
+      if (++spins < kWaitSpins)
+        pause();
+      else
+        sched_yield();
+  }
+  std::lock_guard<std::mutex> lock(mutex);
+  if (!failure.empty())
+    return Status::error(failure);
+  if (stop) {
+    cancelled = false;
+    lastWasCancelled = true;
+    return Status::error("cancelled");
+  }
+  return Status();
+}
+
+void Player::playStreams(unsigned thread) {
+  const RollProgram &program = roll.manifest().programs[current.program];
+  std::vector<Stream> streams;
+  for (size_t worker = thread; worker < program.records.size(); worker += helpers.size() + 1) {
+    const RecordRange &range = program.records[worker];
+    const PianolaRollRecord *first = roll.records() + range.first;
+    streams.push_back({static_cast<uint32_t>(worker), first, first + range.count});
+  }
+  int spins = 0;
+  Clock::time_point blocked;
+  for (size_t left = streams.size(); left > 0;) {
+    bool progress = false;
+    left = 0;
+    for (Stream &stream : streams) {
+      progress |= advance(stream);
+      left += stream.next != stream.end;
+    }
+    if (stop.load(std::memory_order_relaxed))
+      return;
+    if (progress) {
+      spins = 0;
+      continue;
+    }
+    if (++spins < kWaitSpins) {
+      pause();
+      continue;
+    }
+    Clock::time_point now = Clock::now();
+    if (spins == kWaitSpins)
+      blocked = now;
+    if (std::chrono::duration<double>(now - blocked).count() > watchdogSeconds) {
+      for (const Stream &stream : streams)
+        if (stream.next != stream.end)
+          report(stream);
+      return;
+    }
+    sched_yield();
+  }
+}
+
+// Goes on with the stream as far as it can; says whether it did anything.
+bool Player::advance(Stream &stream) {
+  bool progress = false;
+  for (; stream.next != stream.end; ++stream.next, progress = true) {
+    if (cancelled.load(std::memory_order_relaxed))
+      stop.store(true, std::memory_order_relaxed);
+    if (stop.load(std::memory_order_relaxed))
+      return progress;
+    const PianolaRollRecord &record = *stream.next;
+    switch (record.kind) {
+    case PIANOLA_RECORD_WAIT:
+      if (!isMet(record))
+        return progress;
+      break;
+    case PIANOLA_RECORD_SIGNAL:
+      events[current.program][record.index].value.fetch_add(1, std::memory_order_release);
+      break;
+    default:
+      run(record, stream.worker);
+    }
+  }
+  return progress;
+}
+
+bool Player::isMet(const PianolaRollRecord &wait) const {
+  uint64_t value =
+      events[current.program][wait.index].value.load(std::memory_order_acquire);
+  return value - bases[wait.index] >= wait.begin;
+}
+
+void Player::run(const PianolaRollRecord &record, uint32_t worker) {
+  const RollManifest &manifest = roll.manifest();
+  const uint8_t *tape = roll.section(PIANOLA_SECTION_TAPE) + manifest.tapes[worker].offset;
+  PianolaHostCall call = {};
+  call.bindings = (*current.bindings)[record.step].data();
+  call.resident = tape + record.resident;
+  call.tape = tape + record.tape;
+  call.scratch = scratch[worker];
+  call.tokens = current.tokens;
+  call.position = current.position;
+  call.slots = current.slots;
+  call.first_output = current.firstOutput;
+  call.capacity = current.capacity;
+  call.begin = record.begin;
+  call.end = record.end;
+  const uint8_t *entry = roll.section(PIANOLA_SECTION_CODE) + manifest.parts[record.index].entry;
+  reinterpret_cast<PianolaHostPart>(reinterpret_cast<uintptr_t>(entry))(&call);
+}
+
+void Player::report(const Stream &stream) {
+  const PianolaRollRecord &wait = *stream.next;
+  const RollProgram &program = roll.manifest().programs[current.program];
+  uint64_t seen =
+      events[current.program][wait.index].value.load(std::memory_order_acquire) - bases[wait.index];
+  fail("watchdog: worker " + std::to_string(stream.worker) + " has waited " +
+       std::to_string(watchdogSeconds) + " s in step \"" + program.steps[wait.step].label +
+       "\" of program " + program.name + " for event " + std::to_string(wait.index) +
+       ": expected " + std::to_string(wait.begin) + ", seen " + std::to_string(seen));
+}
+
+void Player::fail(std::string message) {
+  {
+    std::lock_guard<std::mutex> lock(mutex);
+    if (failure.empty())
+      failure = std::move(message);
+  }
+  stop = true;
+}
+
+} // namespace pianola

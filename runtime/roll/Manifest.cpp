@@ -1,0 +1,256 @@
+// Manifest.cpp - parses the manifest of a roll.
+#include "runtime/roll/Manifest.h"
+
+#include <cmath>
+#include <nlohmann/json.hpp>
+
+namespace pianola {
+
+using nlohmann::json;
+
+namespace {
+
+constexpr int64_t kMost = int64_t(1) << 48; // of any size or offset
+
+// A value and where it stands. The first failure is kept; reading goes on with harmless values, so that
+// readers need not check at every step.
+class Reader {
+public:
+  Reader(const json &value, std::string path, std::string &failure)
+      : value(value), path(std::move(path)), failure(failure) {}
+
+  Reader operator[](const char *name) const {
+    static const json kNothing;
+    std::string inner = path.empty() ? name : path + "." + name;
+    if (!value.is_object()) {
+      fail("expected an object");
+      return Reader(kNothing, inner, failure);
+    }
+    auto found = value.find(name);
+    return Reader(found == value.end() ? kNothing : *found, inner, failure);
+  }
+  bool present() const { return !value.is_null(); }
+
+  int64_t integer(int64_t low, int64_t high) const {
+    if (value.is_number_unsigned() ? value.get<uint64_t>() <= static_cast<uint64_t>(high)
+                                   : value.is_number_integer()) {
+      auto number = value.get<int64_t>();
+      if (number >= low && number <= high)
+        return number;
+    }
+    fail("expected an integer from " + std::to_string(low) + " to " + std::to_string(high));
+    return low;
+  }
+  uint64_t size(int64_t low = 0, int64_t high = kMost) const {
+    return static_cast<uint64_t>(integer(low, high));
+  }
+  double number() const {
+    if (value.is_number() && std::isfinite(value.get<double>()))
+      return value.get<double>();
+    fail("expected a finite number");
+    return 0;
+  }
+  bool boolean() const {
+    if (value.is_boolean())
+      return value.get<bool>();
+    fail("expected true or false");
+    return false;
+  }
+  std::string text() const {
+    if (value.is_string())
+      return value.get<std::string>();
+    fail("expected a string");
+    return {};
+  }
+  template <typename Read> void each(Read read) const {
+    if (!value.is_array())
+      return fail("expected a list");
+    for (size_t i = 0; i < value.size() && failure.empty(); ++i)
+      read(Reader(value[i], path + "[" + std::to_string(i) + "]", failure));
+  }
+  void fail(const std::string &what) const {
+    if (failure.empty())
+      failure = path + ": " + what;
+  }
+
+private:
+  const json &value;
+  std::string path;
+  std::string &failure;
+};
+
+RollModel readModel(Reader in) {
+  RollModel model;
+  model.family = in["family"].text();
+  model.name = in["name"].text();
+  model.vocabulary = in["vocabulary"].integer(1, int64_t(1) << 31);
+  model.validVocabulary = in["valid_vocabulary"].integer(1, std::max<int64_t>(1, model.vocabulary));
+  model.hidden = in["hidden"].integer(1, kMost);
+  model.layers = in["layers"].integer(1, kMost);
+  model.maxPositions = in["max_positions"].integer(1, int64_t(1) << 31);
+  model.parameters = in["parameters"].integer(1, kMost);
+  return model;
+}
+
+RollTarget readTarget(Reader in) {
+  RollTarget target;
+  target.name = in["name"].text();
+  target.architecture = in["architecture"].text();
+  target.product = in["product"].text();
+  in["features"].each([&](Reader feature) { target.features.push_back(feature.text()); });
+  target.workers = in["workers"].integer(1, 4096);
+  target.bandwidth = in["bandwidth"].integer(1, kMost);
+  target.peak = in["peak"].integer(1, kMost);
+  target.event = in["event"].integer(0, kMost);
+  target.step = in["step"].integer(0, kMost);
+  return target;
+}
+
+template <typename T, typename Read>
+void readSetting(Reader in, std::optional<RollSetting<T>> &to, Read read) {
+  if (in.present())
+    to = RollSetting<T>{read(in["value"]), in["from"].text()};
+}
+
+RollGeneration readGeneration(Reader in) {
+  RollGeneration generation;
+  in["stop"].each([&](Reader id) {
+    generation.stop.push_back(static_cast<int32_t>(id.integer(0, INT32_MAX)));
+  });
+  auto integer = [](Reader value) { return value.integer(0, INT32_MAX); };
+  auto number = [](Reader value) { return value.number(); };
+  readSetting(in["bos"], generation.bos, integer);
+  readSetting(in["pad"], generation.pad, integer);
+  readSetting(in["top_k"], generation.topK, integer);
+  readSetting(in["do_sample"], generation.doSample, [](Reader value) { return value.boolean(); });
+  readSetting(in["temperature"], generation.temperature, number);
+  readSetting(in["top_p"], generation.topP, number);
+  readSetting(in["min_p"], generation.minP, number);
+  readSetting(in["repetition_penalty"], generation.repetitionPenalty, number);
+  return generation;
+}
+
+RollContext readContext(Reader in) {
+  RollContext context{in["heads"].size(1, 1 << 20), in["size"].size(16, 1 << 20), false};
+  if (context.size % 16 != 0)
+    in["size"].fail("expected a multiple of 16");
+  std::string element = in["element"].text();
+  context.bf16 = element == "bf16";
+  if (element != "bf16" && element != "f32")
+    in["element"].fail("expected \"f32\" or \"bf16\"");
+  return context;
+}
+
+RollRotation readRotation(Reader in) {
+  RollRotation rotation;
+  in["inv_freq"].each([&](Reader frequency) {
+    rotation.invFreq.push_back(static_cast<float>(frequency.number()));
+  });
+  if (rotation.invFreq.empty() || rotation.invFreq.size() > 4096)
+    in["inv_freq"].fail("expected 1 to 4096 numbers");
+  rotation.scale = static_cast<float>(in["scale"].number());
+  return rotation;
+}
+
+RollTable readTable(Reader in) {
+  std::string space = in["space"].text();
+  if (space != "table" && space != "tiles")
+    in["space"].fail("expected \"table\" or \"tiles\"");
+  return {space == "tiles", in["offset"].size(), in["count"].size(1)};
+}
+
+RollStep readStep(Reader in) {
+  RollStep step;
+  step.label = in["label"].text();
+  in["bindings"].each([&](Reader binding) {
+    std::string space = binding["space"].text();
+    RollBinding to{RollSpace::Arena, binding["at"].size()};
+    if (space == "context")
+      to.space = RollSpace::Context;
+    else if (space == "rotation")
+      to.space = RollSpace::Rotation;
+    else if (space == "table")
+      to.space = RollSpace::Table;
+    else if (space != "arena")
+      binding["space"].fail("expected \"arena\", \"context\", \"rotation\" or \"table\"");
+    step.bindings.push_back(to);
+  });
+  Reader cost = in["cost"];
+  step.cost = {cost["tape"].integer(0, kMost), cost["memory"].integer(0, kMost),
+               cost["flops"].integer(0, INT64_MAX), cost["ns"].integer(0, INT64_MAX)};
+  return step;
+}
+
+RollProgram readProgram(Reader in) {
+  RollProgram program;
+  program.name = in["name"].text();
+  program.slots = in["slots"].size(1, 1 << 16);
+  program.arena = in["arena"].size();
+  program.scratch = in["scratch"].size(0, int64_t(1) << 32);
+  program.events = in["events"].size(0, 1 << 24);
+  program.logits = {in["logits"]["at"].size(), in["logits"]["columns"].size(1)};
+  in["steps"].each([&](Reader step) { program.steps.push_back(readStep(step)); });
+  in["records"].each([&](Reader range) {
+    program.records.push_back({range["first"].size(), range["count"].size()});
+  });
+  return program;
+}
+
+// Nesting deeper than any manifest's is refused before it is parsed.
+bool isDeep(std::string_view text) {
+  int depth = 0;
+  bool inString = false;
+  for (size_t i = 0; i < text.size(); ++i) {
+    char c = text[i];
+    if (inString) {
+      i += c == '\\';
+      inString = c != '"';
+    } else if (c == '"') {
+      inString = true;
+    } else if (c == '{' || c == '[') {
+      if (++depth > 16)
+        return true;
+    } else if (c == '}' || c == ']') {
+      --depth;
+    }
+  }
+  return false;
+}
+
+} // namespace
+
+Result<RollManifest> parseManifest(std::string_view text) {
+  if (isDeep(text))
+    return Status::error("is nested too deeply");
+  json root = json::parse(text.begin(), text.end(), nullptr, /*allow_exceptions=*/false);
+  if (root.is_discarded())
+    return Status::error("is not JSON");
+  std::string failure;
+  Reader in(root, "", failure);
+  RollManifest manifest;
+  manifest.pianola = in["pianola"].text();
+  manifest.model = readModel(in["model"]);
+  manifest.target = readTarget(in["target"]);
+  manifest.maxModelLen = in["max_model_len"].size(1, int64_t(1) << 31);
+  manifest.generation = readGeneration(in["generation"]);
+  in["contexts"].each([&](Reader item) { manifest.contexts.push_back(readContext(item)); });
+  in["rotations"].each([&](Reader item) { manifest.rotations.push_back(readRotation(item)); });
+  in["tables"].each([&](Reader item) { manifest.tables.push_back(readTable(item)); });
+  in["parts"].each([&](Reader item) {
+    manifest.parts.push_back({item["name"].text(), item["entry"].size()});
+  });
+  in["tapes"].each([&](Reader item) {
+    manifest.tapes.push_back({item["offset"].size(), item["bytes"].size()});
+  });
+  in["programs"].each([&](Reader item) { manifest.programs.push_back(readProgram(item)); });
+  if (failure.empty() && manifest.programs.empty())
+    failure = "programs: expected at least one";
+  if (failure.empty() && manifest.tapes.size() != static_cast<size_t>(manifest.target.workers))
+    failure = "tapes: expected one for each of " + std::to_string(manifest.target.workers) +
+              " workers, found " + std::to_string(manifest.tapes.size());
+  if (!failure.empty())
+    return Status::error(failure);
+  return manifest;
+}
+
+} // namespace pianola

@@ -1,0 +1,118 @@
+// Manifest.h - the manifest of a roll, as plain structs.
+//
+// Members are named as in pianola/roll.h, where they are explained.
+#ifndef PIANOLA_RUNTIME_ROLL_MANIFEST_H
+#define PIANOLA_RUNTIME_ROLL_MANIFEST_H
+
+#include "runtime/Status.h"
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace pianola {
+
+struct RollModel {
+  std::string family, name;
+  int64_t vocabulary, validVocabulary, hidden, layers, maxPositions, parameters;
+};
+
+struct RollTarget {
+  std::string name, architecture, product;
+  std::vector<std::string> features;
+  int64_t workers, bandwidth, peak, event, step;
+};
+
+/// A default for generation and the file that it is from.
+template <typename T> struct RollSetting {
+  T value;
+  std::string from;
+};
+
+struct RollGeneration {
+  std::vector<int32_t> stop;
+  std::optional<RollSetting<int64_t>> bos, pad, topK;
+  std::optional<RollSetting<bool>> doSample;
+  std::optional<RollSetting<double>> temperature, topP, minP, repetitionPenalty;
+};
+
+struct RollContext {
+  uint64_t heads, size;
+  bool bf16;
+};
+
+struct RollRotation {
+  std::vector<float> invFreq;
+  float scale;
+};
+
+struct RollTable {
+  bool onTapes;
+  uint64_t offset, count;
+};
+
+struct RollPart {
+  std::string name;
+  uint64_t entry;
+};
+
+struct RollTape {
+  uint64_t offset, bytes;
+};
+
+enum class RollSpace { Arena, Context, Rotation, Table };
+
+struct RollBinding {
+  RollSpace space;
+  uint64_t at;
+};
+
+struct RollCost {
+  int64_t tape, memory, flops, ns;
+};
+
+struct RollStep {
+  std::string label;
+  std::vector<RollBinding> bindings;
+  RollCost cost;
+};
+
+struct RollLogits {
+  uint64_t at, columns;
+};
+
+struct RecordRange {
+  uint64_t first, count;
+};
+
+struct RollProgram {
+  std::string name;
+  uint64_t slots, arena, scratch, events;
+  RollLogits logits;
+  std::vector<RollStep> steps;
+  std::vector<RecordRange> records; // of each worker
+};
+
+struct RollManifest {
+  std::string pianola; // version of the compiler
+  RollModel model;
+  RollTarget target;
+  uint64_t maxModelLen;
+  RollGeneration generation;
+  std::vector<RollContext> contexts;
+  std::vector<RollRotation> rotations;
+  std::vector<RollTable> tables;
+  std::vector<RollPart> parts;
+  std::vector<RollTape> tapes;
+  std::vector<RollProgram> programs;
+};
+
+/// Parses and checks types and ranges; what refers to other sections is checked by Roll. Messages name
+/// the field: "programs[0].steps[3].label: expected a string".
+Result<RollManifest> parseManifest(std::string_view text);
+
+} // namespace pianola
+
+#endif

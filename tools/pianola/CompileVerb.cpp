@@ -1,0 +1,51 @@
+// CompileVerb.cpp - pianola compile: a model directory becomes a roll.
+#include "lib/driver/Compile.h"
+#include "tools/pianola/Verbs.h"
+
+#include <map>
+
+namespace pianola {
+
+void addCompileVerb(CLI::App &app, int &exitCode) {
+  auto options = std::make_shared<CompileOptions>();
+  auto seed = std::make_shared<uint64_t>();
+  CLI::App *verb = app.add_subcommand("compile", "Compile a model directory into a roll");
+  verb->add_option("model", options->directory, "Directory with config.json, *.safetensors, "
+                                                "tokenizer.json")
+      ->required();
+  verb->add_option("-o,--output", options->output, "The roll to write (default: MODEL.roll)");
+  verb->add_option("--target", options->target,
+                   "host, x86-64-v3 or x86-64-v4, with +feature and -feature")
+      ->capture_default_str();
+  verb->add_option("-t,--threads,--workers", options->workers,
+                   "Workers to schedule for (default: the cores of this machine)")
+      ->check(CLI::Range(1, 1024));
+  verb->add_option("-c,--max-model-len", options->maxModelLen,
+                   "Positions a session can hold (default: what the model allows)")
+      ->check(CLI::PositiveNumber);
+  CLI::Option *seeded = verb->add_option("--weights-from-seed", *seed,
+                                         "Make the weights up; config.json alone is enough");
+  static const std::map<std::string, Emit> kEmit = {
+      {"roll", Emit::Roll},         {"transformer", Emit::Transformer}, {"tile", Emit::Tile},
+      {"schedule", Emit::Schedule}, {"llvm", Emit::Llvm},               {"asm", Emit::Assembly}};
+  verb->add_option("--emit", options->emit, "Print a stage of the compilation instead")
+      ->transform(CLI::CheckedTransformer(kEmit).description("roll, transformer, tile, schedule, "
+                                                             "llvm or asm"));
+  verb->callback([=, &exitCode] {
+    if (seeded->count())
+      options->seed = *seed;
+    if (options->output.empty()) {
+      std::string name = options->directory;
+      while (name.size() > 1 && name.back() == '/')
+        name.pop_back();
+      options->output = name.substr(name.rfind('/') + 1) + ".roll";
+    }
+    Progress progress(true);
+    if (llvm::Error error = compile(*options, progress, llvm::outs(), llvm::errs()))
+      exitCode = fail(llvm::toString(std::move(error)));
+    else if (options->emit == Emit::Roll)
+      llvm::errs() << "wrote " << options->output << "\n";
+  });
+}
+
+} // namespace pianola

@@ -1,0 +1,29 @@
+// pianola.cpp - the driver: compiles models and plays them.
+#include "tools/pianola/Verbs.h"
+#include "lib/driver/Version.h"
+
+#include "llvm/Config/llvm-config.h"
+
+#include <cstdio>
+
+int pianola::fail(const std::string &message) {
+  std::fprintf(stderr, "error: %s\n", message.c_str());
+  return 1;
+}
+
+int main(int argc, char **argv) {
+  CLI::App app{"Pianola compiles a language model into one file, a roll, and plays it."};
+  app.set_version_flag("--version", std::string("pianola ") + pianola::kVersion + " (" +
+                                        PIANOLA_COMMIT + "), LLVM " LLVM_VERSION_STRING
+                                        ", targets: host");
+  app.require_subcommand(1);
+  int exitCode = 0;
+  pianola::addCompileVerb(app, exitCode);
+  pianola::addLogitsVerb(app, exitCode);
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError &error) {
+    return app.exit(error) == 0 ? 0 : 2;
+  }
+  return exitCode;
+}
