@@ -1,6 +1,7 @@
 //===- Compile.cpp - From a model directory to a roll ---------------------===//
 
 #include "lib/driver/Compile.h"
+#include "dialects/schedule/Schedule.h"
 #include "lib/driver/LoadModel.h"
 #include "lib/driver/Pipeline.h"
 #include "lib/driver/Punch.h"
@@ -23,8 +24,8 @@ public:
   explicit DiagnosticText(MLIRContext &context)
       : handler(&context, [this](Diagnostic &diagnostic) {
           if (diagnostic.getSeverity() == DiagnosticSeverity::Error)
-            llvm::raw_string_ostream(text) << (text.empty() ? "" : "\n") << diagnostic.getLocation()
-                                           << ": " << diagnostic;
+            llvm::raw_string_ostream(text)
+                << (text.empty() ? "" : "\n") << diagnostic.getLocation() << ": " << diagnostic;
           return success();
         }) {}
 
@@ -53,10 +54,11 @@ llvm::Error compile(const CompileOptions &options, Progress &progress, llvm::raw
   llvm::Expected<HostCpu> cpu = parseHostCpu(options.target);
   if (!cpu)
     return cpu.takeError();
-  int64_t workers = options.workers ? options.workers
-                                    : std::max<int64_t>(1, std::thread::hardware_concurrency());
+  int64_t workers =
+      options.workers ? options.workers : std::max<int64_t>(1, std::thread::hardware_concurrency());
 
   MLIRContext context(MLIRContext::Threading::DISABLED);
+  context.loadDialect<schedule::ScheduleDialect, tile::TileDialect>();
   DiagnosticText diagnostics(context);
   llvm::Expected<LoadedModel> model = loadModel(context, options.directory, options.seed);
   if (!model)

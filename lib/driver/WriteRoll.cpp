@@ -256,8 +256,8 @@ llvm::Error writeRoll(const CompileOptions &options, const ModelSummary &summary
   if (llvm::Error error = add(PIANOLA_SECTION_RECORDS, punched.records.data(),
                               punched.records.size() * sizeof(PianolaRollRecord)))
     return error;
-  if (llvm::Error error = add(PIANOLA_SECTION_TILES, punched.tiles.data(),
-                              punched.tiles.size() * sizeof(uint64_t)))
+  if (llvm::Error error =
+          add(PIANOLA_SECTION_TILES, punched.tiles.data(), punched.tiles.size() * sizeof(uint64_t)))
     return error;
   if (llvm::Error error = add(PIANOLA_SECTION_TOKENIZER, tokenizer->data(), tokenizer->size()))
     return error;

@@ -56,7 +56,8 @@ Status RollWriter::add(PianolaSectionKind kind, const void *data, uint64_t bytes
 Status RollWriter::reserve(PianolaSectionKind kind, uint64_t bytes) {
   PianolaSection &section = header.sections[kind];
   if (section.bytes != 0 || bytes == 0)
-    return Status::error(path + ": section " + std::to_string(kind) + " is empty or is there twice");
+    return Status::error(path + ": section " + std::to_string(kind) +
+                         " is empty or is there twice");
   section.offset = end;
   section.bytes = bytes;
   end = alignTo(end + bytes);

@@ -1,8 +1,8 @@
 // RollWriter.h - writes a roll, whole or not at all.
 //
-// The file grows beside its place under another name and is renamed when it is finished, so that what
-// was there before stays until then, and nothing half-written is ever left. A roll that is being played
-// is not changed by compiling again: the player keeps the old file.
+// The file grows beside its place under another name and is renamed when it is finished, so that
+// what was there before stays until then, and nothing half-written is ever left. A roll that is
+// being played is not changed by compiling again: the player keeps the old file.
 #ifndef PIANOLA_LIB_ROLL_ROLLWRITER_H
 #define PIANOLA_LIB_ROLL_ROLLWRITER_H
 

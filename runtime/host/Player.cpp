@@ -16,10 +16,11 @@ static void pause() {
 #endif
 }
 
-// A helper spins this often for the next play before it sleeps: some tens of microseconds, longer than
-// choosing a token takes.
+// A helper spins this often for the next play before it sleeps: some tens of microseconds, longer
+// than choosing a token takes.
 static constexpr int kIdleSpins = 4000;
-// A wait spins this often before it lets other threads have the core: workers may be more than cores.
+// A wait spins this often before it lets other threads have the core: workers may be more than
+// cores.
 static constexpr int kWaitSpins = 20000;
 
 Player::Player(const Roll &roll, unsigned threads, double watchdogSeconds)
@@ -173,8 +174,7 @@ bool Player::advance(Stream &stream) {
 }
 
 bool Player::isMet(const PianolaRollRecord &wait) const {
-  uint64_t value =
-      events[current.program][wait.index].value.load(std::memory_order_acquire);
+  uint64_t value = events[current.program][wait.index].value.load(std::memory_order_acquire);
   return value - bases[wait.index] >= wait.begin;
 }
 

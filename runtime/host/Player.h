@@ -1,14 +1,16 @@
 // Player.h - plays a program's records on threads.
 //
-// Each worker of a roll has a stream of records: run a part, wait for an event, signal one. A thread
-// plays one stream or several; with several it goes from one to the next whenever a wait is not met,
-// so any number of threads from 1 to the number of workers plays any roll, and computes the same bits.
+// Each worker of a roll has a stream of records: run a part, wait for an event, signal one. A
+// thread plays one stream or several; with several it goes from one to the next whenever a wait is
+// not met, so any number of threads from 1 to the number of workers plays any roll, and computes
+// the same bits.
 //
-// Events are counters that only grow, one to a cache line. A play reads where they stand when it begins
-// and counts from there, so nothing is reset between plays, not even after one that was cancelled.
+// Events are counters that only grow, one to a cache line. A play reads where they stand when it
+// begins and counts from there, so nothing is reset between plays, not even after one that was
+// cancelled.
 //
-// The calling thread plays too (the streams of worker 0, threads, 2 * threads, ...). Threads are pinned
-// to cores while they play. Between plays helpers spin for a short while and then sleep.
+// The calling thread plays too (the streams of worker 0, threads, 2 * threads, ...). Threads are
+// pinned to cores while they play. Between plays helpers spin for a short while and then sleep.
 #ifndef PIANOLA_RUNTIME_HOST_PLAYER_H
 #define PIANOLA_RUNTIME_HOST_PLAYER_H
 
@@ -37,15 +39,15 @@ struct Play {
 
 class Player {
 public:
-  /// `threads` is clamped to 1 .. workers. A wait that takes longer than `watchdogSeconds` stops the
-  /// play.
+  /// `threads` is clamped to 1 .. workers. A wait that takes longer than `watchdogSeconds` stops
+  /// the play.
   Player(const Roll &roll, unsigned threads, double watchdogSeconds);
   ~Player();
   Player(const Player &) = delete;
   Player &operator=(const Player &) = delete;
 
-  /// Plays to the end. Errors: cancelled; or a wait that did not end, with worker, step, event, and the
-  /// numbers expected and seen. One play at a time.
+  /// Plays to the end. Errors: cancelled; or a wait that did not end, with worker, step, event, and
+  /// the numbers expected and seen. One play at a time.
   Status play(const Play &play);
 
   /// Makes the play under way, or else the next one, end soon. From any thread.

@@ -63,8 +63,8 @@ Status checkProgram(const Roll &roll, const RollProgram &program) {
                          " workers, expected " + number(manifest.tapes.size()));
   for (size_t s = 0; s < program.steps.size(); ++s)
     for (const RollBinding &binding : program.steps[s].bindings) {
-      uint64_t end = binding.space == RollSpace::Arena     ? program.arena
-                     : binding.space == RollSpace::Context ? manifest.contexts.size()
+      uint64_t end = binding.space == RollSpace::Arena      ? program.arena
+                     : binding.space == RollSpace::Context  ? manifest.contexts.size()
                      : binding.space == RollSpace::Rotation ? manifest.rotations.size()
                                                             : manifest.tables.size();
       if (binding.at >= end || (binding.space == RollSpace::Arena && binding.at % 64 != 0))
@@ -85,7 +85,8 @@ Status checkRecord(const Roll &roll, const RollProgram &program, size_t worker, 
                          number(program.steps.size()));
   if (record.kind == PIANOLA_RECORD_WAIT || record.kind == PIANOLA_RECORD_SIGNAL) {
     if (record.index >= program.events)
-      return Status::error(where + "event " + number(record.index) + " of " + number(program.events));
+      return Status::error(where + "event " + number(record.index) + " of " +
+                           number(program.events));
     return Status();
   }
   if (record.kind != PIANOLA_RECORD_RUN)

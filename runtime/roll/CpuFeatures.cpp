@@ -21,12 +21,12 @@ struct Bit {
 
 // Intel SDM volume 2A, CPUID; AMD APM volume 3, appendix E.
 static constexpr Bit kBits[] = {
-    {"avx", 1, 0, 2, 28},        {"fma", 1, 0, 2, 12},       {"f16c", 1, 0, 2, 29},
-    {"popcnt", 1, 0, 2, 23},     {"avx2", 7, 0, 1, 5},       {"bmi", 7, 0, 1, 3},
-    {"bmi2", 7, 0, 1, 8},        {"avx512f", 7, 0, 1, 16},   {"avx512dq", 7, 0, 1, 17},
-    {"avx512cd", 7, 0, 1, 28},   {"avx512bw", 7, 0, 1, 30},  {"avx512vl", 7, 0, 1, 31},
-    {"avx512vnni", 7, 0, 2, 11}, {"amx-bf16", 7, 0, 3, 22},  {"amx-tile", 7, 0, 3, 24},
-    {"amx-int8", 7, 0, 3, 25},   {"avxvnni", 7, 1, 0, 4},    {"avx512bf16", 7, 1, 0, 5},
+    {"avx", 1, 0, 2, 28},        {"fma", 1, 0, 2, 12},      {"f16c", 1, 0, 2, 29},
+    {"popcnt", 1, 0, 2, 23},     {"avx2", 7, 0, 1, 5},      {"bmi", 7, 0, 1, 3},
+    {"bmi2", 7, 0, 1, 8},        {"avx512f", 7, 0, 1, 16},  {"avx512dq", 7, 0, 1, 17},
+    {"avx512cd", 7, 0, 1, 28},   {"avx512bw", 7, 0, 1, 30}, {"avx512vl", 7, 0, 1, 31},
+    {"avx512vnni", 7, 0, 2, 11}, {"amx-bf16", 7, 0, 3, 22}, {"amx-tile", 7, 0, 3, 24},
+    {"amx-int8", 7, 0, 3, 25},   {"avxvnni", 7, 1, 0, 4},   {"avx512bf16", 7, 1, 0, 5},
 };
 
 // The state components that the system saves (XCR0).
@@ -46,8 +46,8 @@ static bool has(const Bit &bit) {
   if (!(words[bit.word] >> bit.bit & 1))
     return false;
   std::string name = bit.name;
-  uint64_t needed = name.rfind("amx", 0) == 0      ? 0x60000
-                    : name.rfind("avx512", 0) == 0 ? 0xe6
+  uint64_t needed = name.rfind("amx", 0) == 0                       ? 0x60000
+                    : name.rfind("avx512", 0) == 0                  ? 0xe6
                     : name == "popcnt" || name.rfind("bmi", 0) == 0 ? 0
                                                                     : 0x6;
   return (savedState() & needed) == needed;

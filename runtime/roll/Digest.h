@@ -7,7 +7,8 @@
 
 namespace pianola {
 
-/// XXH3 of the bytes; over 16 MiB, XXH3 of the digests of 16 MiB pieces, computed by `threads` threads.
+/// XXH3 of the bytes; over 16 MiB, XXH3 of the digests of 16 MiB pieces, computed by `threads`
+/// threads.
 uint64_t sectionDigest(const uint8_t *data, uint64_t bytes, unsigned threads);
 
 } // namespace pianola

@@ -12,8 +12,8 @@ namespace {
 
 constexpr int64_t kMost = int64_t(1) << 48; // of any size or offset
 
-// A value and where it stands. The first failure is kept; reading goes on with harmless values, so that
-// readers need not check at every step.
+// A value and where it stands. The first failure is kept; reading goes on with harmless values, so
+// that readers need not check at every step.
 class Reader {
 public:
   Reader(const json &value, std::string path, std::string &failure)
@@ -236,9 +236,8 @@ Result<RollManifest> parseManifest(std::string_view text) {
   in["contexts"].each([&](Reader item) { manifest.contexts.push_back(readContext(item)); });
   in["rotations"].each([&](Reader item) { manifest.rotations.push_back(readRotation(item)); });
   in["tables"].each([&](Reader item) { manifest.tables.push_back(readTable(item)); });
-  in["parts"].each([&](Reader item) {
-    manifest.parts.push_back({item["name"].text(), item["entry"].size()});
-  });
+  in["parts"].each(
+      [&](Reader item) { manifest.parts.push_back({item["name"].text(), item["entry"].size()}); });
   in["tapes"].each([&](Reader item) {
     manifest.tapes.push_back({item["offset"].size(), item["bytes"].size()});
   });

@@ -109,8 +109,8 @@ struct RollManifest {
   std::vector<RollProgram> programs;
 };
 
-/// Parses and checks types and ranges; what refers to other sections is checked by Roll. Messages name
-/// the field: "programs[0].steps[3].label: expected a string".
+/// Parses and checks types and ranges; what refers to other sections is checked by Roll. Messages
+/// name the field: "programs[0].steps[3].label: expected a string".
 Result<RollManifest> parseManifest(std::string_view text);
 
 } // namespace pianola

@@ -1,9 +1,9 @@
 // Roll.h - opens a roll and trusts nothing in it.
 //
-// The file is mapped, not read: pages come in as they are played. The size is checked when the file is
-// opened, so a truncated roll is refused; one that somebody truncates *in place while it is played* ends
-// the process with SIGBUS, as it would any program that maps files. The compiler never does that: it
-// writes beside the old file and renames.
+// The file is mapped, not read: pages come in as they are played. The size is checked when the file
+// is opened, so a truncated roll is refused; one that somebody truncates *in place while it is
+// played* ends the process with SIGBUS, as it would any program that maps files. The compiler never
+// does that: it writes beside the old file and renames.
 #ifndef PIANOLA_RUNTIME_ROLL_ROLL_H
 #define PIANOLA_RUNTIME_ROLL_ROLL_H
 
@@ -26,13 +26,16 @@ class Roll {
 public:
   /// Errors name the file and say what is wrong with which part of it: no roll, another version,
   /// truncated, a digest that does not match, a field out of range, a CPU without a needed feature.
-  static Result<std::unique_ptr<Roll>> open(const std::string &path, const OpenOptions &options = {});
+  static Result<std::unique_ptr<Roll>> open(const std::string &path,
+                                            const OpenOptions &options = {});
   ~Roll();
   Roll(const Roll &) = delete;
   Roll &operator=(const Roll &) = delete;
 
   const RollManifest &manifest() const { return parsed; }
-  const uint8_t *section(PianolaSectionKind kind) const { return base + header.sections[kind].offset; }
+  const uint8_t *section(PianolaSectionKind kind) const {
+    return base + header.sections[kind].offset;
+  }
   uint64_t sectionBytes(PianolaSectionKind kind) const { return header.sections[kind].bytes; }
   uint64_t fileBytes() const { return header.file_bytes; }
   const PianolaRollRecord *records() const {

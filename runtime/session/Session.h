@@ -14,8 +14,8 @@ struct SessionOptions {
 };
 
 struct FeedOptions {
-  bool oneByOne = false;       // play every token through the program of one slot
-  float *allLogits = nullptr;  // [count][vocabulary]: logits of every token, not of the last alone
+  bool oneByOne = false;      // play every token through the program of one slot
+  float *allLogits = nullptr; // [count][vocabulary]: logits of every token, not of the last alone
 };
 
 /// Not for two threads at once, except cancel(). The roll must outlive the session.
@@ -23,9 +23,9 @@ class Session {
 public:
   static Result<std::unique_ptr<Session>> create(const Roll &roll, const SessionOptions &options);
 
-  /// Feeds tokens at the next positions. Errors leave the context as it was, or, if the play of a later
-  /// chunk of a long prompt was cancelled, with the chunks before it; position() tells. After a
-  /// watchdog's report every further feed fails.
+  /// Feeds tokens at the next positions. Errors leave the context as it was, or, if the play of a
+  /// later chunk of a long prompt was cancelled, with the chunks before it; position() tells. After
+  /// a watchdog's report every further feed fails.
   Status feed(const int32_t *ids, size_t count, const FeedOptions &options = {});
 
   /// f32 [vocabulary] of the last token fed; good until the next feed. Null before the first.

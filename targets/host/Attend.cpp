@@ -172,8 +172,7 @@ void AttendEmitter::chunk(Value first) {
 
 void AttendEmitter::run() {
   auto type = cast<RankedTensorType>(op.getOutput().getType());
-  output = e.allocate(type);
-  e.places[op.getOutput()] = output;
+  output = e.place(op.getOutput());
   statistics = e.allocate(e.f32(), 2 * type.getDimSize(0) * group);
   scores = e.allocate(e.f32(), group * kChunk);
   probabilities = e.allocate(element, group * kChunk);
@@ -212,8 +211,7 @@ void AttendEmitter::run() {
   e.loop(firstChunk, endChunk, 1, [&](Value number) { chunk(e.mul(number, kChunk)); });
 
   if (splits > 1) {
-    Place place = e.allocate(cast<RankedTensorType>(op.getStatistics().getType()));
-    e.places[op.getStatistics()] = place;
+    Place place = e.place(op.getStatistics());
     e.loop(e.low, e.high, 1, [&](Value slot) {
       e.loop(e.constant(0), e.constant(place.columns), 16,
              [&](Value column) { e.setLanes(zero, place, slot, column); });
@@ -243,8 +241,7 @@ void PartEmitter::lowerAttend(tile::AttendOp op) { AttendEmitter(*this, op).run(
 
 void PartEmitter::lowerCombine(tile::CombineOp op) {
   Place partials = places.lookup(op.getPartials()), statistics = places.lookup(op.getStatistics());
-  Place to = allocate(cast<RankedTensorType>(op.getResult().getType()));
-  places[op.getResult()] = to;
+  Place to = place(op.getResult());
   int64_t heads = op.getHeads(), group = op.getGroup(), splits = op.getSplits();
   int64_t size = to.columns / (heads * group), stride = tile::padToLanes(2 * group);
   loop(low, high, 1, [&](Value slot) {

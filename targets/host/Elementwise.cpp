@@ -8,8 +8,7 @@ namespace pianola::host {
 
 void PartEmitter::lowerBias(tile::BiasOp op) {
   Place from = places.lookup(op.getValue());
-  Place to = allocate(cast<RankedTensorType>(op.getResult().getType()));
-  places[op.getResult()] = to;
+  Place to = place(op.getResult());
   Value bias = weightAt(op.getVector());
   forLanes(to.columns, [&](Value slot, Value column) {
     Value value = loadLanes(f32(), at(bias, mul(column, 4)));
@@ -19,8 +18,7 @@ void PartEmitter::lowerBias(tile::BiasOp op) {
 
 void PartEmitter::lowerAdd(tile::AddOp op) {
   Place lhs = places.lookup(op.getLhs()), rhs = places.lookup(op.getRhs());
-  Place to = allocate(cast<RankedTensorType>(op.getResult().getType()));
-  places[op.getResult()] = to;
+  Place to = place(op.getResult());
   forLanes(to.columns, [&](Value slot, Value column) {
     setLanes(fadd(lanes(lhs, slot, column), lanes(rhs, slot, column)), to, slot, column);
   });
@@ -57,8 +55,7 @@ static Value emitActivation(PartEmitter &e, tile::Activation function, Value x) 
 
 void PartEmitter::lowerActivate(tile::ActivateOp op) {
   Place gate = places.lookup(op.getGate()), up = places.lookup(op.getUp());
-  Place to = allocate(cast<RankedTensorType>(op.getResult().getType()));
-  places[op.getResult()] = to;
+  Place to = place(op.getResult());
   forLanes(to.columns, [&](Value slot, Value column) {
     Value activated = emitActivation(*this, op.getFunction(), lanes(gate, slot, column));
     setLanes(fmul(activated, lanes(up, slot, column)), to, slot, column);
@@ -67,8 +64,7 @@ void PartEmitter::lowerActivate(tile::ActivateOp op) {
 
 void PartEmitter::lowerNormalise(tile::NormaliseOp op) {
   Place from = places.lookup(op.getValue());
-  Place to = allocate(cast<RankedTensorType>(op.getResult().getType()));
-  places[op.getResult()] = to;
+  Place to = place(op.getResult());
   Value weights = weightAt(op.getVector());
   int64_t groups = op.getGroups(), columns = to.columns / groups;
   Value zero = real(vector(f32()), 0);
@@ -95,8 +91,7 @@ void PartEmitter::lowerNormalise(tile::NormaliseOp op) {
 
 void PartEmitter::lowerRotate(tile::RotateOp op) {
   Place from = places.lookup(op.getValue());
-  Place to = allocate(cast<RankedTensorType>(op.getResult().getType()));
-  places[op.getResult()] = to;
+  Place to = place(op.getResult());
   int64_t pairs = op.getRotation().getType().getPairs(), groups = op.getGroups();
   int64_t columns = to.columns / groups;
   Value table = bindingOf(op.getRotation());

@@ -83,11 +83,9 @@ llvm::Expected<HostCpu> parseHostCpu(llvm::StringRef text) {
 }
 
 tile::MachineAttr machineFor(mlir::MLIRContext *context, const HostCpu &cpu, int64_t workers) {
-  mlir::Builder builder(context);
-  bool bf16 = cpu.hasBf16Products();
-  int64_t peak = bf16 ? 120 : cpu.hasAvx512() ? 60 : 30;
-  mlir::Type product = bf16 ? mlir::Type(builder.getBF16Type()) : builder.getF32Type();
-  return tile::MachineAttr::get(context, "host", workers, product, /*ring=*/0,
+  int64_t peak = cpu.hasBf16Products() ? 120 : cpu.hasAvx512() ? 60 : 30;
+  return tile::MachineAttr::get(context, "host", workers, mlir::Float32Type::get(context),
+                                /*ring=*/0,
                                 /*scratch=*/int64_t(64) << 20, 20000 * workers, peak * workers,
                                 /*event=*/300, /*step=*/200);
 }

@@ -12,6 +12,7 @@
 #include "pianola/roll.h"
 #include "targets/host/HostCode.h"
 #include "targets/host/Stage.h"
+#include "llvm/ADT/MapVector.h"
 #include <cstddef>
 
 using namespace mlir;
@@ -44,12 +45,16 @@ private:
   tile::StageOp stage;
   const HostCpu &cpu;
   OpBuilder &builder;
-  // Where the prologue left its results: bytes of scratch, or a buffer it only looked at.
+  void keepResults(PartEmitter &emit, Block &block);
+  void findResults(PartEmitter &emit);
+
+  // Where the prologue left its results: bytes of scratch, or a buffer it only looked at; and where
+  // the split form is, if inner products need one.
   struct Kept {
     tile::LoadOp view;
-    int64_t offset = 0;
+    int64_t offset = -1, splitOffset = -1;
   };
-  llvm::DenseMap<Value, Kept> kept;
+  llvm::MapVector<Value, Kept> kept;
   int64_t keptBytes = 0;
 };
 
@@ -111,6 +116,42 @@ void StageLowering::setTile(PartEmitter &emit, Block &block, tile::SectionOp sec
     emit.low = emit.load(emit.i64(), emit.at(emit.call, FIELD(first_output)), 8);
 }
 
+// Which values of the prologue the sections need, and in which form.
+void StageLowering::keepResults(PartEmitter &emit, Block &block) {
+  for (auto [inside, result] :
+       llvm::zip(block.getTerminator()->getOperands(), stage.getPrologue().getResults())) {
+    Kept &keep = kept[result];
+    keep.view = inside.getDefiningOp<tile::LoadOp>();
+    keep.offset = emit.offsets.lookup(inside);
+    auto type = cast<RankedTensorType>(result.getType());
+    bool split =
+        type.getElementType().isF32() && llvm::any_of(result.getUsers(), [&](Operation *op) {
+          auto contract = dyn_cast<tile::ContractOp>(op);
+          return contract && takesSplit(cpu, contract.getMatrix().getType());
+        });
+    if (split) {
+      keep.splitOffset = emit.scratchUsed;
+      emit.splitRows(emit.places.lookup(inside), type.getDimSize(0));
+    }
+  }
+}
+
+void StageLowering::findResults(PartEmitter &emit) {
+  for (auto &[value, keep] : kept) {
+    auto type = cast<RankedTensorType>(value.getType());
+    int64_t columns = type.getDimSize(1);
+    if (tile::LoadOp view = keep.view)
+      emit.places[value] = {emit.bindingOf(view.getBuffer()), type.getElementType(), columns,
+                            view.getBuffer().getType().getColumns()};
+    else
+      emit.places[value] = {emit.at(emit.scratch, keep.offset), type.getElementType(), columns,
+                            columns};
+    if (keep.splitOffset >= 0)
+      emit.splits[value] = {emit.at(emit.scratch, keep.splitOffset), emit.bf16(), columns,
+                            2 * columns};
+  }
+}
+
 void StageLowering::lowerPart(Block &block, StringRef suffix, tile::SectionOp section) {
   Location loc = stage.getLoc();
   OpBuilder::InsertionGuard guard(builder);
@@ -122,42 +163,22 @@ void StageLowering::lowerPart(Block &block, StringRef suffix, tile::SectionOp se
   loadCall(emit);
   emit.scratchUsed = emit.scratchPeak = keptBytes;
 
+  // One slot of a stage with outputs may turn out not to be wanted.
   auto lowerTile = [&] {
-    // One slot of a stage with outputs may turn out not to be wanted.
     emit.when(emit.less(emit.low, emit.high), [&] {
       for (Operation &op : block)
         emit.lower(op);
+      if (!section)
+        keepResults(emit, block);
     });
   };
 
   if (!section) {
-    // Values of the prologue are allocated in order, so their offsets can be told beforehand.
-    int64_t offset = 0;
-    llvm::DenseMap<Value, int64_t> offsets;
-    for (Operation &op : block)
-      for (Value result : op.getResults())
-        if (!isa<tile::LoadOp>(op)) {
-          auto type = cast<RankedTensorType>(result.getType());
-          offsets[result] = offset;
-          offset += (type.getNumElements() * (type.getElementTypeBitWidth() / 8) + 63) / 64 * 64;
-        }
     setTile(emit, block, {}, {});
     lowerTile();
-    for (auto [inside, result] :
-         llvm::zip(block.getTerminator()->getOperands(), stage.getPrologue().getResults()))
-      kept[result] = {inside.getDefiningOp<tile::LoadOp>(), offsets.lookup(inside)};
     keptBytes = emit.scratchPeak;
   } else {
-    for (auto [value, keep] : kept) {
-      auto type = cast<RankedTensorType>(value.getType());
-      int64_t columns = type.getDimSize(1);
-      if (keep.view)
-        emit.places[value] = {emit.bindingOf(keep.view.getBuffer()), type.getElementType(), columns,
-                              keep.view.getBuffer().getType().getColumns()};
-      else
-        emit.places[value] = {emit.at(emit.scratch, keep.offset), type.getElementType(), columns,
-                              columns};
-    }
+    findResults(emit);
     auto pieces = tile::getTilePieces(section);
     for (const tile::TapePiece &piece : pieces)
       emit.tapeOffsets[stage.getBody().getArgument(piece.argument)] = piece.offset;

@@ -30,8 +30,7 @@ void PartEmitter::lowerStore(tile::StoreOp op) {
 
 void PartEmitter::lowerGather(tile::GatherOp op) {
   tile::TableType table = op.getTable().getType();
-  Place to = allocate(cast<RankedTensorType>(op.getResult().getType()));
-  places[op.getResult()] = to;
+  Place to = place(op.getResult());
   Value base = bindingOf(op.getTable());
   Value scale = real(op.getScale().convertToFloat());
   Type element = table.getElement();

@@ -15,10 +15,12 @@ Value PartEmitter::allocate(Type element, int64_t count) {
   return place;
 }
 
-Place PartEmitter::allocate(RankedTensorType type) {
+Place PartEmitter::place(Value value) {
+  auto type = cast<RankedTensorType>(value.getType());
   int64_t columns = type.getDimSize(1);
+  offsets[value] = scratchUsed;
   Value base = allocate(type.getElementType(), type.getDimSize(0) * columns);
-  return {base, type.getElementType(), columns, columns};
+  return places[value] = {base, type.getElementType(), columns, columns};
 }
 
 Value PartEmitter::bindingOf(Value argument) {
@@ -85,6 +87,20 @@ void PartEmitter::copyRows(const Place &from, const Place &to) {
   forLanes(from.columns, [&](Value slot, Value column) {
     setLanes(lanes(from, slot, column), to, slot, column);
   });
+}
+
+Place PartEmitter::splitRows(const Place &from, int64_t slots) {
+  int64_t columns = from.columns;
+  Place to{allocate(bf16(), slots * columns * 2), bf16(), columns, 2 * columns};
+  forLanes(columns, [&](Value slot, Value column) {
+    Value value = lanes(from, slot, column);
+    Value greater = builder.create<arith::TruncFOp>(loc, vector(bf16()), value);
+    Value rest = fsub(value, builder.create<arith::ExtFOp>(loc, vector(f32()), greater));
+    Value place = at(row(to, slot), mul(column, 2));
+    store(greater, place, 2);
+    storeLanes(rest, bf16(), at(place, columns * 2));
+  });
+  return to;
 }
 
 void PartEmitter::lower(Operation &op) {

@@ -17,6 +17,11 @@
 
 namespace pianola::host {
 
+/// Whether inner products with this matrix take split activations.
+inline bool takesSplit(const HostCpu &cpu, tile::MatrixType matrix) {
+  return cpu.hasBf16Products() && matrix.getElement().isBF16();
+}
+
 /// A tile value: where slot 0 of the tile is, and how far it is to the next slot.
 struct Place {
   Value base;
@@ -47,12 +52,14 @@ public:
   llvm::DenseMap<Value, int64_t> tapeOffsets;     // of the tile's pieces, by stage argument
   llvm::DenseMap<Value, int64_t> residentOffsets; // of the resident vectors
   llvm::DenseMap<Value, Place> places;            // of values
+  llvm::DenseMap<Value, Place> splits;            // of values as sums of two bf16: see splitRows
+  llvm::DenseMap<Value, int64_t> offsets;         // of values, in scratch memory
   int64_t scratchUsed = 0, scratchPeak = 0;
 
   /// Scratch memory for `count` elements, on a cache line; it lasts as long as the part.
   Value allocate(Type element, int64_t count);
-  /// A new value in scratch memory.
-  Place allocate(mlir::RankedTensorType type);
+  /// Scratch memory for a value, and its place.
+  Place place(Value value);
   /// The address bound to a stage argument.
   Value bindingOf(Value argument);
   /// The value of an affine map at the tile's coordinates; 0 for a null map.
@@ -81,6 +88,9 @@ public:
   void lowerAttend(tile::AttendOp op);
   void lowerCombine(tile::CombineOp op);
 
+  /// Writes rows low .. high-1 of an f32 value as sums of two bf16 numbers, the greater first: a
+  /// row is all greater parts and then all lesser ones. 16 bits of significand are left of 24.
+  Place splitRows(const Place &from, int64_t slots);
   /// Copies rows low .. high-1, converting.
   void copyRows(const Place &from, const Place &to);
   /// Calls `body` for each valid slot and each 16 columns with their byte offsets... see uses.
@@ -97,9 +107,10 @@ struct Products {
   Value weights;
   Type weightElement;
   int64_t weightStride;
-  int64_t registers; // of 16 rows each: 1 or 2
-  Value steps;       // of k
-  Value vectors;     // of v = 0
+  int64_t registers;  // of 16 rows each: 1 or 2
+  Value steps;        // of k
+  Value vectors;      // of v = 0
+  int64_t lesser = 0; // of split vectors: bytes from the greater to the lesser parts
   Type vectorElement;
   int64_t vectorStride;
   Value results; // f32

@@ -10,8 +10,9 @@ void addCompileVerb(CLI::App &app, int &exitCode) {
   auto options = std::make_shared<CompileOptions>();
   auto seed = std::make_shared<uint64_t>();
   CLI::App *verb = app.add_subcommand("compile", "Compile a model directory into a roll");
-  verb->add_option("model", options->directory, "Directory with config.json, *.safetensors, "
-                                                "tokenizer.json")
+  verb->add_option("model", options->directory,
+                   "Directory with config.json, *.safetensors, "
+                   "tokenizer.json")
       ->required();
   verb->add_option("-o,--output", options->output, "The roll to write (default: MODEL.roll)");
   verb->add_option("--target", options->target,
@@ -26,8 +27,9 @@ void addCompileVerb(CLI::App &app, int &exitCode) {
   CLI::Option *seeded = verb->add_option("--weights-from-seed", *seed,
                                          "Make the weights up; config.json alone is enough");
   static const std::map<std::string, Emit> kEmit = {
-      {"roll", Emit::Roll},         {"transformer", Emit::Transformer}, {"tile", Emit::Tile},
-      {"schedule", Emit::Schedule}, {"llvm", Emit::Llvm},               {"asm", Emit::Assembly}};
+      {"roll", Emit::Roll}, {"transformer", Emit::Transformer},
+      {"tile", Emit::Tile}, {"schedule", Emit::Schedule},
+      {"llvm", Emit::Llvm}, {"asm", Emit::Assembly}};
   verb->add_option("--emit", options->emit, "Print a stage of the compilation instead")
       ->transform(CLI::CheckedTransformer(kEmit).description("roll, transformer, tile, schedule, "
                                                              "llvm or asm"));

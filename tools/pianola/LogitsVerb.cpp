@@ -80,9 +80,9 @@ llvm::Error runRoll(const LogitsOptions &options, llvm::ArrayRef<int32_t> ids) {
   feed.allLogits = logits.data();
   if (Status status = (*session)->feed(ids.data(), ids.size(), feed); !status.ok())
     return llvm::createStringError(status.message());
-  return writeSafeTensors(options.output, {{"logits",
-                                            {static_cast<int64_t>(ids.size()), vocabulary},
-                                            llvm::ArrayRef<float>(logits)}});
+  return writeSafeTensors(
+      options.output,
+      {{"logits", {static_cast<int64_t>(ids.size()), vocabulary}, llvm::ArrayRef<float>(logits)}});
 }
 
 } // namespace
@@ -109,7 +109,7 @@ void addLogitsVerb(CLI::App &app, int &exitCode) {
       return;
     }
     llvm::Expected<std::vector<int32_t>> ids = readIds(options->ids);
-    llvm::Error error = !ids ? ids.takeError()
+    llvm::Error error = !ids                    ? ids.takeError()
                         : options->roll.empty() ? runReference(*options, *ids)
                                                 : runRoll(*options, *ids);
     if (error)

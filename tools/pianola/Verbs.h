@@ -7,8 +7,8 @@
 
 namespace pianola {
 
-/// Adds a verb to the command line. When the command line names it, its callback sets the exit code:
-/// 0, or 1 after a message on standard error.
+/// Adds a verb to the command line. When the command line names it, its callback sets the exit
+/// code: 0, or 1 after a message on standard error.
 void addCompileVerb(CLI::App &app, int &exitCode);
 void addLogitsVerb(CLI::App &app, int &exitCode);
 void addRunVerb(CLI::App &app, int &exitCode);

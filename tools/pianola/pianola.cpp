@@ -1,6 +1,6 @@
 // pianola.cpp - the driver: compiles models and plays them.
-#include "tools/pianola/Verbs.h"
 #include "lib/driver/Version.h"
+#include "tools/pianola/Verbs.h"
 
 #include "llvm/Config/llvm-config.h"
 
@@ -14,8 +14,8 @@ int pianola::fail(const std::string &message) {
 int main(int argc, char **argv) {
   CLI::App app{"Pianola compiles a language model into one file, a roll, and plays it."};
   app.set_version_flag("--version", std::string("pianola ") + pianola::kVersion + " (" +
-                                        PIANOLA_COMMIT + "), LLVM " LLVM_VERSION_STRING
-                                        ", targets: host");
+                                        PIANOLA_COMMIT +
+                                        "), LLVM " LLVM_VERSION_STRING ", targets: host");
   app.require_subcommand(1);
   int exitCode = 0;
   pianola::addCompileVerb(app, exitCode);
