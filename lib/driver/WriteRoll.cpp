@@ -233,7 +233,7 @@ llvm::Error writeRoll(const CompileOptions &options, const ModelSummary &summary
                         {"architecture", "x86_64"},
                         {"features", cpu.features},
                         {"workers", machine.getWorkers()},
-                        {"product", machine.getProduct().isBF16() ? "bf16" : "f32"},
+                        {"product", cpu.hasBf16Products() ? "bf16" : "f32"},
                         {"bandwidth", machine.getBandwidth()},
                         {"peak", machine.getPeak()},
                         {"event", machine.getEvent()},

@@ -6,7 +6,6 @@
 #include <cerrno>
 #include <cstring>
 #include <fcntl.h>
-#include <sys/mman.h>
 #include <sys/stat.h>
 #include <thread>
 #include <unistd.h>
@@ -93,16 +92,15 @@ Status RollWriter::write(PianolaSectionKind kind, uint64_t offset, const void *d
 Status RollWriter::finish() {
   if (ftruncate(file, end) != 0)
     return fail("be written");
-  void *mapped = mmap(nullptr, end, PROT_READ, MAP_SHARED, file, 0);
-  if (mapped == MAP_FAILED)
-    return fail("be read back");
-  unsigned threads = std::thread::hardware_concurrency();
-  auto *base = static_cast<const uint8_t *>(mapped);
-  for (PianolaSection &section : header.sections)
-    if (section.bytes != 0)
-      section.digest = sectionDigest(base + section.offset, section.bytes, threads);
-  munmap(mapped, end);
-
+  for (PianolaSection &section : header.sections) {
+    if (section.bytes == 0)
+      continue;
+    std::optional<uint64_t> digest = fileSectionDigest(file, section.offset, section.bytes,
+                                                       std::thread::hardware_concurrency());
+    if (!digest)
+      return fail("be read back");
+    section.digest = *digest;
+  }
   std::memcpy(header.magic, PIANOLA_ROLL_MAGIC, sizeof(header.magic));
   header.version = PIANOLA_ROLL_VERSION;
   header.header_bytes = sizeof(header);

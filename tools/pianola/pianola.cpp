@@ -19,6 +19,7 @@ int main(int argc, char **argv) {
   app.require_subcommand(1);
   int exitCode = 0;
   pianola::addCompileVerb(app, exitCode);
+  pianola::addBenchVerb(app, exitCode);
   pianola::addLogitsVerb(app, exitCode);
   try {
     app.parse(argc, argv);

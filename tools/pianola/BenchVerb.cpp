@@ -1,0 +1,280 @@
+// BenchVerb.cpp - pianola bench: how fast a roll plays, beside what the machine could do.
+//
+// The table is llama-bench's (pp: tokens of a prompt; tg: generated tokens; @ d: after d tokens of
+// context), with what that lacks: the median and slowest token, the bytes that a token reads, the read
+// bandwidth measured in the same run, the share of the floor that it sets, and the prediction of the
+// cost model for this machine's figures.
+#include "runtime/host/Probe.h"
+#include "runtime/session/Session.h"
+#include "tools/pianola/Verbs.h"
+
+#include <algorithm>
+#include <chrono>
+#include <cmath>
+#include <nlohmann/json.hpp>
+
+namespace pianola {
+
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+struct BenchOptions {
+  std::string roll, format = "md";
+  std::vector<int64_t> prompts{512}, generated{128}, depths{0};
+  int64_t repetitions = 5;
+  unsigned threads = 0;
+};
+
+struct Machine {
+  double bandwidth;       // bytes a second
+  double bf16Peak, f32Peak; // flops a second
+};
+
+struct Measurement {
+  int64_t prompt = 0, generated = 0, depth = 0;
+  std::vector<double> rates;  // tokens a second, of each repetition
+  std::vector<double> tokens; // us, of each token or chunk
+  double bytesPerToken = 0, flopsPerToken = 0, predicted = 0;
+};
+
+double median(std::vector<double> values) {
+  std::sort(values.begin(), values.end());
+  size_t n = values.size();
+  return n % 2 ? values[n / 2] : (values[n / 2 - 1] + values[n / 2]) / 2;
+}
+
+double quantile(std::vector<double> values, double q) {
+  std::sort(values.begin(), values.end());
+  return values[std::min(values.size() - 1, static_cast<size_t>(q * values.size()))];
+}
+
+double mean(const std::vector<double> &values) {
+  double sum = 0;
+  for (double value : values)
+    sum += value;
+  return sum / values.size();
+}
+
+double deviation(const std::vector<double> &values) {
+  double m = mean(values), sum = 0;
+  for (double value : values)
+    sum += (value - m) * (value - m);
+  return values.size() > 1 ? std::sqrt(sum / (values.size() - 1)) : 0;
+}
+
+class Bench {
+public:
+  Bench(const BenchOptions &options, const Roll &roll, Session &session)
+      : options(options), roll(roll), session(session) {}
+
+  Status run();
+  void print() const;
+
+private:
+  Status measure(int64_t prompt, int64_t generated, int64_t depth);
+  Status feed(int64_t count, bool oneByOne, std::vector<double> *times);
+  const RollProgram &programOf(bool decode) const;
+  double predict(const RollProgram &program) const;
+  nlohmann::json describe(const Measurement &measured) const;
+
+  const BenchOptions &options;
+  const Roll &roll;
+  Session &session;
+  Machine machine;
+  std::vector<Measurement> results;
+  uint64_t state = 1; // of the token generator
+};
+
+// Tokens are arbitrary: speed does not depend on them.
+Status Bench::feed(int64_t count, bool oneByOne, std::vector<double> *times) {
+  std::vector<int32_t> ids(count);
+  int64_t vocabulary = roll.manifest().model.vocabulary;
+  for (int32_t &id : ids) {
+    state = state * 6364136223846793005u + 1442695040888963407u;
+    id = static_cast<int32_t>((state >> 33) % vocabulary);
+  }
+  size_t chunk = oneByOne ? 1 : programOf(false).slots;
+  for (size_t i = 0; i < ids.size(); i += chunk) {
+    Clock::time_point start = Clock::now();
+    size_t n = std::min(chunk, ids.size() - i);
+    if (Status status = session.feed(ids.data() + i, n); !status.ok())
+      return status;
+    if (times)
+      times->push_back(std::chrono::duration<double, std::micro>(Clock::now() - start).count());
+  }
+  return Status();
+}
+
+const RollProgram &Bench::programOf(bool decode) const {
+  const auto &programs = roll.manifest().programs;
+  auto less = [](const RollProgram &a, const RollProgram &b) { return a.slots < b.slots; };
+  return decode ? *std::min_element(programs.begin(), programs.end(), less)
+                : *std::max_element(programs.begin(), programs.end(), less);
+}
+
+// As predict-cost does, with measured figures in place of the table's.
+double Bench::predict(const RollProgram &program) const {
+  const RollTarget &target = roll.manifest().target;
+  double peak = machine.bf16Peak > 0 && target.product == "bf16" ? machine.bf16Peak / 2
+                                                                 : machine.f32Peak;
+  double ns = 0;
+  for (const RollStep &step : program.steps)
+    ns += std::max(step.cost.tape / machine.bandwidth, step.cost.flops / peak) * 1e9 + target.step +
+          target.event;
+  return ns * 1e-3;
+}
+
+Status Bench::measure(int64_t prompt, int64_t generated, int64_t depth) {
+  Measurement measured;
+  measured.prompt = prompt;
+  measured.generated = generated;
+  measured.depth = depth;
+  bool decode = generated > 0;
+  int64_t count = decode ? generated : prompt;
+  for (int64_t r = -1; r < options.repetitions; ++r) { // the first warms up
+    if (Status status = session.truncate(0); !status.ok())
+      return status;
+    if (depth > 0)
+      if (Status status = feed(depth, false, nullptr); !status.ok())
+        return status;
+    std::vector<double> times;
+    Clock::time_point start = Clock::now();
+    if (Status status = feed(count, decode, &times); !status.ok())
+      return status;
+    double seconds = std::chrono::duration<double>(Clock::now() - start).count();
+    if (r < 0)
+      continue;
+    measured.rates.push_back(count / seconds);
+    measured.tokens.insert(measured.tokens.end(), times.begin(), times.end());
+  }
+  const RollProgram &program = programOf(decode);
+  for (const RollStep &step : program.steps) {
+    measured.bytesPerToken += static_cast<double>(step.cost.tape) / program.slots;
+    measured.flopsPerToken += static_cast<double>(step.cost.flops) / program.slots;
+  }
+  measured.predicted = predict(program) / program.slots;
+  results.push_back(std::move(measured));
+  return Status();
+}
+
+Status Bench::run() {
+  unsigned threads = session.threads();
+  Result<double> bandwidth = measureReadBandwidth(threads);
+  if (!bandwidth)
+    return bandwidth.status();
+  machine = {*bandwidth, measureBf16Peak(threads), measureF32Peak(threads)};
+  for (int64_t depth : options.depths) {
+    for (int64_t prompt : options.prompts)
+      if (prompt > 0)
+        if (Status status = measure(prompt, 0, depth); !status.ok())
+          return status;
+    for (int64_t generated : options.generated)
+      if (generated > 0)
+        if (Status status = measure(0, generated, depth); !status.ok())
+          return status;
+  }
+  return Status();
+}
+
+nlohmann::json Bench::describe(const Measurement &measured) const {
+  double rate = mean(measured.rates);
+  const RollManifest &manifest = roll.manifest();
+  nlohmann::json row = {
+      {"model", manifest.model.family},
+      {"n_params", manifest.model.parameters},
+      {"model_size", roll.fileBytes()},
+      {"n_threads", session.threads()},
+      {"n_prompt", measured.prompt},
+      {"n_gen", measured.generated},
+      {"n_depth", measured.depth},
+      {"avg_ts", rate},
+      {"stddev_ts", deviation(measured.rates)},
+      {"median_ts", median(measured.rates)},
+      {"p99_us", quantile(measured.tokens, 0.99)},
+      {"median_us", median(measured.tokens)},
+      {"bytes_per_token", measured.bytesPerToken},
+      {"read_bandwidth", machine.bandwidth},
+      {"bf16_peak", machine.bf16Peak},
+      {"f32_peak", machine.f32Peak},
+      {"flops_per_token", measured.flopsPerToken},
+      {"predicted_us", measured.predicted}};
+  // The floor of decoding is its bytes, that of a prompt its products.
+  double peak = std::max(machine.bf16Peak, machine.f32Peak);
+  row["share_of_floor"] = measured.generated > 0
+                              ? rate * measured.bytesPerToken / machine.bandwidth
+                              : rate * measured.flopsPerToken / peak;
+  return row;
+}
+
+void Bench::print() const {
+  nlohmann::json rows = nlohmann::json::array();
+  for (const Measurement &measured : results)
+    rows.push_back(describe(measured));
+  if (options.format == "json") {
+    std::printf("%s\n", rows.dump(2).c_str());
+    return;
+  }
+  const RollManifest &manifest = roll.manifest();
+  std::printf("read bandwidth %.1f GB/s, bf16 peak %.0f GFLOP/s, f32 peak %.0f GFLOP/s\n\n",
+              machine.bandwidth * 1e-9, machine.bf16Peak * 1e-9, machine.f32Peak * 1e-9);
+  std::printf("| model | size | params | threads | test | t/s | median t/s | p99 us | MB/token | "
+              "share of floor | predicted us | measured us |\n");
+  std::printf("| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: "
+              "|\n");
+  for (const nlohmann::json &row : rows) {
+    std::string test = row["n_gen"] > 0 ? "tg" + row["n_gen"].dump() : "pp" + row["n_prompt"].dump();
+    if (row["n_depth"] > 0)
+      test += " @ d" + row["n_depth"].dump();
+    std::printf("| %s | %.2f GB | %.2f M | %u | %s | %.2f ± %.2f | %.2f | %.0f | %.1f | %.0f %% | "
+                "%.1f | %.1f |\n",
+                manifest.model.family.c_str(), roll.fileBytes() * 1e-9,
+                manifest.model.parameters * 1e-6, session.threads(), test.c_str(),
+                row["avg_ts"].get<double>(), row["stddev_ts"].get<double>(),
+                row["median_ts"].get<double>(), row["p99_us"].get<double>(),
+                row["bytes_per_token"].get<double>() * 1e-6,
+                row["share_of_floor"].get<double>() * 100, row["predicted_us"].get<double>(),
+                1e6 / row["avg_ts"].get<double>());
+  }
+}
+
+int runBench(const BenchOptions &options) {
+  Result<std::unique_ptr<Roll>> roll = Roll::open(options.roll);
+  if (!roll)
+    return fail(roll.message());
+  SessionOptions sessionOptions;
+  sessionOptions.threads = options.threads;
+  Result<std::unique_ptr<Session>> session = Session::create(**roll, sessionOptions);
+  if (!session)
+    return fail(session.message());
+  Bench bench(options, **roll, **session);
+  if (Status status = bench.run(); !status.ok())
+    return fail(status.message());
+  bench.print();
+  return 0;
+}
+
+} // namespace
+
+void addBenchVerb(CLI::App &app, int &exitCode) {
+  auto options = std::make_shared<BenchOptions>();
+  CLI::App *verb = app.add_subcommand("bench", "Measure a roll's speed");
+  verb->add_option("roll", options->roll, "The roll to play")->required();
+  CLI::Range tokens(int64_t(0), int64_t(1) << 24);
+  verb->add_option("-p,--n-prompt", options->prompts, "Tokens of the prompt; 0: none")
+      ->delimiter(',')
+      ->check(tokens);
+  verb->add_option("-n,--n-gen", options->generated, "Tokens to generate; 0: none")
+      ->delimiter(',')
+      ->check(tokens);
+  verb->add_option("-d,--n-depth", options->depths, "Tokens of context before the measurement")
+      ->delimiter(',')
+      ->check(tokens);
+  verb->add_option("-r,--repetitions", options->repetitions)->check(CLI::Range(1, 10000));
+  verb->add_option("-t,--threads", options->threads, "Threads (default: the roll's workers)");
+  verb->add_option("-o,--output", options->format, "md or json")
+      ->check(CLI::IsMember({"md", "json"}));
+  verb->callback([=, &exitCode] { exitCode = runBench(*options); });
+}
+
+} // namespace pianola
