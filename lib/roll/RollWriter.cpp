@@ -95,8 +95,8 @@ Status RollWriter::finish() {
   for (PianolaSection &section : header.sections) {
     if (section.bytes == 0)
       continue;
-    std::optional<uint64_t> digest = fileSectionDigest(file, section.offset, section.bytes,
-                                                       std::thread::hardware_concurrency());
+    std::optional<uint64_t> digest =
+        fileSectionDigest(file, section.offset, section.bytes, std::thread::hardware_concurrency());
     if (!digest)
       return fail("be read back");
     section.digest = *digest;

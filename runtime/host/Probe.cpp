@@ -42,7 +42,7 @@ static double timeThreads(unsigned threads, const std::function<void(unsigned)> 
 }
 
 // What a measurement computes must look used.
-static std::atomic<float> sink;
+static volatile float sink;
 
 #if defined(__x86_64__)
 
@@ -66,8 +66,8 @@ __attribute__((target("avx2"))) static void read256(const uint8_t *data, size_t 
       sums[j] = _mm256_add_epi64(
           sums[j], _mm256_load_si256(reinterpret_cast<const __m256i *>(data + i + j * 32)));
   }
-  sums[0] = _mm256_add_epi64(_mm256_add_epi64(sums[0], sums[1]),
-                             _mm256_add_epi64(sums[2], sums[3]));
+  sums[0] =
+      _mm256_add_epi64(_mm256_add_epi64(sums[0], sums[1]), _mm256_add_epi64(sums[2], sums[3]));
   sink = _mm256_extract_epi64(sums[0], 0) + _mm256_extract_epi64(sums[0], 3);
 }
 
@@ -149,8 +149,8 @@ Result<double> measureReadBandwidth(unsigned threads, unsigned repetitions) {
   });
   double best = 0;
   for (unsigned r = 0; r < repetitions; ++r) {
-    double seconds = timeThreads(
-        threads, [&](unsigned i) { readAll(memory->data() + i * part, part); });
+    double seconds =
+        timeThreads(threads, [&](unsigned i) { readAll(memory->data() + i * part, part); });
     best = std::max(best, part * threads / seconds);
   }
   return best;

@@ -6,13 +6,13 @@
 
 namespace pianola {
 
-/// Bytes a second that `threads` pinned threads read from memory: the best of `repetitions` passes over
-/// 1 GiB in huge pages, each thread streaming its own part with prefetches 4 KiB ahead.
+/// Bytes a second that `threads` pinned threads read from memory: the best of `repetitions` passes
+/// over 1 GiB in huge pages, each thread streaming its own part with prefetches 4 KiB ahead.
 Result<double> measureReadBandwidth(unsigned threads, unsigned repetitions = 5);
 
 /// Flops a second of inner products held in registers, with `threads` pinned threads: pairs of bf16
-/// (AVX512-BF16), or f32 fused multiply-adds in the widest vectors there are. 0 if the CPU has no such
-/// instruction.
+/// (AVX512-BF16), or f32 fused multiply-adds in the widest vectors there are. 0 if the CPU has no
+/// such instruction.
 double measureBf16Peak(unsigned threads);
 double measureF32Peak(unsigned threads);
 

@@ -1,9 +1,9 @@
 // BenchVerb.cpp - pianola bench: how fast a roll plays, beside what the machine could do.
 //
 // The table is llama-bench's (pp: tokens of a prompt; tg: generated tokens; @ d: after d tokens of
-// context), with what that lacks: the median and slowest token, the bytes that a token reads, the read
-// bandwidth measured in the same run, the share of the floor that it sets, and the prediction of the
-// cost model for this machine's figures.
+// context), with what that lacks: the median and slowest token, the bytes that a token reads, the
+// read bandwidth measured in the same run, the share of the floor that it sets, and the prediction
+// of the cost model for this machine's figures.
 #include "runtime/host/Probe.h"
 #include "runtime/session/Session.h"
 #include "tools/pianola/Verbs.h"
@@ -27,7 +27,7 @@ struct BenchOptions {
 };
 
 struct Machine {
-  double bandwidth;       // bytes a second
+  double bandwidth;         // bytes a second
   double bf16Peak, f32Peak; // flops a second
 };
 
@@ -116,8 +116,8 @@ const RollProgram &Bench::programOf(bool decode) const {
 // As predict-cost does, with measured figures in place of the table's.
 double Bench::predict(const RollProgram &program) const {
   const RollTarget &target = roll.manifest().target;
-  double peak = machine.bf16Peak > 0 && target.product == "bf16" ? machine.bf16Peak / 2
-                                                                 : machine.f32Peak;
+  double peak =
+      machine.bf16Peak > 0 && target.product == "bf16" ? machine.bf16Peak / 2 : machine.f32Peak;
   double ns = 0;
   for (const RollStep &step : program.steps)
     ns += std::max(step.cost.tape / machine.bandwidth, step.cost.flops / peak) * 1e9 + target.step +
@@ -180,30 +180,28 @@ Status Bench::run() {
 nlohmann::json Bench::describe(const Measurement &measured) const {
   double rate = mean(measured.rates);
   const RollManifest &manifest = roll.manifest();
-  nlohmann::json row = {
-      {"model", manifest.model.family},
-      {"n_params", manifest.model.parameters},
-      {"model_size", roll.fileBytes()},
-      {"n_threads", session.threads()},
-      {"n_prompt", measured.prompt},
-      {"n_gen", measured.generated},
-      {"n_depth", measured.depth},
-      {"avg_ts", rate},
-      {"stddev_ts", deviation(measured.rates)},
-      {"median_ts", median(measured.rates)},
-      {"p99_us", quantile(measured.tokens, 0.99)},
-      {"median_us", median(measured.tokens)},
-      {"bytes_per_token", measured.bytesPerToken},
-      {"read_bandwidth", machine.bandwidth},
-      {"bf16_peak", machine.bf16Peak},
-      {"f32_peak", machine.f32Peak},
-      {"flops_per_token", measured.flopsPerToken},
-      {"predicted_us", measured.predicted}};
+  nlohmann::json row = {{"model", manifest.model.family},
+                        {"n_params", manifest.model.parameters},
+                        {"model_size", roll.fileBytes()},
+                        {"n_threads", session.threads()},
+                        {"n_prompt", measured.prompt},
+                        {"n_gen", measured.generated},
+                        {"n_depth", measured.depth},
+                        {"avg_ts", rate},
+                        {"stddev_ts", deviation(measured.rates)},
+                        {"median_ts", median(measured.rates)},
+                        {"p99_us", quantile(measured.tokens, 0.99)},
+                        {"median_us", median(measured.tokens)},
+                        {"bytes_per_token", measured.bytesPerToken},
+                        {"read_bandwidth", machine.bandwidth},
+                        {"bf16_peak", machine.bf16Peak},
+                        {"f32_peak", machine.f32Peak},
+                        {"flops_per_token", measured.flopsPerToken},
+                        {"predicted_us", measured.predicted}};
   // The floor of decoding is its bytes, that of a prompt its products.
   double peak = std::max(machine.bf16Peak, machine.f32Peak);
-  row["share_of_floor"] = measured.generated > 0
-                              ? rate * measured.bytesPerToken / machine.bandwidth
-                              : rate * measured.flopsPerToken / peak;
+  row["share_of_floor"] = measured.generated > 0 ? rate * measured.bytesPerToken / machine.bandwidth
+                                                 : rate * measured.flopsPerToken / peak;
   return row;
 }
 
@@ -223,18 +221,18 @@ void Bench::print() const {
   std::printf("| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: "
               "|\n");
   for (const nlohmann::json &row : rows) {
-    std::string test = row["n_gen"] > 0 ? "tg" + row["n_gen"].dump() : "pp" + row["n_prompt"].dump();
+    std::string test =
+        row["n_gen"] > 0 ? "tg" + row["n_gen"].dump() : "pp" + row["n_prompt"].dump();
     if (row["n_depth"] > 0)
       test += " @ d" + row["n_depth"].dump();
-    std::printf("| %s | %.2f GB | %.2f M | %u | %s | %.2f ± %.2f | %.2f | %.0f | %.1f | %.0f %% | "
-                "%.1f | %.1f |\n",
-                manifest.model.family.c_str(), roll.fileBytes() * 1e-9,
-                manifest.model.parameters * 1e-6, session.threads(), test.c_str(),
-                row["avg_ts"].get<double>(), row["stddev_ts"].get<double>(),
-                row["median_ts"].get<double>(), row["p99_us"].get<double>(),
-                row["bytes_per_token"].get<double>() * 1e-6,
-                row["share_of_floor"].get<double>() * 100, row["predicted_us"].get<double>(),
-                1e6 / row["avg_ts"].get<double>());
+    std::printf(
+        "| %s | %.2f GB | %.2f M | %u | %s | %.2f ± %.2f | %.2f | %.0f | %.1f | %.0f %% | "
+        "%.1f | %.1f |\n",
+        manifest.model.family.c_str(), roll.fileBytes() * 1e-9, manifest.model.parameters * 1e-6,
+        session.threads(), test.c_str(), row["avg_ts"].get<double>(),
+        row["stddev_ts"].get<double>(), row["median_ts"].get<double>(), row["p99_us"].get<double>(),
+        row["bytes_per_token"].get<double>() * 1e-6, row["share_of_floor"].get<double>() * 100,
+        row["predicted_us"].get<double>(), 1e6 / row["avg_ts"].get<double>());
   }
 }
 

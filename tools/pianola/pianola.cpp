@@ -20,7 +20,10 @@ int main(int argc, char **argv) {
   int exitCode = 0;
   pianola::addCompileVerb(app, exitCode);
   pianola::addBenchVerb(app, exitCode);
+  pianola::addInspectVerb(app, exitCode);
   pianola::addLogitsVerb(app, exitCode);
+  pianola::addRunVerb(app, exitCode);
+  pianola::addTokenizeVerb(app, exitCode);
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError &error) {

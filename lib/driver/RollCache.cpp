@@ -1,0 +1,95 @@
+//===- RollCache.cpp - A model directory is compiled once -----------------===//
+
+#include "lib/driver/RollCache.h"
+#include "lib/driver/Version.h"
+#include "runtime/roll/Digest.h"
+#include "targets/host/HostCpu.h"
+#include "llvm/ADT/StringExtras.h"
+#include "llvm/Support/FileSystem.h"
+#include "llvm/Support/Path.h"
+#include "llvm/Support/Process.h"
+#include <fcntl.h>
+#include <set>
+#include <thread>
+#include <unistd.h>
+
+using llvm::StringRef;
+
+namespace pianola {
+
+// Files that end up in a roll.
+static bool isInput(StringRef name) {
+  return name.ends_with(".safetensors") || name == "config.json" ||
+         name == "generation_config.json" || name == "tokenizer.json" ||
+         name == "tokenizer_config.json" || name == "chat_template.jinja" ||
+         name == "model.safetensors.index.json";
+}
+
+static llvm::Expected<std::string> keyOf(const CompileOptions &options) {
+  llvm::Expected<HostCpu> cpu = parseHostCpu(options.target);
+  if (!cpu)
+    return cpu.takeError();
+  std::string text = std::string(kVersion) + "\n" + llvm::join(cpu->features, ",") + "\n" +
+                     std::to_string(options.workers) + " " +
+                     std::to_string(std::thread::hardware_concurrency()) + " " +
+                     std::to_string(options.maxModelLen) + "\n";
+  std::set<std::string> names;
+  std::error_code error;
+  for (llvm::sys::fs::directory_iterator entry(options.directory, error), end;
+       !error && entry != end; entry.increment(error))
+    if (StringRef name = llvm::sys::path::filename(entry->path()); isInput(name))
+      names.insert(name.str());
+  if (error)
+    return llvm::createStringError(options.directory + ": " + error.message());
+  for (const std::string &name : names) {
+    std::string path = options.directory + "/" + name;
+    int file = ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+    off_t bytes = file < 0 ? -1 : lseek(file, 0, SEEK_END);
+    std::optional<uint64_t> digest;
+    if (bytes >= 0)
+      digest =
+          bytes == 0 ? 0 : fileSectionDigest(file, 0, bytes, std::thread::hardware_concurrency());
+    if (file >= 0)
+      ::close(file);
+    if (!digest)
+      return llvm::createStringError(path + ": cannot be read");
+    text += name + " " + std::to_string(bytes) + " " + llvm::utohexstr(*digest) + "\n";
+  }
+  return llvm::utohexstr(
+      sectionDigest(reinterpret_cast<const uint8_t *>(text.data()), text.size(), 1), true, 16);
+}
+
+static llvm::Expected<std::string> cacheDirectory() {
+  llvm::SmallString<128> path;
+  if (auto given = llvm::sys::Process::GetEnv("PIANOLA_CACHE"))
+    path = *given;
+  else if (!llvm::sys::path::cache_directory(path))
+    return llvm::createStringError("there is no place for compiled models: set PIANOLA_CACHE to a "
+                                   "directory");
+  else
+    llvm::sys::path::append(path, "pianola");
+  if (std::error_code error = llvm::sys::fs::create_directories(path))
+    return llvm::createStringError(path + ": " + error.message());
+  return path.str().str();
+}
+
+llvm::Expected<std::string> cachedRoll(CompileOptions options, Progress &progress,
+                                       llvm::raw_ostream &notes) {
+  llvm::Expected<std::string> directory = cacheDirectory();
+  if (!directory)
+    return directory.takeError();
+  llvm::Expected<std::string> key = keyOf(options);
+  if (!key)
+    return key.takeError();
+  options.output = *directory + "/" + *key + ".roll";
+  if (llvm::sys::fs::exists(options.output)) {
+    notes << "using " << options.output << "\n";
+    return options.output;
+  }
+  notes << "compiling " << options.directory << " into " << options.output << "\n";
+  if (llvm::Error error = compile(options, progress, llvm::nulls(), notes))
+    return std::move(error);
+  return options.output;
+}
+
+} // namespace pianola

@@ -1,0 +1,100 @@
+// InspectVerb.cpp - pianola inspect: what is in a roll.
+#include "runtime/roll/Roll.h"
+#include "tools/pianola/Verbs.h"
+
+#include <map>
+
+namespace pianola {
+
+static std::string join(const std::vector<std::string> &words) {
+  std::string text;
+  for (const std::string &word : words)
+    text += (text.empty() ? "" : ", ") + word;
+  return text;
+}
+
+// Steps of one kind in all layers: "layers.3.self_attn.q_proj" counts as "self_attn.q_proj".
+static std::string kindOf(const std::string &label) {
+  if (label.rfind("layers.", 0) != 0)
+    return label;
+  size_t dot = label.find('.', 7);
+  return dot == std::string::npos ? label : label.substr(dot + 1);
+}
+
+static void printProgram(const RollManifest &manifest, const RollProgram &program) {
+  struct Kind {
+    int count = 0;
+    double tape = 0, flops = 0, ns = 0;
+  };
+  std::map<std::string, Kind> kinds;
+  std::vector<std::string> order;
+  Kind total;
+  for (const RollStep &step : program.steps) {
+    std::string name = kindOf(step.label);
+    if (!kinds.count(name))
+      order.push_back(name);
+    for (Kind *kind : {&kinds[name], &total}) {
+      ++kind->count;
+      kind->tape += step.cost.tape;
+      kind->flops += step.cost.flops;
+      kind->ns += step.cost.ns;
+    }
+  }
+  std::printf("\nprogram %s: %llu slots, %zu steps, %llu events, %.2f MB of activations\n",
+              program.name.c_str(), static_cast<unsigned long long>(program.slots),
+              program.steps.size(), static_cast<unsigned long long>(program.events),
+              program.arena * 1e-6);
+  std::printf("  %-24s %6s %12s %12s %14s %10s\n", "step", "times", "MB of tape", "GFLOP",
+              "predicted us", "of floor");
+  auto row = [&](const std::string &name, const Kind &kind) {
+    double floor = kind.tape / manifest.target.bandwidth; // bytes at MB/s: us
+    std::printf("  %-24s %6d %12.2f %12.3f %14.1f %8.0f %%\n", name.c_str(), kind.count,
+                kind.tape * 1e-6, kind.flops * 1e-9, kind.ns * 1e-3,
+                kind.ns > 0 ? floor / (kind.ns * 1e-3) * 100 : 0);
+  };
+  for (const std::string &name : order)
+    row(name, kinds[name]);
+  row("all", total);
+}
+
+static void print(const Roll &roll) {
+  const RollManifest &manifest = roll.manifest();
+  const RollModel &model = manifest.model;
+  const RollTarget &target = manifest.target;
+  std::printf("model    %s (%s), %.2f M parameters, %lld layers, hidden %lld, vocabulary %lld\n",
+              model.name.c_str(), model.family.c_str(), model.parameters * 1e-6,
+              static_cast<long long>(model.layers), static_cast<long long>(model.hidden),
+              static_cast<long long>(model.vocabulary));
+  std::printf("context  %llu of %lld positions\n",
+              static_cast<unsigned long long>(manifest.maxModelLen),
+              static_cast<long long>(model.maxPositions));
+  std::printf("target   %s, %s, %lld workers, products of %s; needs %s\n", target.name.c_str(),
+              target.architecture.c_str(), static_cast<long long>(target.workers),
+              target.product.c_str(), join(target.features).c_str());
+  std::printf("made by  pianola %s\n", manifest.pianola.c_str());
+  static const char *const kNames[] = {"manifest", "code",  "records",   "tape",
+                                       "table",    "tiles", "tokenizer", "template"};
+  std::printf("file     %.2f MB\n", roll.fileBytes() * 1e-6);
+  for (int kind = 0; kind < PIANOLA_SECTION_COUNT; ++kind)
+    if (uint64_t bytes = roll.sectionBytes(static_cast<PianolaSectionKind>(kind)))
+      std::printf("  %-10s %14llu bytes\n", kNames[kind], static_cast<unsigned long long>(bytes));
+  for (size_t worker = 0; worker < manifest.tapes.size(); ++worker)
+    std::printf("  tape of worker %zu: %.2f MB\n", worker, manifest.tapes[worker].bytes * 1e-6);
+  for (const RollProgram &program : manifest.programs)
+    printProgram(manifest, program);
+}
+
+void addInspectVerb(CLI::App &app, int &exitCode) {
+  auto path = std::make_shared<std::string>();
+  CLI::App *verb = app.add_subcommand("inspect", "Say what is in a roll");
+  verb->add_option("roll", *path)->required();
+  verb->callback([=, &exitCode] {
+    Result<std::unique_ptr<Roll>> roll = Roll::open(*path);
+    if (roll)
+      print(**roll);
+    else
+      exitCode = fail(roll.message());
+  });
+}
+
+} // namespace pianola

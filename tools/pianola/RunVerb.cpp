@@ -1,0 +1,256 @@
+// RunVerb.cpp - pianola run: a prompt goes in, text comes out.
+#include "lib/driver/RollCache.h"
+#include "runtime/sampling/Sampler.h"
+#include "runtime/session/Session.h"
+#include "runtime/text/ChatFormat.h"
+#include "tools/pianola/Verbs.h"
+
+#include "llvm/Support/FileSystem.h"
+
+#include <algorithm>
+#include <chrono>
+#include <csignal>
+
+namespace pianola {
+
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+struct RunOptions {
+  std::string model, prompt, system;
+  std::vector<int32_t> ids;
+  int64_t most = 256;
+  bool printIds = false, chat = false, ignoreStop = false;
+  unsigned threads = 0;
+  SamplingOptions sampling;
+  CompileOptions compile;
+};
+
+Session *interrupted = nullptr;
+
+class Run {
+public:
+  Run(RunOptions &options, CLI::App &verb) : options(options), verb(verb) {}
+  Status run();
+
+private:
+  Status open();
+  Status readPrompt();
+  void setDefaults();
+  Status generate();
+  void show(int32_t id, StreamDecoder *stream);
+
+  RunOptions &options;
+  CLI::App &verb;
+  std::unique_ptr<Roll> roll;
+  std::unique_ptr<Session> session;
+  std::unique_ptr<Tokenizer> tokenizer;
+  std::vector<int32_t> ids; // of the prompt, and then of all
+  std::vector<int32_t> stop;
+  size_t shown = 0;
+};
+
+Status Run::open() {
+  std::string path = options.model;
+  if (llvm::sys::fs::is_directory(path)) {
+    options.compile.directory = path;
+    Progress progress(true);
+    llvm::Expected<std::string> cached = cachedRoll(options.compile, progress, llvm::errs());
+    if (!cached)
+      return Status::error(llvm::toString(cached.takeError()));
+    path = *cached;
+  }
+  Result<std::unique_ptr<Roll>> opened = Roll::open(path);
+  if (!opened)
+    return opened.status();
+  roll = std::move(*opened);
+  SessionOptions sessionOptions;
+  sessionOptions.threads = options.threads;
+  Result<std::unique_ptr<Session>> created = Session::create(*roll, sessionOptions);
+  if (!created)
+    return created.status();
+  session = std::move(*created);
+  if (roll->tokenizer().empty())
+    return Status();
+  Result<std::unique_ptr<Tokenizer>> read = Tokenizer::fromJson(roll->tokenizer());
+  // Without text in or out an unknown tokenizer does no harm.
+  if (!read)
+    return options.ids.empty() || !options.printIds ? read.status() : Status();
+  tokenizer = std::move(*read);
+  return Status();
+}
+
+Status Run::readPrompt() {
+  stop = roll->manifest().generation.stop;
+  if (!options.ids.empty()) {
+    ids = options.ids;
+    return Status();
+  }
+  if (!tokenizer)
+    return Status::error("the model has no tokenizer: give the prompt as --ids");
+  Result<std::vector<int32_t>> encoded = std::vector<int32_t>();
+  if (options.chat) {
+    Result<ChatFormat> format = ChatFormat::detect(*tokenizer);
+    if (!format)
+      return format.status();
+    std::vector<ChatMessage> messages;
+    if (!options.system.empty())
+      messages.push_back({"system", options.system});
+    messages.push_back({"user", options.prompt});
+    encoded = format->prompt(messages);
+    stop.push_back(format->endOfTurn());
+  } else {
+    encoded = tokenizer->encode(options.prompt);
+  }
+  if (!encoded)
+    return encoded.status();
+  ids = std::move(*encoded);
+  return ids.empty() ? Status::error("the prompt is empty") : Status();
+}
+
+// What the command line leaves open comes from the model, and is said.
+void Run::setDefaults() {
+  const RollGeneration &generation = roll->manifest().generation;
+  SamplingOptions &sampling = options.sampling;
+  auto take = [&](const char *flag, const char *name, const auto &setting, auto &to) {
+    if (!setting || verb.count(flag))
+      return;
+    to = static_cast<std::decay_t<decltype(to)>>(setting->value);
+    std::fprintf(stderr, "%s %g (%s)\n", name, static_cast<double>(setting->value),
+                 setting->from.c_str());
+  };
+  bool greedy = verb.count("--temp") ? sampling.temperature == 0
+                                     : !(generation.doSample && generation.doSample->value);
+  if (greedy) {
+    sampling.temperature = 0;
+    return;
+  }
+  if (!verb.count("--temp"))
+    sampling.temperature = 1; // transformers' default
+  take("--temp", "temperature", generation.temperature, sampling.temperature);
+  take("--top-k", "top_k", generation.topK, sampling.topK);
+  take("--top-p", "top_p", generation.topP, sampling.topP);
+  take("--min-p", "min_p", generation.minP, sampling.minP);
+  take("--repeat-penalty", "repetition_penalty", generation.repetitionPenalty,
+       sampling.repetitionPenalty);
+}
+
+void Run::show(int32_t id, StreamDecoder *stream) {
+  if (options.printIds)
+    std::printf("%s%d", shown == 0 ? "" : ",", id);
+  else if (stream)
+    std::fputs(stream->feed(id).c_str(), stdout);
+  ++shown;
+  std::fflush(stdout);
+}
+
+Status Run::generate() {
+  const RollManifest &manifest = roll->manifest();
+  auto vocabulary = static_cast<int32_t>(manifest.model.validVocabulary);
+  if (Status status = validate(options.sampling, vocabulary); !status.ok())
+    return status;
+  Sampler sampler(options.sampling, vocabulary);
+  std::optional<StreamDecoder> stream;
+  if (tokenizer)
+    stream.emplace(*tokenizer, /*skipSpecial=*/true);
+  size_t prompt = ids.size();
+  Clock::time_point start = Clock::now();
+  if (Status status = session->feed(ids.data(), ids.size()); !status.ok())
+    return status;
+  Clock::time_point fed = Clock::now();
+  int64_t count = 0;
+  const char *reason = "length";
+  while (count < options.most) {
+    Result<int32_t> next = sampler.sample(session->logits(), ids);
+    if (!next)
+      return next.status();
+    ids.push_back(*next);
+    ++count;
+    bool isStop = std::find(stop.begin(), stop.end(), *next) != stop.end();
+    if (isStop && !options.ignoreStop) {
+      if (options.printIds)
+        show(*next, nullptr);
+      reason = "stop";
+      break;
+    }
+    show(*next, stream ? &*stream : nullptr);
+    if (session->position() == session->maxLen()) {
+      reason = "the context is full";
+      break;
+    }
+    if (count < options.most)
+      if (Status status = session->feed(&*next, 1); !status.ok()) {
+        if (status.message() != "cancelled")
+          return status;
+        reason = "interrupted";
+        break;
+      }
+  }
+  Clock::time_point end = Clock::now();
+  if (stream && !options.printIds)
+    std::fputs(stream->finish().c_str(), stdout);
+  std::printf("\n");
+  double prefill = std::chrono::duration<double>(fed - start).count();
+  double decode = std::chrono::duration<double>(end - fed).count();
+  std::fprintf(stderr,
+               "prompt %zu tokens in %.1f ms (%.0f tokens/s); generated %lld in %.1f ms (%.0f "
+               "tokens/s), %u threads; ended by: %s\n",
+               prompt, prefill * 1e3, prompt / prefill, static_cast<long long>(count), decode * 1e3,
+               count > 1 ? (count - 1) / decode : 0.0, session->threads(), reason);
+  return Status();
+}
+
+Status Run::run() {
+  if (Status status = open(); !status.ok())
+    return status;
+  if (Status status = readPrompt(); !status.ok())
+    return status;
+  setDefaults();
+  interrupted = session.get();
+  std::signal(SIGINT, [](int) { interrupted->cancel(); });
+  return generate();
+}
+
+} // namespace
+
+void addRunVerb(CLI::App &app, int &exitCode) {
+  auto options = std::make_shared<RunOptions>();
+  CLI::App *verb = app.add_subcommand("run", "Generate text from a prompt");
+  verb->add_option("model", options->model,
+                   "A roll, or a model directory, which is compiled once into a cache")
+      ->required();
+  CLI::Option *prompt = verb->add_option("-p,--prompt", options->prompt, "The prompt");
+  CLI::Option *ids = verb->add_option("--ids", options->ids, "The prompt as token ids: 1,2,3")
+                         ->delimiter(',')
+                         ->excludes(prompt);
+  verb->add_option("-n,--n-predict,--max-tokens", options->most, "Tokens to generate at most")
+      ->check(CLI::Range(int64_t(1), int64_t(1) << 31));
+  verb->add_flag("--print-ids", options->printIds, "Print token ids in place of text");
+  verb->add_flag("--chat", options->chat, "Lay the prompt out as a user's message");
+  verb->add_option("--system", options->system, "With --chat: the system's message");
+  verb->add_flag("--ignore-eos", options->ignoreStop, "Go on after a stop token");
+  SamplingOptions &sampling = options->sampling;
+  verb->add_option("--temp,--temperature", sampling.temperature, "0: greedy");
+  verb->add_option("--top-k", sampling.topK, "0: all");
+  verb->add_option("--top-p", sampling.topP);
+  verb->add_option("--min-p", sampling.minP);
+  verb->add_option("--repeat-penalty,--repetition-penalty", sampling.repetitionPenalty);
+  verb->add_option("--presence-penalty", sampling.presencePenalty);
+  verb->add_option("--frequency-penalty", sampling.frequencyPenalty);
+  verb->add_option("-s,--seed", sampling.seed);
+  verb->add_option("-t,--threads", options->threads, "Threads (default: the roll's workers)");
+  verb->add_option("-c,--max-model-len", options->compile.maxModelLen,
+                   "With a directory: positions a session can hold");
+  verb->add_option("--target", options->compile.target, "With a directory: see compile");
+  verb->callback([=, &exitCode] {
+    if (prompt->empty() == ids->empty()) {
+      exitCode = fail("run: give the prompt as -p TEXT or --ids 1,2,3");
+      return;
+    }
+    if (Status status = Run(*options, *verb).run(); !status.ok())
+      exitCode = fail(status.message());
+  });
+}
+
+} // namespace pianola
