@@ -58,16 +58,36 @@ Result<Normalizer> Normalizer::fromJson(const json &value, const std::string &pa
   return normalizer;
 }
 
+static Result<std::string> normalise(std::string_view text, int form) {
+  utf8proc_uint8_t *out = nullptr;
+  utf8proc_ssize_t size = utf8proc_map(reinterpret_cast<const utf8proc_uint8_t *>(text.data()),
+                                       static_cast<utf8proc_ssize_t>(text.size()), &out,
+                                       static_cast<utf8proc_option_t>(form));
+  if (size < 0)
+    return Status::error(std::string("text cannot be normalised: ") + utf8proc_errmsg(size));
+  std::string result(reinterpret_cast<const char *>(out), size);
+  free(out);
+  return result;
+}
+
 Result<std::string> Normalizer::apply(std::string text) const {
+  // utf8proc 2.8 takes U+11A7 for a trailing jamo and composes it away (the first is U+11A8). It
+  // composes with nothing, so text is normalised between such characters.
+  constexpr std::string_view kNotTrailing = "\xe1\x86\xa7";
   for (int form : forms) {
-    utf8proc_uint8_t *out = nullptr;
-    utf8proc_ssize_t size = utf8proc_map(reinterpret_cast<const utf8proc_uint8_t *>(text.data()),
-                                         static_cast<utf8proc_ssize_t>(text.size()), &out,
-                                         static_cast<utf8proc_option_t>(form));
-    if (size < 0)
-      return Status::error(std::string("text cannot be normalised: ") + utf8proc_errmsg(size));
-    text.assign(reinterpret_cast<const char *>(out), size);
-    free(out);
+    std::string result;
+    for (size_t from = 0;;) {
+      size_t at = text.find(kNotTrailing, from);
+      Result<std::string> part = normalise(std::string_view(text).substr(from, at - from), form);
+      if (!part)
+        return part;
+      result += *part;
+      if (at == std::string::npos)
+        break;
+      result += kNotTrailing;
+      from = at + kNotTrailing.size();
+    }
+    text = std::move(result);
   }
   return text;
 }

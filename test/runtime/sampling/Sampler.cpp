@@ -1,0 +1,168 @@
+// Sampler.cpp - filters against a plain reading of their definitions, draws against probabilities.
+#include "runtime/sampling/Sampler.h"
+
+#include <algorithm>
+#include <cmath>
+#include <gtest/gtest.h>
+#include <limits>
+#include <map>
+#include <numeric>
+
+using namespace pianola;
+
+namespace {
+
+constexpr float kInfinity = std::numeric_limits<float>::infinity();
+
+std::vector<float> someLogits(int count, uint32_t seed) {
+  std::vector<float> logits(count);
+  for (float &logit : logits) {
+    seed = seed * 1664525u + 1013904223u;
+    logit = static_cast<float>(seed >> 8) / (1 << 24) * 8 - 4;
+  }
+  return logits;
+}
+
+// Probabilities as transformers' warpers leave them: temperature, top-k, top-p, min-p.
+std::map<int32_t, double> expected(const std::vector<float> &logits, const SamplingOptions &o) {
+  std::vector<int32_t> ids(logits.size());
+  std::iota(ids.begin(), ids.end(), 0);
+  std::sort(ids.begin(), ids.end(), [&](int a, int b) {
+    return std::pair(-logits[a], a) < std::pair(-logits[b], b);
+  });
+  if (o.topK > 0 && static_cast<size_t>(o.topK) < ids.size())
+    ids.resize(o.topK);
+  auto softmax = [&] {
+    double total = 0;
+    std::vector<double> p;
+    for (int32_t id : ids)
+      total += p.emplace_back(std::exp((logits[id] - logits[ids[0]]) / o.temperature));
+    for (double &x : p)
+      x /= total;
+    return p;
+  };
+  std::vector<double> p = softmax();
+  double sum = 0;
+  size_t keep = 0;
+  while (keep < ids.size() && (keep == 0 || sum < o.topP))
+    sum += p[keep++];
+  if (o.topP < 1)
+    ids.resize(keep);
+  p = softmax();
+  keep = 0;
+  while (keep < ids.size() && p[keep] >= o.minP * p[0])
+    ++keep;
+  ids.resize(keep);
+  p = softmax();
+  std::map<int32_t, double> result;
+  for (size_t i = 0; i < ids.size(); ++i)
+    result[ids[i]] = p[i];
+  return result;
+}
+
+void compare(const SamplingOptions &options) {
+  std::vector<float> logits = someLogits(40, 7);
+  std::map<int32_t, double> wanted = expected(logits, options);
+  Sampler sampler(options, static_cast<int32_t>(logits.size()));
+  constexpr int kDraws = 40000;
+  std::map<int32_t, int> counts;
+  for (int i = 0; i < kDraws; ++i)
+    ++counts[*sampler.sample(logits.data(), {})];
+  for (const auto &[id, count] : counts)
+    EXPECT_TRUE(wanted.count(id)) << "id " << id << " should have been filtered";
+  // Five standard deviations of a binomial.
+  for (const auto &[id, p] : wanted)
+    EXPECT_NEAR(counts[id], p * kDraws, 5 * std::sqrt(p * (1 - p) * kDraws) + 1) << "id " << id;
+}
+
+TEST(Sampler, DrawsWhatTheFiltersKeep) {
+  SamplingOptions options;
+  options.temperature = 1;
+  compare(options);
+  options.temperature = 0.6f;
+  compare(options);
+  options.topK = 5;
+  compare(options);
+  options.topK = 0;
+  options.topP = 0.7f;
+  compare(options);
+  options.topP = 1;
+  options.minP = 0.2f;
+  compare(options);
+  options.topK = 12;
+  options.topP = 0.8f;
+  options.minP = 0.1f;
+  compare(options);
+}
+
+TEST(Sampler, IsGreedyAtZero) {
+  SamplingOptions options;
+  Sampler sampler(options, 4);
+  float logits[] = {1, 3, 3, 2, 99}; // the last is beyond the vocabulary
+  EXPECT_EQ(*sampler.sample(logits, {}), 1);
+  float nan = std::nanf("");
+  float some[] = {nan, -5, nan, -6};
+  EXPECT_EQ(*sampler.sample(some, {}), 1);
+  float none[] = {nan, nan, nan, nan};
+  EXPECT_EQ(sampler.sample(none, {}).message(), "the model's logits are not numbers");
+  float low[] = {-kInfinity, -kInfinity, -kInfinity, -3};
+  EXPECT_EQ(*sampler.sample(low, {}), 3);
+}
+
+TEST(Sampler, PenalisesWhatWasSeen) {
+  SamplingOptions options;
+  options.repetitionPenalty = 2;
+  float logits[] = {3, 2, -1, -1.5f};
+  EXPECT_EQ(*Sampler(options, 4).sample(logits, {}), 0);
+  EXPECT_EQ(*Sampler(options, 4).sample(logits, {0}), 1);        // 3 / 2 < 2
+  EXPECT_EQ(*Sampler(options, 4).sample(logits, {0, 1}), 0);     // 1.5 > 1
+  float negative[] = {-1, -1.5f, -9, -9};
+  EXPECT_EQ(*Sampler(options, 4).sample(negative, {0}), 1);      // -1 * 2
+  options.repetitionPenalty = 1;
+  options.frequencyPenalty = 0.6f;
+  EXPECT_EQ(*Sampler(options, 4).sample(logits, {0}), 0);        // 2.4
+  EXPECT_EQ(*Sampler(options, 4).sample(logits, {0, 0}), 1);     // 1.8
+  options.frequencyPenalty = 0;
+  options.presencePenalty = 1.1f;
+  EXPECT_EQ(*Sampler(options, 4).sample(logits, {0, 0, 0}), 1);  // 1.9
+  options.presencePenalty = 0;
+  options.logitBias = {{3, 10}};
+  EXPECT_EQ(*Sampler(options, 4).sample(logits, {}), 3);
+}
+
+TEST(Sampler, RepeatsWithItsSeed) {
+  std::vector<float> logits = someLogits(1000, 3);
+  auto draw = [&](uint64_t seed) {
+    SamplingOptions options;
+    options.temperature = 1;
+    options.seed = seed;
+    Sampler sampler(options, 1000);
+    std::vector<int32_t> ids;
+    for (int i = 0; i < 50; ++i)
+      ids.push_back(*sampler.sample(logits.data(), ids));
+    return ids;
+  };
+  EXPECT_EQ(draw(1), draw(1));
+  EXPECT_NE(draw(1), draw(2));
+}
+
+TEST(Sampler, RefusesOptionsByName) {
+  SamplingOptions options;
+  EXPECT_TRUE(validate(options, 10).ok());
+  options.temperature = std::nanf("");
+  EXPECT_EQ(validate(options, 10).message(),
+            "temperature: expected a number from 0.000000 to 100.000000, found nan");
+  options.temperature = 1;
+  options.topP = 1.5f;
+  EXPECT_EQ(validate(options, 10).message(),
+            "top_p: expected a number from 0.000000 to 1.000000, found 1.500000");
+  options.topP = 1;
+  options.topK = -1;
+  EXPECT_EQ(validate(options, 10).message(), "top_k: expected 0 or more, found -1");
+  options.topK = 0;
+  options.logitBias = {{10, 1}};
+  EXPECT_EQ(validate(options, 10).message(),
+            "logit_bias: token 10 with 1.000000 is out of range");
+}
+
+} // namespace
