@@ -27,9 +27,8 @@ std::vector<float> someLogits(int count, uint32_t seed) {
 std::map<int32_t, double> expected(const std::vector<float> &logits, const SamplingOptions &o) {
   std::vector<int32_t> ids(logits.size());
   std::iota(ids.begin(), ids.end(), 0);
-  std::sort(ids.begin(), ids.end(), [&](int a, int b) {
-    return std::pair(-logits[a], a) < std::pair(-logits[b], b);
-  });
+  std::sort(ids.begin(), ids.end(),
+            [&](int a, int b) { return std::pair(-logits[a], a) < std::pair(-logits[b], b); });
   if (o.topK > 0 && static_cast<size_t>(o.topK) < ids.size())
     ids.resize(o.topK);
   auto softmax = [&] {
@@ -114,17 +113,17 @@ TEST(Sampler, PenalisesWhatWasSeen) {
   options.repetitionPenalty = 2;
   float logits[] = {3, 2, -1, -1.5f};
   EXPECT_EQ(*Sampler(options, 4).sample(logits, {}), 0);
-  EXPECT_EQ(*Sampler(options, 4).sample(logits, {0}), 1);        // 3 / 2 < 2
-  EXPECT_EQ(*Sampler(options, 4).sample(logits, {0, 1}), 0);     // 1.5 > 1
+  EXPECT_EQ(*Sampler(options, 4).sample(logits, {0}), 1);    // 3 / 2 < 2
+  EXPECT_EQ(*Sampler(options, 4).sample(logits, {0, 1}), 0); // 1.5 > 1
   float negative[] = {-1, -1.5f, -9, -9};
-  EXPECT_EQ(*Sampler(options, 4).sample(negative, {0}), 1);      // -1 * 2
+  EXPECT_EQ(*Sampler(options, 4).sample(negative, {0}), 1); // -1 * 2
   options.repetitionPenalty = 1;
   options.frequencyPenalty = 0.6f;
-  EXPECT_EQ(*Sampler(options, 4).sample(logits, {0}), 0);        // 2.4
-  EXPECT_EQ(*Sampler(options, 4).sample(logits, {0, 0}), 1);     // 1.8
+  EXPECT_EQ(*Sampler(options, 4).sample(logits, {0}), 0);    // 2.4
+  EXPECT_EQ(*Sampler(options, 4).sample(logits, {0, 0}), 1); // 1.8
   options.frequencyPenalty = 0;
   options.presencePenalty = 1.1f;
-  EXPECT_EQ(*Sampler(options, 4).sample(logits, {0, 0, 0}), 1);  // 1.9
+  EXPECT_EQ(*Sampler(options, 4).sample(logits, {0, 0, 0}), 1); // 1.9
   options.presencePenalty = 0;
   options.logitBias = {{3, 10}};
   EXPECT_EQ(*Sampler(options, 4).sample(logits, {}), 3);
@@ -161,8 +160,7 @@ TEST(Sampler, RefusesOptionsByName) {
   EXPECT_EQ(validate(options, 10).message(), "top_k: expected 0 or more, found -1");
   options.topK = 0;
   options.logitBias = {{10, 1}};
-  EXPECT_EQ(validate(options, 10).message(),
-            "logit_bias: token 10 with 1.000000 is out of range");
+  EXPECT_EQ(validate(options, 10).message(), "logit_bias: token 10 with 1.000000 is out of range");
 }
 
 } // namespace

@@ -1,8 +1,8 @@
 // Tokenizer.cpp - token ids against those of Hugging Face's tokenizers, both ways.
 //
 // golden/corpus.jsonl holds texts; golden/NAME/golden.jsonl their ids and what those decode to,
-// golden/NAME/decode.jsonl what other ids decode to. TOKENIZER_GOLDENS names another directory of that
-// form.
+// golden/NAME/decode.jsonl what other ids decode to. TOKENIZER_GOLDENS names another directory of
+// that form.
 #include "runtime/text/Tokenizer.h"
 
 #include <chrono>
@@ -109,8 +109,7 @@ TEST_P(TokenizerGolden, IsLinearOnHostileText) {
   auto start = std::chrono::steady_clock::now();
   auto ids = tokenizer->encode(std::string(1'000'000, 'a'));
   ASSERT_TRUE(ids) << ids.message();
-  double seconds =
-      std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+  double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
   EXPECT_EQ(tokenizer->decode(*ids, true), std::string(1'000'000, 'a'));
   EXPECT_LT(seconds, 10); // quadratic work would take minutes
 }
@@ -153,9 +152,10 @@ TEST(Tokenizer, RefusesWhatItDoesNotKnow) {
   EXPECT_EQ(refusal(minimal(R"({"pre_tokenizer": {"type": "Metaspace"}})")),
             "tokenizer.json: pre_tokenizer.type: \"Metaspace\" is not supported (known: ByteLevel, "
             "Split, Digits, Sequence)");
-  EXPECT_EQ(refusal(minimal(R"({"normalizer": {"type": "Lowercase"}})")),
-            "tokenizer.json: normalizer.type: \"Lowercase\" is not supported (known: NFC, NFD, NFKC, "
-            "NFKD, Sequence)");
+  EXPECT_EQ(
+      refusal(minimal(R"({"normalizer": {"type": "Lowercase"}})")),
+      "tokenizer.json: normalizer.type: \"Lowercase\" is not supported (known: NFC, NFD, NFKC, "
+      "NFKD, Sequence)");
   EXPECT_EQ(refusal(minimal(R"({"model": {"merges": ["a x"]}})")),
             "tokenizer.json: model.merges[0]: \"x\" is not in the vocabulary");
   EXPECT_EQ(refusal(minimal(R"({"model": {"vocab": {"d": 2}}})")),

@@ -1,0 +1,80 @@
+// Goldens.cpp - rolls against what Hugging Face transformers computes.
+#include "lib/checkpoint/Checkpoint.h"
+#include "test/numeric/Compiled.h"
+#include "test/numeric/Tolerance.h"
+
+#include <nlohmann/json.hpp>
+
+using namespace pianola;
+
+namespace {
+
+constexpr const char *kModels[] = {"llama",     "llama2", "llama_bias", "mistral", "qwen2",
+                                   "qwen2_win", "qwen3",  "qwen3_yarn", "smollm3"};
+// This CPU with all it has, without products of bf16, and the least of all.
+constexpr const char *kTargets[] = {"host", "host-avx512bf16", "x86-64-v3"};
+
+template <typename T> std::vector<T> read(const Checkpoint &file, const std::string &name) {
+  const TensorInfo *tensor = file.find(name);
+  EXPECT_NE(tensor, nullptr) << name;
+  std::vector<T> values(tensor->elements());
+  std::string error = llvm::toString(
+      file.read(*tensor, 0, {reinterpret_cast<uint8_t *>(values.data()), tensor->bytes}));
+  EXPECT_EQ(error, "");
+  return values;
+}
+
+class Golden : public testing::TestWithParam<std::tuple<const char *, const char *>> {};
+
+TEST_P(Golden, LogitsAndGreedyTokens) {
+  auto [model, target] = GetParam();
+  CompileOptions options;
+  options.directory = std::string(PIANOLA_SOURCE_DIR "/test/golden/") + model;
+  options.target = target;
+  options.workers = 2;
+  TemporaryDirectory temporary;
+  std::unique_ptr<Roll> roll = compileAndOpen(options, temporary);
+  ASSERT_TRUE(roll);
+  auto golden = llvm::cantFail(Checkpoint::openFile(options.directory + "/golden.safetensors"));
+  auto ids = read<int32_t>(*golden, "input_ids");
+  auto wanted = read<float>(*golden, "logits");
+  double error = 0;
+  for (bool oneByOne : {false, true}) {
+    std::vector<float> logits = logitsOf(*roll, ids, oneByOne);
+    ASSERT_EQ(logits.size(), wanted.size());
+    EXPECT_LT(distance(logits.data(), wanted.data(), wanted.size()), kHostTolerance)
+        << (oneByOne ? "decode" : "prefill");
+    error = std::max(error, greatestError(logits.data(), wanted.data(), wanted.size()));
+  }
+  auto greedyIds = read<int32_t>(*golden, "greedy_ids");
+  auto margins = read<float>(*golden, "greedy_margin");
+  std::vector<int32_t> got = greedy(*roll, {ids.begin(), ids.begin() + 12}, greedyIds.size());
+  for (size_t i = 0; i < greedyIds.size() && margins[i] > 10 * error; ++i)
+    EXPECT_EQ(got[i], greedyIds[i]) << "step " << i;
+  EXPECT_GT(margins[0], 10 * error) << "nothing was compared";
+}
+
+INSTANTIATE_TEST_SUITE_P(All, Golden,
+                         testing::Combine(testing::ValuesIn(kModels), testing::ValuesIn(kTargets)));
+
+TEST(PocketDictionary, SaysWhatItsSamplesSay) {
+  CompileOptions options;
+  options.directory = PIANOLA_SOURCE_DIR "/models/pocket-dictionary";
+  TemporaryDirectory temporary;
+  std::unique_ptr<Roll> roll = compileAndOpen(options, temporary);
+  ASSERT_TRUE(roll);
+  std::ifstream samples(options.directory + "/samples.jsonl");
+  int count = 0;
+  for (std::string line; std::getline(samples, line);) {
+    nlohmann::json sample = nlohmann::json::parse(line);
+    // Below this gap of the two best logits rounding may choose the other token.
+    if (sample["min_margin"].get<double>() < 0.01)
+      continue;
+    auto wanted = sample["completion_ids"].get<std::vector<int32_t>>();
+    EXPECT_EQ(greedy(*roll, sample["prompt_ids"], wanted.size()), wanted) << line.substr(0, 100);
+    ++count;
+  }
+  EXPECT_GT(count, 10);
+}
+
+} // namespace
