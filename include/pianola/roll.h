@@ -11,10 +11,9 @@
  *   records     RollRecord[]: for each program and worker, what it does, in order
  *   tape        for each worker the bytes of its weights in the order in which it consumes them
  *   table       embedding tables that no tape holds, row-major
- *   tiles       uint64_t[]: for a table that lies on the tapes, the byte in the tape section at which
- *               each of its tiles starts
- *   tokenizer   tokenizer.json as the model directory had it (may be absent)
- *   template    the chat template's text (may be absent)
+ *   tiles       uint64_t[]: for a table that lies on the tapes, the byte in the tape section at
+ * which each of its tiles starts tokenizer   tokenizer.json as the model directory had it (may be
+ * absent) template    the chat template's text (may be absent)
  *
  * Digests are XXH3 (64 bits, seed 0) of whole sections; a section over 16 MiB has the digest of the
  * array of the digests of its 16 MiB pieces, so that several threads can check it. The header's

@@ -94,9 +94,10 @@ TEST_F(PlayerTest, WatchdogSaysWhoWaitsForWhat) {
   std::unique_ptr<Roll> roll = open(tiny);
   ASSERT_TRUE(roll);
   Player player(*roll, 2, 0.05);
-  EXPECT_EQ(player.play(play()).message(),
-            "watchdog: worker 0 has waited 0.050000 s in step \"second\" of program decode for event "
-            "0: expected 2, seen 1");
+  EXPECT_EQ(
+      player.play(play()).message(),
+      "watchdog: worker 0 has waited 0.050000 s in step \"second\" of program decode for event "
+      "0: expected 2, seen 1");
 }
 
 TEST_F(PlayerTest, ASessionFeedsAndIsBrokenByTheWatchdog) {

@@ -1,0 +1,127 @@
+/* runtime.h - plays rolls: the C interface of libpianola.
+ *
+ *   pianola_model *model;
+ *   pianola_session *session;
+ *   if (pianola_open("x.roll", &model) || pianola_session_create(model, NULL, &session))
+ *     fprintf(stderr, "%s\n", pianola_error());
+ *   pianola_feed(session, ids, count);
+ *   for (int i = 0; i < 100 && !pianola_step(session, &token); ++i) ...
+ *
+ * Functions that can fail return a pianola_status; after anything but PIANOLA_OK, pianola_error()
+ * says what was wrong, in one line, for this thread. Nothing here throws, and nothing ends the
+ * process.
+ *
+ * Threads: a model may be shared by any number of threads and sessions; it must outlive its
+ * sessions. A session is for one thread at a time, except pianola_cancel, which any thread may
+ * call. A session plays on threads of its own, pinned to cores; the calling thread is one of them
+ * while it plays.
+ */
+#ifndef PIANOLA_RUNTIME_H
+#define PIANOLA_RUNTIME_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#if defined(__GNUC__)
+#define PIANOLA_API __attribute__((visibility("default")))
+#else
+#define PIANOLA_API
+#endif
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef enum pianola_status {
+  PIANOLA_OK = 0,
+  PIANOLA_FAILED = 1,   /* see pianola_error() */
+  PIANOLA_CANCELLED = 2 /* by pianola_cancel() */
+} pianola_status;
+
+typedef struct pianola_model pianola_model;
+typedef struct pianola_session pianola_session;
+
+/* "0.1.0" */
+PIANOLA_API const char *pianola_version(void);
+
+/* What went wrong in this thread's last call that failed; "" before any did. Good until the next.
+ */
+PIANOLA_API const char *pianola_error(void);
+
+/* Opens a roll: maps it and checks all of it, weights included. Fails for what is no roll, for one
+ * of another version or for another CPU, and for one that is damaged or truncated. */
+PIANOLA_API pianola_status pianola_open(const char *path, pianola_model **model);
+PIANOLA_API void pianola_close(pianola_model *model); /* NULL: nothing */
+
+typedef struct pianola_model_info {
+  size_t size;              /* set to sizeof(pianola_model_info) before the call */
+  int32_t vocabulary;       /* logits have this many numbers */
+  int32_t valid_vocabulary; /* ids from here on have no text and are never sampled */
+  int64_t max_len;          /* positions a session can hold at most */
+  int32_t workers;          /* threads it is scheduled for */
+  const int32_t *stop_ids;  /* generation ends at any of these */
+  size_t stop_count;
+} pianola_model_info;
+PIANOLA_API pianola_status pianola_get_info(const pianola_model *model, pianola_model_info *info);
+
+typedef struct pianola_session_options {
+  size_t size;             /* set to sizeof(pianola_session_options) */
+  int64_t max_len;         /* positions; 0: what the model allows */
+  int32_t threads;         /* 1 .. workers; 0: as many as there are workers; more are not used */
+  double watchdog_seconds; /* a wait longer than this ends the play with a report; 0: 20 */
+} pianola_session_options;
+
+/* A conversation: an empty context and greedy sampling. `options` may be NULL. */
+PIANOLA_API pianola_status pianola_session_create(pianola_model *model,
+                                                  const pianola_session_options *options,
+                                                  pianola_session **session);
+PIANOLA_API void pianola_session_destroy(pianola_session *session); /* NULL: nothing */
+
+/* Feeds `count` token ids at the next positions. Fails, with nothing fed, for an id outside of the
+ * vocabulary and for more tokens than positions are left. When cancelled, what is fed already
+ * stays: pianola_position() tells. */
+PIANOLA_API pianola_status pianola_feed(pianola_session *session, const int32_t *ids, size_t count);
+
+/* The same, and writes the logits after each token to logits[count][vocabulary]. */
+PIANOLA_API pianola_status pianola_feed_all(pianola_session *session, const int32_t *ids,
+                                            size_t count, float *logits);
+
+/* f32[vocabulary] after the last token fed; NULL if there is none. Good until the next call. */
+PIANOLA_API const float *pianola_logits(const pianola_session *session);
+
+typedef struct pianola_sampling {
+  size_t size;              /* set to sizeof(pianola_sampling) */
+  float temperature;        /* 0: greedy, the first of the greatest logits */
+  int32_t top_k;            /* 0: all */
+  float top_p;              /* 1: all */
+  float min_p;              /* 0: all */
+  float repetition_penalty; /* 1: none */
+  float presence_penalty;   /* 0: none */
+  float frequency_penalty;  /* 0: none */
+  uint64_t seed;
+} pianola_sampling;
+
+/* How tokens are chosen from now on; draws start again from the seed. Fails for values out of
+ * range. */
+PIANOLA_API pianola_status pianola_set_sampling(pianola_session *session,
+                                                const pianola_sampling *sampling);
+
+/* Chooses a token by the last logits; the context stays as it is. */
+PIANOLA_API pianola_status pianola_sample(pianola_session *session, int32_t *token);
+
+/* Chooses a token and feeds it. */
+PIANOLA_API pianola_status pianola_step(pianola_session *session, int32_t *token);
+
+PIANOLA_API int64_t pianola_position(const pianola_session *session); /* tokens fed */
+
+/* Forgets all tokens from position `length` on. */
+PIANOLA_API pianola_status pianola_truncate(pianola_session *session, int64_t length);
+
+/* Makes the play under way end soon with PIANOLA_CANCELLED; if there is none, the next. */
+PIANOLA_API void pianola_cancel(pianola_session *session);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif
