@@ -1,54 +1,91 @@
 #!/usr/bin/env python3
-"""Runs lit and every GoogleTest executable of a build, and adds up what passed and failed."""
+"""Runs lit and every GoogleTest executable of a build, and the runtime's in sanitized builds, which also
+play a roll that the first build compiles. Adds up what passed and failed.
+
+    run_tests.py BUILD [SANITIZED_BUILD...]
+"""
 import json
 import pathlib
 import subprocess
 import sys
 import tempfile
 
-build = pathlib.Path(sys.argv[1]).resolve()
 LIT = "/usr/lib/llvm-19/build/utils/lit/lit.py"
+SOURCE = pathlib.Path(__file__).resolve().parent.parent
+IDS = [str(i * 7 % 300) for i in range(12)]
 
 
-def run_lit(output):
-    command = [sys.executable, LIT, "-q", "--output", output, str(build / "test")]
-    status = subprocess.run(command).returncode
+def capture(command):
+    return subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+                          errors="replace")
+
+
+def run_lit(build, folder):
+    output = f"{folder}/lit.json"
+    status = subprocess.run([sys.executable, LIT, "-q", "--output", output, str(build / "test")])
     tests = json.loads(pathlib.Path(output).read_text())["tests"]
     failed = sum(test["code"] not in ("PASS", "UNSUPPORTED", "XFAIL") for test in tests)
-    print(f"lit: {len(tests) - failed} passed, {failed} failed")
+    print(f"lit: {len(tests) - failed} passed, {failed} failed", flush=True)
     # A crash of lit itself is a failure too.
-    return len(tests) - failed, failed if failed or status == 0 else 1
+    return len(tests) - failed, failed if failed or status.returncode == 0 else 1
 
 
-def run_gtest(executable, output):
+def run_gtest(executable, folder):
     """A line for each executable; what it printed only if something failed."""
-    command = [str(executable), f"--gtest_output=json:{output}", "--gtest_brief=1"]
-    done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-                          errors="replace")
+    output = pathlib.Path(folder) / "gtest.json"
+    output.unlink(missing_ok=True)
+    done = capture([str(executable), f"--gtest_output=json:{output}", "--gtest_brief=1"])
     try:
-        report = json.loads(pathlib.Path(output).read_text())
+        report = json.loads(output.read_text())
         failed = report["failures"] + report["errors"]
         passed = report["tests"] - failed - report["disabled"]
     except (OSError, ValueError, KeyError):
         passed, failed = 0, 0
     if done.returncode != 0 and failed == 0:
-        failed = 1  # it crashed
+        failed = 1  # it crashed, or a sanitizer had something to say
     if failed:
         print(done.stdout)
-    print(f"{executable.name}: {passed} passed, {failed} failed", flush=True)
+    name = executable.relative_to(SOURCE) if executable.is_relative_to(SOURCE) else executable
+    print(f"{name}: {passed} passed, {failed} failed", flush=True)
     return passed, failed
 
 
+def run_gtests(build, folder):
+    executables = sorted((build / "bin" / "tests").iterdir())
+    if not executables:
+        sys.exit(f"{build}: no GoogleTest executables found")
+    return [run_gtest(executable, folder) for executable in executables]
+
+
+def play_golden(build, roll, wanted):
+    """A sanitized runtime plays a compiled golden model and says the same tokens."""
+    done = capture([str(build / "bin" / "pianola-embed"), roll, *IDS])
+    ok = done.returncode == 0 and done.stdout == wanted
+    if not ok:
+        print(done.stdout)
+    print(f"{build.name}: plays a golden: {'passed' if ok else 'failed'}", flush=True)
+    return int(ok), int(not ok)
+
+
 def main():
+    builds = [pathlib.Path(argument).resolve() for argument in sys.argv[1:]]
     with tempfile.TemporaryDirectory() as folder:
-        results = [run_lit(folder + "/lit.json")]
-        executables = sorted((build / "bin" / "tests").iterdir())
-        if not executables:
-            sys.exit("no GoogleTest executables found")
-        gtests = [run_gtest(exe, f"{folder}/{exe.name}.json") for exe in executables]
-    print(f"GoogleTest: {sum(p for p, _ in gtests)} passed, {sum(f for _, f in gtests)} failed")
-    results += gtests
-    passed, failed = (sum(column) for column in zip(*results))
+        lit = [run_lit(builds[0], folder)]
+        gtests = run_gtests(builds[0], folder)
+        plays = []
+        if builds[1:]:
+            roll = folder + "/golden.roll"
+            subprocess.run([str(builds[0] / "bin" / "pianola"), "compile",
+                            str(SOURCE / "test" / "golden" / "llama_bias"), "-o", roll, "-t", "3"],
+                           check=True, stderr=subprocess.DEVNULL)
+            wanted = capture([str(builds[0] / "bin" / "pianola-embed"), roll, *IDS]).stdout
+        for build in builds[1:]:
+            gtests += run_gtests(build, folder)
+            plays.append(play_golden(build, roll, wanted))
+    for name, results in (("lit", lit), ("GoogleTest", gtests), ("sanitized plays", plays)):
+        passed, failed = (sum(column) for column in zip(*results)) if results else (0, 0)
+        print(f"{name}: {passed} passed, {failed} failed")
+    passed, failed = (sum(column) for column in zip(*lit, *gtests, *plays))
     print(f"{passed} passed, {failed} failed")
     sys.exit(failed != 0 or passed == 0)
 

@@ -1,8 +1,15 @@
 #!/usr/bin/env bash
-# Every test, from a bare Debian 12: installs what is missing, builds, and runs lit and GoogleTest. The
-# last line counts both.
+# Every test, from a bare Debian 12: installs what is missing, builds, and runs lit and GoogleTest; then
+# the runtime again under AddressSanitizer with UndefinedBehaviorSanitizer, and under ThreadSanitizer.
+# The last line counts them all.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
 tools/build.sh --test
-exec python3 tools/run_tests.py build
+for preset in runtime-asan runtime-tsan; do
+  build=build-${preset#runtime-}
+  echo "build: compiling the runtime ($preset, $build)"
+  [ -f "$build/build.ninja" ] || cmake --preset "$preset" >/dev/null
+  ninja -C "$build" --quiet
+done
+exec python3 tools/run_tests.py build build-asan build-tsan

@@ -6,6 +6,7 @@
 #include "lib/checkpoint/Refusal.h"
 
 #include "llvm/ADT/SmallString.h"
+#include "llvm/ADT/StringExtras.h"
 #include "llvm/Support/Path.h"
 
 #include <algorithm>
@@ -220,21 +221,33 @@ llvm::Expected<ModelConfig> readConfig(const json &object) {
 
 } // namespace
 
-llvm::Expected<ModelConfig> ModelConfig::fromText(llvm::StringRef text) {
+llvm::Error refuseArchitecture(llvm::StringRef found, llvm::ArrayRef<std::string> known) {
+  return refuse("config.json: architectures: expected one of " + llvm::join(known, ", ") +
+                ", found " + inQuotes(found));
+}
+
+llvm::Expected<ModelConfig> ModelConfig::fromText(llvm::StringRef text,
+                                                  llvm::ArrayRef<std::string> known) {
   llvm::Expected<json> object = parseJsonObject(text, "config.json");
   if (!object)
     return object.takeError();
+  if (auto found = object->find("architectures"); !known.empty() && found != object->end() &&
+                                                  found->is_array() && found->size() == 1 &&
+                                                  found->front().is_string())
+    if (auto name = found->front().get<std::string>(); !llvm::is_contained(known, name))
+      return refuseArchitecture(name, known);
   return readConfig(*object);
 }
 
-llvm::Expected<ModelConfig> ModelConfig::fromDirectory(llvm::StringRef directory) {
+llvm::Expected<ModelConfig> ModelConfig::fromDirectory(llvm::StringRef directory,
+                                                       llvm::ArrayRef<std::string> known) {
   llvm::SmallString<256> path(directory);
   llvm::sys::path::append(path, "config.json");
   constexpr uint64_t longest = 4 << 20;
   llvm::Expected<std::string> text = readText(path, longest);
   if (!text)
     return text.takeError();
-  return fromText(*text);
+  return fromText(*text, known);
 }
 
 } // namespace pianola

@@ -7,6 +7,7 @@
 #ifndef PIANOLA_LIB_CHECKPOINT_MODELCONFIG_H
 #define PIANOLA_LIB_CHECKPOINT_MODELCONFIG_H
 
+#include "llvm/ADT/ArrayRef.h"
 #include "llvm/ADT/StringRef.h"
 #include "llvm/Support/Error.h"
 
@@ -61,11 +62,17 @@ struct ModelConfig {
   std::optional<std::vector<bool>> ropeLayers;
   int64_t noRopeLayerInterval = 4;
 
-  /// Reads DIRECTORY/config.json.
-  static llvm::Expected<ModelConfig> fromDirectory(llvm::StringRef directory);
+  /// Reads DIRECTORY/config.json. Where `known` lists architectures, another one is refused before
+  /// any other field is looked at: fields mean what the architecture says.
+  static llvm::Expected<ModelConfig> fromDirectory(llvm::StringRef directory,
+                                                   llvm::ArrayRef<std::string> known = {});
   /// Reads the text of a config.json.
-  static llvm::Expected<ModelConfig> fromText(llvm::StringRef text);
+  static llvm::Expected<ModelConfig> fromText(llvm::StringRef text,
+                                              llvm::ArrayRef<std::string> known = {});
 };
+
+/// What is said of an architecture that is not among the known ones.
+llvm::Error refuseArchitecture(llvm::StringRef found, llvm::ArrayRef<std::string> known);
 
 } // namespace pianola
 

@@ -9,7 +9,7 @@ namespace pianola {
 llvm::Expected<LoadedModel> loadModel(mlir::MLIRContext &context, llvm::StringRef directory,
                                       std::optional<uint64_t> seed) {
   LoadedModel model;
-  llvm::Expected<ModelConfig> config = ModelConfig::fromDirectory(directory);
+  llvm::Expected<ModelConfig> config = ModelConfig::fromDirectory(directory, knownArchitectures());
   if (!config)
     return config.takeError();
   model.config = std::move(*config);

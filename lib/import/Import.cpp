@@ -26,9 +26,7 @@ llvm::Expected<mlir::OwningOpRef<mlir::ModuleOp>> importModel(mlir::MLIRContext 
   const auto *found = llvm::find_if(
       families, [&](const Family *family) { return family->architecture == config.architecture; });
   if (found == std::end(families))
-    return refuse("config.json: architectures: expected one of " +
-                  llvm::join(knownArchitectures(), ", ") + ", found " +
-                  inQuotes(config.architecture));
+    return refuseArchitecture(config.architecture, knownArchitectures());
   DecoderBuilder decoder(context, config, weights, (*found)->name);
   (*found)->build(decoder);
   llvm::Expected<mlir::OwningOpRef<mlir::ModuleOp>> module = decoder.finish();
