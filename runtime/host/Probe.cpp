@@ -2,8 +2,6 @@
 #include "runtime/host/Probe.h"
 
 #include "runtime/host/Cores.h"
-#include "runtime/session/Memory.h"
-
 #include <algorithm>
 #include <atomic>
 #include <chrono>
@@ -138,23 +136,25 @@ static void readAll(const uint8_t *data, size_t bytes) {
   sink = static_cast<float>(sum);
 }
 
-Result<double> measureReadBandwidth(unsigned threads, unsigned repetitions) {
-  size_t part = (size_t(1) << 30) / threads / 4096 * 4096;
-  Result<Memory> memory = Memory::create(part * threads, "bandwidth probe");
+Result<BandwidthProbe> BandwidthProbe::create(unsigned threads) {
+  BandwidthProbe probe;
+  probe.threads = threads;
+  probe.part = (size_t(1) << 30) / threads / 4096 * 4096;
+  Result<Memory> memory = Memory::create(probe.part * threads, "bandwidth probe");
   if (!memory)
     return memory.status();
+  probe.memory = std::move(*memory);
   // Each thread touches its own part first.
   timeThreads(threads, [&](unsigned i) {
-    std::fill_n(memory->data() + i * part, part, static_cast<uint8_t>(i + 1));
+    std::fill_n(probe.memory.data() + i * probe.part, probe.part, static_cast<uint8_t>(i + 1));
   });
-  std::vector<double> rates;
-  for (unsigned r = 0; r < repetitions; ++r) {
-    double seconds =
-        timeThreads(threads, [&](unsigned i) { readAll(memory->data() + i * part, part); });
-    rates.push_back(part * threads / seconds);
-  }
-  std::sort(rates.begin(), rates.end());
-  return rates[rates.size() / 2];
+  return probe;
+}
+
+double BandwidthProbe::pass() const {
+  double seconds =
+      timeThreads(threads, [&](unsigned i) { readAll(memory.data() + i * part, part); });
+  return part * threads / seconds;
 }
 
 // The best of three runs of about 50 ms.

@@ -27,14 +27,14 @@ struct BenchOptions {
 };
 
 struct Machine {
-  double bandwidth;         // bytes a second
   double bf16Peak, f32Peak; // flops a second
 };
 
 struct Measurement {
   int64_t prompt = 0, generated = 0, depth = 0;
-  std::vector<double> rates;  // tokens a second, of each repetition
-  std::vector<double> tokens; // us, of each token or chunk
+  std::vector<double> rates;      // tokens a second, of each repetition
+  std::vector<double> tokens;     // us, of each token or chunk
+  std::vector<double> bandwidths; // bytes a second, before and after each repetition
   double bytesPerToken = 0, flopsPerToken = 0, predicted = 0;
 };
 
@@ -75,13 +75,14 @@ private:
   Status measure(int64_t prompt, int64_t generated, int64_t depth);
   Status feed(int64_t count, bool oneByOne, std::vector<double> *times);
   const RollProgram &programOf(bool decode) const;
-  double predict(const RollProgram &program) const;
+  double predict(const RollProgram &program, double bandwidth) const;
   nlohmann::json describe(const Measurement &measured) const;
 
   const BenchOptions &options;
   const Roll &roll;
   Session &session;
   Machine machine;
+  std::optional<BandwidthProbe> probe;
   std::vector<Measurement> results;
   uint64_t state = 1; // of the token generator
 };
@@ -114,13 +115,13 @@ const RollProgram &Bench::programOf(bool decode) const {
 }
 
 // As predict-cost does, with measured figures in place of the table's.
-double Bench::predict(const RollProgram &program) const {
+double Bench::predict(const RollProgram &program, double bandwidth) const {
   const RollTarget &target = roll.manifest().target;
   double peak =
       machine.bf16Peak > 0 && target.product == "bf16" ? machine.bf16Peak / 2 : machine.f32Peak;
   double ns = 0;
   for (const RollStep &step : program.steps)
-    ns += std::max(step.cost.tape / machine.bandwidth, step.cost.flops / peak) * 1e9 + target.step +
+    ns += std::max(step.cost.tape / bandwidth, step.cost.flops / peak) * 1e9 + target.step +
           target.event;
   return ns * 1e-3;
 }
@@ -139,10 +140,12 @@ Status Bench::measure(int64_t prompt, int64_t generated, int64_t depth) {
       if (Status status = feed(depth, false, nullptr); !status.ok())
         return status;
     std::vector<double> times;
+    measured.bandwidths.push_back(probe->pass());
     Clock::time_point start = Clock::now();
     if (Status status = feed(count, decode, &times); !status.ok())
       return status;
     double seconds = std::chrono::duration<double>(Clock::now() - start).count();
+    measured.bandwidths.push_back(probe->pass());
     if (r < 0)
       continue;
     measured.rates.push_back(count / seconds);
@@ -153,17 +156,18 @@ Status Bench::measure(int64_t prompt, int64_t generated, int64_t depth) {
     measured.bytesPerToken += static_cast<double>(step.cost.tape) / program.slots;
     measured.flopsPerToken += static_cast<double>(step.cost.flops) / program.slots;
   }
-  measured.predicted = predict(program) / program.slots;
+  measured.predicted = predict(program, median(measured.bandwidths)) / program.slots;
   results.push_back(std::move(measured));
   return Status();
 }
 
 Status Bench::run() {
   unsigned threads = session.threads();
-  Result<double> bandwidth = measureReadBandwidth(threads);
-  if (!bandwidth)
-    return bandwidth.status();
-  machine = {*bandwidth, measureBf16Peak(threads), measureF32Peak(threads)};
+  Result<BandwidthProbe> created = BandwidthProbe::create(threads);
+  if (!created)
+    return created.status();
+  probe.emplace(std::move(*created));
+  machine = {measureBf16Peak(threads), measureF32Peak(threads)};
   for (int64_t depth : options.depths) {
     for (int64_t prompt : options.prompts)
       if (prompt > 0)
@@ -193,15 +197,16 @@ nlohmann::json Bench::describe(const Measurement &measured) const {
                         {"p99_us", quantile(measured.tokens, 0.99)},
                         {"median_us", median(measured.tokens)},
                         {"bytes_per_token", measured.bytesPerToken},
-                        {"read_bandwidth", machine.bandwidth},
+                        {"read_bandwidth", median(measured.bandwidths)},
                         {"bf16_peak", machine.bf16Peak},
                         {"f32_peak", machine.f32Peak},
                         {"flops_per_token", measured.flopsPerToken},
                         {"predicted_us", measured.predicted}};
   // The floor of decoding is its bytes, that of a prompt its products.
   double peak = std::max(machine.bf16Peak, machine.f32Peak);
-  row["share_of_floor"] = measured.generated > 0 ? rate * measured.bytesPerToken / machine.bandwidth
-                                                 : rate * measured.flopsPerToken / peak;
+  row["share_of_floor"] = measured.generated > 0
+                              ? rate * measured.bytesPerToken / median(measured.bandwidths)
+                              : rate * measured.flopsPerToken / peak;
   return row;
 }
 
@@ -214,25 +219,26 @@ void Bench::print() const {
     return;
   }
   const RollManifest &manifest = roll.manifest();
-  std::printf("read bandwidth %.1f GB/s, bf16 peak %.0f GFLOP/s, f32 peak %.0f GFLOP/s\n\n",
-              machine.bandwidth * 1e-9, machine.bf16Peak * 1e-9, machine.f32Peak * 1e-9);
+  std::printf("bf16 peak %.0f GFLOP/s, f32 peak %.0f GFLOP/s\n\n", machine.bf16Peak * 1e-9,
+              machine.f32Peak * 1e-9);
   std::printf("| model | size | params | threads | test | t/s | median t/s | p99 us | MB/token | "
-              "share of floor | predicted us | measured us |\n");
+              "read GB/s | share of floor | predicted us | measured us |\n");
   std::printf("| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: "
-              "|\n");
+              "| ---: |\n");
   for (const nlohmann::json &row : rows) {
     std::string test =
         row["n_gen"] > 0 ? "tg" + row["n_gen"].dump() : "pp" + row["n_prompt"].dump();
     if (row["n_depth"] > 0)
       test += " @ d" + row["n_depth"].dump();
     std::printf(
-        "| %s | %.2f GB | %.2f M | %u | %s | %.2f ± %.2f | %.2f | %.0f | %.1f | %.0f %% | "
+        "| %s | %.2f GB | %.2f M | %u | %s | %.2f ± %.2f | %.2f | %.0f | %.1f | %.1f | %.0f %% | "
         "%.1f | %.1f |\n",
         manifest.model.family.c_str(), roll.fileBytes() * 1e-9, manifest.model.parameters * 1e-6,
         session.threads(), test.c_str(), row["avg_ts"].get<double>(),
         row["stddev_ts"].get<double>(), row["median_ts"].get<double>(), row["p99_us"].get<double>(),
-        row["bytes_per_token"].get<double>() * 1e-6, row["share_of_floor"].get<double>() * 100,
-        row["predicted_us"].get<double>(), 1e6 / row["avg_ts"].get<double>());
+        row["bytes_per_token"].get<double>() * 1e-6, row["read_bandwidth"].get<double>() * 1e-9,
+        row["share_of_floor"].get<double>() * 100, row["predicted_us"].get<double>(),
+        1e6 / row["avg_ts"].get<double>());
   }
 }
 
