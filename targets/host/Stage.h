@@ -93,7 +93,7 @@ public:
   Place splitRows(const Place &from, int64_t slots);
   /// Copies rows low .. high-1, converting.
   void copyRows(const Place &from, const Place &to);
-  /// Calls `body` for each valid slot and each 16 columns with their byte offsets... see uses.
+  /// Calls `body` for each slot low .. high-1 and each 16th column.
   void forLanes(int64_t columns, llvm::function_ref<void(Value slot, Value column)> body);
   Value lanes(const Place &place, Value slot, Value column);
   void setLanes(Value value, const Place &place, Value slot, Value column);
