@@ -46,15 +46,15 @@ void PartEmitter::lowerGather(tile::GatherOp op) {
       });
       return;
     }
-    // Element k of row r of a group of G rows: see !tile.matrix. A tile has 16 rows, or a multiple
-    // of 32.
-    int64_t rows = table.getTileRows(), group = std::min<int64_t>(rows, 32);
+    // Element k of row r of a group of G rows: see !tile.matrix. Groups have 32 rows, the last one
+    // perhaps 16.
+    int64_t rows = table.getTileRows(), padded = tile::padToLanes(rows);
+    int64_t whole = padded / 32 * 32, run = element.isBF16() ? 2 : 1;
     Value tile = load(pointer(), at(base, mul(div(id, rows), 8)), 8);
-    Value row = rem(id, rows);
-    Value from = at(tile, mul(div(row, group), group * depth * bytes));
-    Value inGroup = rem(row, group);
+    Value row = rem(id, rows), inGroup = rem(row, 32);
+    Value group = select(less(row, constant(whole)), constant(32), constant(16));
+    Value from = at(tile, mul(sub(row, inGroup), depth * bytes));
     Value out = this->row(to, slot);
-    int64_t run = element.isBF16() ? 2 : 1;
     loop(constant(0), constant(depth / run), 1, [&](Value k) {
       Value at0 = at(from, mul(add(mul(k, group), inGroup), run * bytes));
       for (int64_t e = 0; e < run; ++e) {

@@ -44,7 +44,11 @@ public:
   /// `text` holds one tile.stage; fails the test if it does not compile.
   PlayedStage(const std::string &text, const std::string &target);
   ~PlayedStage();
+  PlayedStage(const PlayedStage &) = delete;
+  PlayedStage &operator=(const PlayedStage &) = delete;
 
+  /// Forgets what was bound, for another run.
+  void unbind() { bindings.clear(); }
   void bind(void *address) { bindings.push_back(address); }
 
   /// Runs part `suffix` ("prologue", "0", ...) of the stage for tiles begin .. end-1.
