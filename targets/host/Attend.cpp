@@ -8,6 +8,8 @@
 // Then the mask and the online softmax (Milakov and Gimelshein, 2018): each row has the greatest
 // score so far and its sum of exponentials, and its output is scaled when the greatest grows.
 //
+// While a chunk is worked on, memory is asked for the next one's keys and values.
+//
 // Probabilities are products' activations like any other: see Form.
 //
 //===----------------------------------------------------------------------===//
@@ -126,7 +128,8 @@ std::pair<Value, Value> AttendEmitter::chunks() {
 
 void AttendEmitter::scoreKeys(Value first) {
   int64_t perStep = element.isBF16() ? 2 : 1;
-  ProductKind kind{element, form, kChunk / 16, 16 * perStep * bytes, 16 * size * bytes};
+  ProductKind kind{
+      element, form, kChunk / 16, 16 * perStep * bytes, 16 * size * bytes, kChunk * size * bytes};
   e.kernels.call(e, kind,
                  {e.at(keys, e.mul(first, size * bytes)),
                   e.at(packed, e.mul(firstRow, size * bytesOf(form))),
@@ -207,7 +210,8 @@ void AttendEmitter::addSteps(Value from, Value probabilities, Value steps) {
   int64_t perStep = element.isBF16() ? 2 : 1;
   for (int64_t lane = 0, registers; lane < size; lane += 16 * registers) {
     registers = size - lane >= 64 ? 4 : size - lane >= 32 ? 2 : 1;
-    ProductKind kind{element, weightForm, registers, size * perStep * bytes, 64};
+    ProductKind kind{element, weightForm,           registers, size * perStep * bytes,
+                     64,      kChunk * size * bytes};
     e.kernels.call(e, kind,
                    {e.at(from, lane * perStep * bytes), probabilities, e.constant(kRowBytes),
                     e.at(outputRow(firstRow), lane * 4), e.constant(size * 4), steps, rows,

@@ -10,6 +10,9 @@ namespace pianola::host {
 // are 32 KiB.
 static constexpr int64_t kDepthBlock = 512;
 
+// Hardware follows a tape by itself, but stops at the ends of pages.
+static constexpr int64_t kAhead = 4096;
+
 void PartEmitter::lowerContract(tile::ContractOp op) {
   tile::MatrixType matrix = op.getMatrix().getType();
   auto type = cast<RankedTensorType>(op.getValue().getType());
@@ -27,7 +30,7 @@ void PartEmitter::lowerContract(tile::ContractOp op) {
   auto group = [&](Value firstRow, int64_t registers) {
     int64_t stepBytes = 16 * registers * perStep * bytes;
     ProductKind kind{matrix.getElement(),   form,   registers, stepBytes,
-                     stepBytes / registers, oneSlot};
+                     stepBytes / registers, kAhead, oneSlot};
     Value from = at(weights, mul(firstRow, depth * bytes));
     Value x = at(vectors.base, mul(low, vectors.stride * vectors.elementBytes()));
     auto multiply = [&](Value k, Value steps) {

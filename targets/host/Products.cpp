@@ -33,14 +33,12 @@ std::string ProductKind::name() const {
       << (form == Form::F32    ? "f32"
           : form == Form::Bf16 ? "bf16"
                                : "split")
-      << "." << registers << "x" << registerStride << "." << stepStride
+      << "." << registers << "x" << registerStride << "." << stepStride << "." << ahead
       << (single ? ".single" : "");
   return text;
 }
 
 namespace {
-
-constexpr int64_t kPrefetchBytes = 4096;
 
 // Writes one kernel.
 class Kernel {
@@ -114,16 +112,15 @@ void Kernel::addStep(Value weights, ArrayRef<Value> vectors, Value offset,
     }
 }
 
-// Asks for what `steps` steps will need a little later. Weight vectors that do not lie side by side
-// are streams of their own, which hardware follows.
+// Asks for what `steps` steps will need later, a line at a time.
 void Kernel::prefetch(Value weights, int64_t steps) {
-  if (kind.registers > 1 && kind.registerStride > 64)
-    return;
-  int64_t bytes = 16 * kind.registers * kind.perStep() * kind.weights.getIntOrFloatBitWidth() / 8;
+  int64_t bytes = 16 * kind.perStep() * kind.weights.getIntOrFloatBitWidth() / 8;
   for (int64_t s = 0; s < steps; ++s)
-    for (int64_t line = 0; line < bytes; line += 64)
-      if ((s * kind.stepStride + line) % 64 == 0)
-        e.prefetch(e.at(weights, kPrefetchBytes + s * kind.stepStride + line));
+    for (int64_t r = 0; r < kind.registers; ++r) {
+      int64_t at = s * kind.stepStride + r * kind.registerStride;
+      if (bytes == 64 || at % 64 == 0)
+        e.prefetch(e.at(weights, kind.ahead + at));
+    }
 }
 
 // Over all steps, four at a time and then one at a time.
