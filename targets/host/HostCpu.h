@@ -22,9 +22,9 @@ struct HostCpu {
 };
 
 /// "host" (this machine's CPU), "x86-64-v3" or "x86-64-v4", followed by any number of "+feature"
-/// and
-/// "-feature". Features that the code generator does not use are left out. An error names what is
-/// known.
+/// and "-feature", which count in order. Features that the code generator does not use are left
+/// out, and AVX-512 altogether if a part of it is missing; "+avx512bf16" brings the AVX-512 that it
+/// needs. An error names what is known.
 llvm::Expected<HostCpu> parseHostCpu(llvm::StringRef text);
 
 /// The machine that passes see. Activations are f32 everywhere: where products are of bf16, the

@@ -125,8 +125,10 @@ void StageLowering::keepResults(PartEmitter &emit, Block &block) {
   for (auto [inside, result] :
        llvm::zip(block.getTerminator()->getOperands(), stage.getPrologue().getResults())) {
     Kept &keep = kept[result];
-    keep.view = inside.getDefiningOp<tile::LoadOp>();
-    keep.offset = emit.offsets.lookup(inside);
+    if (emit.offsets.contains(inside))
+      keep.offset = emit.offsets.lookup(inside);
+    else
+      keep.view = inside.getDefiningOp<tile::LoadOp>();
     auto type = cast<RankedTensorType>(result.getType());
     bool split =
         type.getElementType().isF32() && llvm::any_of(result.getUsers(), [&](Operation *op) {
@@ -146,8 +148,8 @@ void StageLowering::findResults(PartEmitter &emit) {
     auto type = cast<RankedTensorType>(value.getType());
     int64_t columns = type.getDimSize(1);
     if (tile::LoadOp view = keep.view)
-      emit.places[value] = {emit.bindingOf(view.getBuffer()), type.getElementType(), columns,
-                            view.getBuffer().getType().getColumns()};
+      emit.places[value] =
+          emit.slice(view.getBuffer(), columns, view.getSlotsAttr(), view.getColumnsAttr());
     else
       emit.places[value] = {emit.at(emit.scratch, keep.offset), type.getElementType(), columns,
                             columns};
@@ -210,6 +212,11 @@ llvm::Expected<LoweredStages> lowerStages(ModuleOp module, const HostCpu &cpu) {
   lowered.module = ModuleOp::create(module.getLoc());
   OpBuilder builder = OpBuilder::atBlockEnd(lowered.module->getBody());
   ProductKernels kernels(*lowered.module, cpu);
+  bool fits = true;
+  for (tile::StageOp stage : module.getOps<tile::StageOp>())
+    fits &= succeeded(checkStage(stage));
+  if (!fits)
+    return llvm::createStringError("the host target cannot make code for these stages");
   for (tile::StageOp stage : module.getOps<tile::StageOp>()) {
     StageLowering lowering(stage, cpu, kernels, builder);
     lowering.run();

@@ -6,26 +6,40 @@ using namespace mlir;
 
 namespace pianola::host {
 
-static Place sliceOf(PartEmitter &emit, TypedValue<tile::BufferType> buffer, int64_t columns,
-                     AffineMapAttr slots, AffineMapAttr firstColumn) {
-  tile::BufferType type = buffer.getType();
-  Value offset =
-      emit.add(emit.mul(emit.evaluate(slots), type.getColumns()), emit.evaluate(firstColumn));
-  Value base = emit.at(emit.bindingOf(buffer), emit.mul(offset, type.getElementBytes()));
+Place PartEmitter::slice(Value buffer, int64_t columns, AffineMapAttr slots,
+                         AffineMapAttr firstColumn) {
+  auto type = cast<tile::BufferType>(buffer.getType());
+  Value offset = add(mul(evaluate(slots), type.getColumns()), evaluate(firstColumn));
+  Value base = at(bindingOf(buffer), mul(offset, type.getElementBytes()));
   return {base, type.getElement(), columns, type.getColumns()};
 }
 
-// A slice is read where it lies: no tile of a stage writes what another of its tiles reads.
+// Whether the buffer is written before the last use of what was loaded from it.
+static bool isOverwritten(tile::LoadOp load) {
+  bool written = false;
+  for (Operation *op = load->getNextNode(); op; op = op->getNextNode()) {
+    if (written && llvm::is_contained(op->getOperands(), load.getResult()))
+      return true;
+    auto store = dyn_cast<tile::StoreOp>(op);
+    written |= store && store.getBuffer() == load.getBuffer();
+  }
+  return false;
+}
+
+// A slice is read where it lies: no tile of a stage writes what another of its tiles reads. Only
+// where the tile itself writes there it is copied first.
 void PartEmitter::lowerLoad(tile::LoadOp op) {
   int64_t columns = cast<RankedTensorType>(op.getResult().getType()).getDimSize(1);
-  places[op.getResult()] =
-      sliceOf(*this, op.getBuffer(), columns, op.getSlotsAttr(), op.getColumnsAttr());
+  Place from = slice(op.getBuffer(), columns, op.getSlotsAttr(), op.getColumnsAttr());
+  if (isOverwritten(op))
+    copyRows(from, place(op.getResult()));
+  else
+    places[op.getResult()] = from;
 }
 
 void PartEmitter::lowerStore(tile::StoreOp op) {
   Place from = places.lookup(op.getValue());
-  copyRows(from,
-           sliceOf(*this, op.getBuffer(), from.columns, op.getSlotsAttr(), op.getColumnsAttr()));
+  copyRows(from, slice(op.getBuffer(), from.columns, op.getSlotsAttr(), op.getColumnsAttr()));
 }
 
 void PartEmitter::lowerGather(tile::GatherOp op) {

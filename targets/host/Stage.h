@@ -57,6 +57,9 @@ public:
   Value allocate(Type element, int64_t count);
   /// Scratch memory for a value, and its place.
   Place place(Value value);
+  /// Where a slice of a buffer lies.
+  Place slice(Value buffer, int64_t columns, mlir::AffineMapAttr slots,
+              mlir::AffineMapAttr firstColumn);
   /// The address bound to a stage argument.
   Value bindingOf(Value argument);
   /// The value of an affine map at the tile's coordinates; 0 for a null map.
@@ -94,6 +97,9 @@ public:
   Value lanes(const Place &place, Value slot, Value column);
   void setLanes(Value value, const Place &place, Value slot, Value column);
 };
+
+/// Emits an error for each op of the stage that the host target cannot lower.
+mlir::LogicalResult checkStage(tile::StageOp stage);
 
 } // namespace pianola::host
 

@@ -61,10 +61,6 @@ private:
   uint8_t *code;
 };
 
-struct Machine {
-  double bf16Peak, f32Peak;
-};
-
 // The best of several runs of `work(thread)` on all cores, in seconds.
 double bestOfTeam(unsigned repetitions, const std::function<void(unsigned)> &work) {
   double best = 1e9;
@@ -82,23 +78,33 @@ double bestOfTeam(unsigned repetitions, const std::function<void(unsigned)> &wor
 
 struct Speed {
   double seconds, readSeconds;
+  double bf16Peak, f32Peak; // flops a second of products held in registers
 };
 
-// The best time of several runs on all cores, each of which gets its share of the tiles; and the
-// best time for just reading the `bytes` of `memory`. What memory gives changes from second to
-// second on a shared machine, so the two alternate.
+// The best time of several runs on all cores, each of which gets its share of the tiles; and what
+// the machine does at best: just reading the `bytes` of `memory`, and products held in registers.
+// That changes from second to second on a shared machine, so they take turns.
 Speed bestOf(const Code &code, const PianolaHostCall &shared, uint64_t tiles, uint64_t tapeBytes,
              const uint8_t *memory, size_t bytes, unsigned repetitions) {
   std::vector<uint8_t *> scratch;
   for (unsigned t = 0; t < threads(); ++t)
     scratch.push_back(reserve(code.image.scratch + 64));
-  Speed best{1e9, 1e9};
+  Speed best{1e9, 1e9, 0, 0};
+  constexpr int64_t kCount = 400'000;
+  double products = double(threads()) * kCount * test::kRoofChains;
+  bool hasBf16 = llvm::cantFail(parseHostCpu("host")).hasBf16Products();
   size_t part = bytes / threads() / 4096 * 4096;
   for (unsigned r = 0; r < repetitions; ++r) {
     for (bool prefetch : {false, true})
       best.readSeconds = std::min(best.readSeconds, bestOfTeam(1, [&](unsigned t) {
                                     test::streamRead(memory + t * part, part, prefetch);
                                   }));
+    best.f32Peak = std::max(
+        best.f32Peak, products * 32 / bestOfTeam(1, [&](unsigned) { test::f32Products(kCount); }));
+    if (hasBf16)
+      best.bf16Peak =
+          std::max(best.bf16Peak,
+                   products * 64 / bestOfTeam(1, [&](unsigned) { test::bf16Products(kCount); }));
     best.seconds = std::min(best.seconds, bestOfTeam(1, [&](unsigned t) {
                               PianolaHostCall call = shared;
                               call.begin = tiles * t / threads();
@@ -113,19 +119,18 @@ Speed bestOf(const Code &code, const PianolaHostCall &shared, uint64_t tiles, ui
   return best;
 }
 
-Machine measureRoofs() {
-  constexpr int64_t kCount = 5'000'000;
-  Machine machine{};
-  double each = double(threads()) * kCount * test::kRoofChains;
-  machine.f32Peak = each * 32 / bestOfTeam(3, [&](unsigned) { test::f32Products(kCount); });
-  if (llvm::cantFail(parseHostCpu("host")).hasBf16Products())
-    machine.bf16Peak = each * 64 / bestOfTeam(3, [&](unsigned) { test::bf16Products(kCount); });
-  return machine;
+void print(const Speed &speed, double bytes, double flops, double compiled) {
+  auto share = [&](double peak) { return peak > 0 ? 100 * flops / speed.seconds / peak : 0; };
+  std::printf(
+      ": %8.1f us, %4.1f of %4.1f GB/s = %3.0f %%, %5.1f GFLOP/s = %3.0f %% of bf16 (%.0f), "
+      "%3.0f %% of f32 (%.0f), compiled in %.0f ms\n",
+      speed.seconds * 1e6, bytes / speed.seconds * 1e-9, bytes / speed.readSeconds * 1e-9,
+      100 * speed.readSeconds / speed.seconds, flops / speed.seconds * 1e-9, share(speed.bf16Peak),
+      speed.bf16Peak * 1e-9, share(speed.f32Peak), speed.f32Peak * 1e-9, compiled * 1e3);
 }
 
-void contract(const HostCpu &cpu, const Machine &machine, int64_t slots, int64_t valid,
-              int64_t depth, int64_t rows, const char *values, const char *weights,
-              int64_t tileRows = 32) {
+void contract(const HostCpu &cpu, int64_t slots, int64_t valid, int64_t depth, int64_t rows,
+              const char *values, const char *weights, int64_t tileRows = 32) {
   int64_t tiles = rows / tileRows, bytes = std::strcmp(weights, "f32") ? 2 : 4;
   std::string text = llvm::formatv(
       "tile.stage @s(%x: !tile.buffer<{0} x {1} x {2}>, %w: !tile.matrix<rows = {6}, row_pad = "
@@ -162,21 +167,16 @@ void contract(const HostCpu &cpu, const Machine &machine, int64_t slots, int64_t
   call.slots = valid;
   size_t total = rows * depth * bytes;
   Speed speed = bestOf(code, call, tiles, tileRows * depth * bytes, tape, total, 7);
-  double flops = 2.0 * rows * depth * valid / speed.seconds;
-  std::printf("%6d x %4d %-4s %2d of %2d slots of %-4s: %8.1f us, %5.1f GB/s = %3.0f %% of reads "
-              "(%.1f), %6.1f GFLOP/s = %3.0f %% of bf16, %3.0f %% of f32 (compiled in %.0f ms)\n",
-              int(rows), int(depth), weights, int(valid), int(slots), values, speed.seconds * 1e6,
-              total / speed.seconds * 1e-9, 100 * speed.readSeconds / speed.seconds,
-              total / speed.readSeconds * 1e-9, flops * 1e-9,
-              machine.bf16Peak > 0 ? 100 * flops / machine.bf16Peak : 0,
-              100 * flops / machine.f32Peak, code.seconds * 1e3);
+  std::printf("%6d x %4d %-4s %2d of %2d slots of %-4s", int(rows), int(depth), weights, int(valid),
+              int(slots), values);
+  print(speed, total, 2.0 * rows * depth * valid, code.seconds);
   munmap(tape, rows * depth * bytes + 8192);
   munmap(x, slots * depth * 4);
   munmap(y, slots * rows * 4);
 }
 
-void attend(const HostCpu &cpu, const Machine &machine, int64_t slots, int64_t position,
-            int64_t group, int64_t size, const char *element) {
+void attend(const HostCpu &cpu, int64_t slots, int64_t position, int64_t group, int64_t size,
+            const char *element) {
   constexpr int64_t kHeads = 8;
   int64_t bytes = std::strcmp(element, "f32") ? 2 : 4, width = group * size;
   int64_t block = std::min<int64_t>(slots, 16);
@@ -203,13 +203,9 @@ void attend(const HostCpu &cpu, const Machine &machine, int64_t slots, int64_t p
   call.position = position;
   call.capacity = capacity;
   Speed speed = bestOf(code, call, kHeads * (slots / block), 0, context, contextBytes, 7);
-  double flops = 4.0 * kHeads * group * slots * position * size / speed.seconds;
-  std::printf("attend %4s, %d x %3d queries a head, %2d slots at %6d: %8.1f us, %5.1f GB/s = %3.0f "
-              "%% of reads (%.1f), %6.1f GFLOP/s = %3.0f %% of f32 (compiled in %.0f ms)\n",
-              element, int(group), int(size), int(slots), int(position), speed.seconds * 1e6,
-              contextBytes / speed.seconds * 1e-9, 100 * speed.readSeconds / speed.seconds,
-              contextBytes / speed.readSeconds * 1e-9, flops * 1e-9, 100 * flops / machine.f32Peak,
-              code.seconds * 1e3);
+  std::printf("attend %4s %d x %3d, %2d slots at %6d", element, int(group), int(size), int(slots),
+              int(position));
+  print(speed, contextBytes, 4.0 * kHeads * group * slots * position * size, code.seconds);
   munmap(context, contextBytes);
   munmap(q, slots * kHeads * width * 4);
   munmap(o, slots * kHeads * width * 4);
@@ -229,23 +225,20 @@ int main(int argc, char **argv) {
     std::fprintf(stderr, "the roofs need AVX-512\n");
     return 1;
   }
-  Machine machine = measureRoofs();
-  std::printf("%u threads: bf16 %.0f GFLOP/s, f32 %.0f GFLOP/s\n", threads(),
-              machine.bf16Peak * 1e-9, machine.f32Peak * 1e-9);
   for (const char *weights : {"bf16", "f32"})
     for (int64_t slots : {1, 64})
-      contract(*cpu, machine, slots, 1, 2048, slots == 1 ? 131072 : 65536, "f32", weights);
-  contract(*cpu, machine, 64, 4, 2048, 65536, "f32", "bf16");
-  contract(*cpu, machine, 64, 8, 2048, 65536, "f32", "bf16");
+      contract(*cpu, slots, 1, 2048, slots == 1 ? 131072 : 65536, "f32", weights);
+  contract(*cpu, 64, 4, 2048, 65536, "f32", "bf16");
+  contract(*cpu, 64, 8, 2048, 65536, "f32", "bf16");
   for (const char *values : {"f32", "bf16"})
     for (auto [rows, depth] : {std::pair{8192, 2048}, {2048, 8192}, {2048, 2048}})
-      contract(*cpu, machine, 64, 64, depth, rows, values, "bf16");
-  contract(*cpu, machine, 64, 64, 2048, 8192, "f32", "f32");
+      contract(*cpu, 64, 64, depth, rows, values, "bf16");
+  contract(*cpu, 64, 64, 2048, 8192, "f32", "f32");
   for (const char *element : {"f32", "bf16"}) {
-    attend(*cpu, machine, 1, 32767, 4, 128, element);
-    attend(*cpu, machine, 1, 32767, 1, 64, element);
-    attend(*cpu, machine, 64, 4032, 4, 128, element);
-    attend(*cpu, machine, 64, 4032, 2, 64, element);
+    attend(*cpu, 1, 32767, 4, 128, element);
+    attend(*cpu, 1, 32767, 1, 64, element);
+    attend(*cpu, 64, 4032, 4, 128, element);
+    attend(*cpu, 64, 4032, 2, 64, element);
   }
   return 0;
 }
