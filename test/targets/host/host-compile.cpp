@@ -56,6 +56,7 @@ int main(int argc, char **argv) {
   llvm::SourceMgr sources;
   sources.AddNewSourceBuffer(std::move(input), llvm::SMLoc());
   mlir::MLIRContext context(mlir::MLIRContext::Threading::DISABLED);
+  context.printOpOnDiagnostic(false);
   context.loadDialect<tile::TileDialect>();
   if (verify) {
     mlir::SourceMgrDiagnosticVerifierHandler handler(sources, &context);
