@@ -233,7 +233,7 @@ TEST_P(Attend, Positions) {
 }
 
 TEST_P(Attend, HeadSizes) {
-  for (int64_t size : {16, 32, 48, 64, 80, 96, 112, 128, 256})
+  for (int64_t size : {16, 48, 80, 128, 256})
     each({3, size, "", "", 1, 1, 70, 0, 1});
 }
 
@@ -243,16 +243,16 @@ TEST_P(Attend, Groups) {
 }
 
 TEST_P(Attend, SeveralSlots) {
-  for (int64_t valid : {1, 2, 15, 16, 17, 50, 64})
+  for (int64_t valid : {1, 15, 17, 64})
     each({2, 32, "", "", 64, valid, 90, 0, 1});
   each({3, 48, "", "", 16, 13, 0, 0, 1});
   each({1, 16, "", "", 16, 9, 55, 0, 1}); // into the next chunk
 }
 
 TEST_P(Attend, Windows) {
-  for (int64_t window : {1, 2, 16, 63, 64, 65, 100, 1000})
+  for (int64_t window : {1, 16, 64, 65, 1000})
     each({2, 32, "", "", 1, 1, 150, window, 1});
-  for (int64_t window : {1, 5, 64, 70})
+  for (int64_t window : {5, 70})
     each({2, 32, "", "", 16, 11, 120, window, 1});
 }
 
