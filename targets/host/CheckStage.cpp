@@ -73,7 +73,8 @@ LogicalResult checkPart(Block &block) {
     for (NamedAttribute attribute : op.getAttrs())
       if (auto map = dyn_cast<AffineMapAttr>(attribute.getValue());
           map && !isLinear(map.getValue().getResult(0)))
-        return op.emitOpError() << attribute.getName().strref() << " must be a linear form of the tile's "
+        return op.emitOpError() << attribute.getName().strref()
+                                << " must be a linear form of the tile's "
                                 << "coordinates, got " << map;
     SmallVector<Value> values(op.getOperands());
     llvm::append_range(values, op.getResults());

@@ -96,7 +96,7 @@ llvm::Expected<HostCpu> parseHostCpu(llvm::StringRef text) {
 }
 
 tile::MachineAttr machineFor(mlir::MLIRContext *context, const HostCpu &cpu, int64_t workers) {
-  int64_t peak = cpu.hasBf16Products() ? 120 : cpu.hasAvx512() ? 60 : 30;
+  int64_t peak = cpu.hasAvx512() ? 120 : 60;
   return tile::MachineAttr::get(context, "host", workers, mlir::Float32Type::get(context),
                                 /*ring=*/0,
                                 /*scratch=*/int64_t(64) << 20, 20000 * workers, peak * workers,

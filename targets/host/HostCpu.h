@@ -28,10 +28,10 @@ struct HostCpu {
 llvm::Expected<HostCpu> parseHostCpu(llvm::StringRef text);
 
 /// The machine that passes see. Activations are f32 everywhere: where products are of bf16, the
-/// code takes an activation as the sum of two bf16 numbers (see Contract.cpp). Bandwidth and peak
-/// are those of one core of a server of 2024 (20 GB/s streamed by one core; 120 GFLOP/s of bf16
-/// products, 60 of f32 with AVX-512, 30 with AVX2) times workers: estimates for the schedule, which
-/// `pianola bench` replaces by measurements.
+/// code takes an activation as the sum of two bf16 numbers (see Form), which is as quick as
+/// products of f32. Bandwidth and peak are those of one core of a server of 2024 (20 GB/s streamed
+/// by one core; 120 GFLOP/s with AVX-512, 60 with AVX2, about half of what Zen 5 reaches at 4.1
+/// GHz) times workers: estimates for the schedule, which `pianola bench` replaces by measurements.
 tile::MachineAttr machineFor(mlir::MLIRContext *context, const HostCpu &cpu, int64_t workers);
 
 } // namespace pianola

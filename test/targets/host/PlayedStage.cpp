@@ -3,6 +3,7 @@
 #include "dialects/tile/Tile.h"
 #include "mlir/IR/MLIRContext.h"
 #include "mlir/Parser/Parser.h"
+#include "llvm/Support/FormatVariadic.h"
 
 #include <cmath>
 #include <gtest/gtest.h>
@@ -91,6 +92,17 @@ void PlayedStage::run(const std::string &suffix, uint64_t begin, uint64_t end) {
     return;
   }
   ADD_FAILURE() << "the stage has no part " << suffix;
+}
+
+std::string buffer(int64_t slots, int64_t columns, const char *element) {
+  return llvm::formatv("!tile.buffer<{0} x {1} x {2}>", slots, columns, element);
+}
+std::string tensor(int64_t slots, int64_t columns, const char *element) {
+  return llvm::formatv("tensor<{0}x{1}x{2}>", slots, columns, element);
+}
+std::string oneTile(const std::string &arguments, const std::string &body) {
+  return "tile.stage @s(" + arguments + ") {\ntile.section grid = [1] {\n^bb0(%t: index):\n" +
+         body + "}\n}\n";
 }
 
 std::vector<float> randomNumbers(size_t count, unsigned seed, bool exact) {

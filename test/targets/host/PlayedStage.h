@@ -64,6 +64,11 @@ private:
   std::vector<void *> bindings;
 };
 
+/// The text of types, and of a stage with one tile.
+std::string buffer(int64_t slots, int64_t columns, const char *element = "f32");
+std::string tensor(int64_t slots, int64_t columns, const char *element = "f32");
+std::string oneTile(const std::string &arguments, const std::string &body);
+
 /// Numbers in -1 .. 1 that bf16 and f16 hold exactly, if `exact`.
 std::vector<float> randomNumbers(size_t count, unsigned seed, bool exact = false);
 
