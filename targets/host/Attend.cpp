@@ -1,10 +1,16 @@
 //===- Attend.cpp - Attention over the context ----------------------------===//
 //
-// Keys are packed as weight rows are, so scores are inner products of keys with the queries of one
-// slot, head by head; values are packed with positions as the contracted dimension, so the output
-// is inner products of values with probabilities. A chunk is 64 positions. For each chunk and slot:
-// scores, mask, the online softmax (Milakov and Gimelshein, 2018), and the products with the
-// values, added to what the slot has. With bf16 contexts queries and probabilities are bf16 too.
+// A chunk is 64 positions. Keys are packed as weight rows are, so scores are inner products of keys
+// with queries; values are packed with positions as the contracted dimension, so the output is
+// inner products of values with probabilities. A row is one query head of one slot, and all rows of
+// the tile pass through a chunk together: keys and values are read once.
+//
+// Then the mask and the online softmax (Milakov and Gimelshein, 2018): each row has the greatest
+// score so far and its sum of exponentials, and its output is scaled when the greatest grows.
+//
+// While a chunk is worked on, memory is asked for the next one's keys and values.
+//
+// Probabilities are products' activations like any other: see Form.
 //
 //===----------------------------------------------------------------------===//
 
@@ -17,25 +23,36 @@ namespace pianola::host {
 namespace {
 
 constexpr int64_t kChunk = 64;
-// Stands for minus infinity and survives subtraction.
-constexpr float kLowest = -1e30f;
+constexpr int64_t kRowBytes = kChunk * 4; // of scores, and of the probabilities that replace them
+constexpr float kLowest = -1e30f;         // minus infinity that survives subtraction
 
 class AttendEmitter {
 public:
   AttendEmitter(PartEmitter &emit, tile::AttendOp op)
       : e(emit), op(op), context(op.getContext().getType()), size(context.getSize()),
         element(context.getElement()), bytes(element.getIntOrFloatBitWidth() / 8),
-        queries(emit.places.lookup(op.getQueries())), group(queries.columns / size) {}
+        queries(emit.places.lookup(op.getQueries())), group(queries.columns / size),
+        form(formFor(emit.cpu, element, queries.element)),
+        // Probabilities are at least as exact as queries; only products of bf16 need them rounded.
+        weightForm(form == Form::Bf16 && !emit.cpu.hasBf16Products() ? Form::F32 : form) {}
 
   void run();
 
 private:
-  void chunk(Value first);
-  void slotOfChunk(Value first, Value slot);
-  void softmax(Value first, Value slot, Value newest);
-  Value statisticsAt(Value slot, Value head) {
-    return e.at(statistics, e.mul(e.add(e.mul(slot, group), head), 8));
-  }
+  void start(int64_t rows);
+  std::pair<Value, Value> chunks();
+  void scoreKeys(Value first);
+  void softmax(Value first);
+  void softmaxRow(Value row, ArrayRef<Value> visible);
+  void addValues(Value first);
+  void addSteps(Value values, Value probabilities, Value steps);
+  void finish();
+  void forRows(llvm::function_ref<void(Value slot, Value head, Value row)> body);
+
+  SmallVector<Value> visibleLanes(Value first, Value slot);
+  Value positionOf(Value slot) { return e.add(e.position, e.add(e.slotBegin, slot)); }
+  Value entry(Value table, Value row) { return e.at(table, e.mul(row, 4)); }
+  Value outputRow(Value row) { return e.at(output.base, e.mul(row, size * 4)); }
 
   PartEmitter &e;
   tile::AttendOp op;
@@ -45,232 +62,225 @@ private:
   int64_t bytes;
   Place queries;
   int64_t group;
+  Form form, weightForm;
 
-  Place output;
-  Value keys, values;  // of the head
-  Value statistics;    // m and l of each slot and head
-  Value scores;        // f32 [group][64]
-  Value probabilities; // [group][64] in the context's type
+  Place output;         // dense: row r of [slots * group][size]
+  Value keys, values;   // of the head
+  Value packed;         // queries in their form, [rows][size]
+  Value scores;         // [rows][64]
+  Value greatest, sums; // of each row
+  Value tail;           // the values of one last odd position
+  Value firstRow, rows; // the tile's rows to compute
 };
 
-// Scores become probabilities; the slot's output and sum are scaled to the new maximum.
-void AttendEmitter::softmax(Value first, Value slot, Value newest) {
-  OpBuilder &builder = e.builder;
-  VectorType f32x16 = e.vector(e.f32());
-  SmallVector<int32_t> ramp;
-  for (int32_t i = 0; i < 16; ++i)
-    ramp.push_back(i);
-  Value lanes = builder.create<arith::ConstantOp>(
-      e.loc, DenseElementsAttr::get(e.vector(e.i32()), ArrayRef<int32_t>(ramp)));
-  auto splatInt = [&](Value value) {
-    return e.splat(builder.create<arith::TruncIOp>(e.loc, e.i32(), value));
-  };
-  Value last =
-      splatInt(e.sub(newest, first)); // the newest visible position, from the chunk's start
-  Value oldest;
-  if (op.getWindow())
-    oldest = splatInt(e.sub(e.add(newest, -int64_t(op.getWindow())), first));
-
-  e.loop(e.constant(0), e.constant(group), 1, [&](Value head) {
-    Value row = e.at(scores, e.mul(head, kChunk * 4));
-    SmallVector<Value> score, visible;
-    Value greatest;
-    for (int64_t i = 0; i < kChunk; i += 16) {
-      Value offset = builder.create<arith::ConstantOp>(
-          e.loc,
-          DenseElementsAttr::get(e.vector(e.i32()), Attribute(builder.getI32IntegerAttr(i))));
-      Value index = builder.create<arith::AddIOp>(e.loc, lanes, offset);
-      Value see = builder.create<arith::CmpIOp>(e.loc, arith::CmpIPredicate::sle, index, last);
-      if (oldest)
-        see = builder.create<arith::AndIOp>(
-            e.loc, see,
-            builder.create<arith::CmpIOp>(e.loc, arith::CmpIPredicate::sgt, index, oldest));
-      Value s =
-          e.fmul(e.load(f32x16, e.at(row, i * 4)), e.real(f32x16, op.getScale().convertToFloat()));
-      s = e.select(see, s, e.real(f32x16, kLowest));
-      score.push_back(s);
-      visible.push_back(see);
-      greatest = greatest ? e.fmax(greatest, s) : s;
-    }
-    Value at = statisticsAt(slot, head);
-    Value before = e.load(e.f32(), at), sum = e.load(e.f32(), e.at(at, 4));
-    Value now = e.fmax(before, e.greatest(greatest));
-    Value scale = e.exp(e.fsub(before, now));
-    Value total;
-    for (int64_t i = 0; i < kChunk; i += 16) {
-      Value p = e.exp(e.fsub(score[i / 16], e.splat(now)));
-      p = e.select(visible[i / 16], p, e.real(f32x16, 0));
-      total = total ? e.fadd(total, p) : p;
-      e.storeLanes(p, element, e.at(probabilities, e.add(e.mul(head, kChunk * bytes), i * bytes)));
-    }
-    e.store(now, at);
-    e.store(e.fma(sum, scale, e.sum(total)), e.at(at, 4));
-    Value out = e.at(e.row(output, slot), e.mul(head, size * 4));
-    Value scales = e.splat(scale);
-    e.loop(e.constant(0), e.constant(size), 16, [&](Value column) {
-      Value where = e.at(out, e.mul(column, 4));
-      e.store(e.fmul(e.load(f32x16, where), scales), where);
-    });
-  });
-}
-
-void AttendEmitter::slotOfChunk(Value first, Value slot) {
-  Value newest = e.add(e.position, e.add(e.slotBegin, slot));
-  int64_t run = element.isBF16() ? 2 : 1;
-  Products products;
-  products.weightElement = products.vectorElement = element;
-  products.low = e.constant(0);
-  products.high = e.constant(group);
-
-  // 16 positions at a time; what lies beyond the newest is masked.
-  products.registers = 1;
-  products.weightStride = 16 * run * bytes;
-  products.steps = e.constant(size / run);
-  products.vectors = e.row(queries, slot);
-  products.vectorStride = size * bytes;
-  products.resultStride = kChunk * 4;
-  e.loop(e.constant(0), e.constant(kChunk), 16, [&](Value position) {
-    products.weights = e.at(keys, e.mul(e.add(first, position), size * bytes));
-    products.results = e.at(scores, e.mul(position, 4));
-    emitProducts(e, products);
-  });
-  softmax(first, slot, newest);
-
-  // Steps of positions up to the newest; lanes by the row of registers.
-  Value seen = e.min(e.add(e.sub(newest, first), 1), e.constant(kChunk));
-  products.steps = e.div(e.add(seen, run - 1), run);
-  products.weightStride = size * run * bytes;
-  products.vectors = probabilities;
-  products.vectorStride = kChunk * bytes;
-  products.resultStride = size * 4;
-  products.accumulate = true;
-  auto lanes = [&](Value lane, int64_t registers) {
-    products.registers = registers;
-    products.weights = e.at(values, e.add(e.mul(first, size * bytes), e.mul(lane, run * bytes)));
-    products.results = e.at(e.row(output, slot), e.mul(lane, 4));
-    emitProducts(e, products);
-  };
-  int64_t whole = size / 32 * 32;
-  e.loop(e.constant(0), e.constant(whole), 32, [&](Value lane) { lanes(lane, 2); });
-  if (whole < size)
-    lanes(e.constant(whole), 1);
-}
-
-void AttendEmitter::chunk(Value first) {
+void AttendEmitter::forRows(llvm::function_ref<void(Value, Value, Value)> body) {
   e.loop(e.low, e.high, 1, [&](Value slot) {
-    // Some slots see nothing of the chunk.
-    Value newest = e.add(e.position, e.add(e.slotBegin, slot));
-    Value sees = e.less(first, e.add(newest, 1));
-    if (op.getWindow()) {
-      Value end = e.add(first, kChunk);
-      Value oldest = e.add(newest, 1 - int64_t(op.getWindow()));
-      sees = e.builder.create<arith::AndIOp>(e.loc, sees, e.less(oldest, end));
-    }
-    e.when(sees, [&] { slotOfChunk(first, slot); });
+    e.loop(e.constant(0), e.constant(group), 1,
+           [&](Value head) { body(slot, head, e.add(e.mul(slot, group), head)); });
   });
 }
 
-void AttendEmitter::run() {
-  auto type = cast<RankedTensorType>(op.getOutput().getType());
+void AttendEmitter::start(int64_t count) {
   output = e.place(op.getOutput());
-  statistics = e.allocate(e.f32(), 2 * type.getDimSize(0) * group);
-  scores = e.allocate(e.f32(), group * kChunk);
-  probabilities = e.allocate(element, group * kChunk);
+  packed = e.allocate(e.f32(), count * size);
+  scores = e.allocate(e.f32(), count * kChunk);
+  greatest = e.allocate(e.f32(), count);
+  sums = e.allocate(e.f32(), count);
+  tail = e.allocate(e.f32(), size);
+  firstRow = e.mul(e.low, group);
+  rows = e.mul(e.sub(e.high, e.low), group);
 
-  Value head = e.evaluate(op.getHeadAttr());
   Value base = e.bindingOf(op.getContext());
-  Value headBytes = e.mul(e.capacity, size * bytes);
+  Value head = e.evaluate(op.getHeadAttr()), headBytes = e.mul(e.capacity, size * bytes);
   keys = e.at(base, e.mul(head, headBytes));
   values = e.at(base, e.mul(e.add(head, context.getHeads()), headBytes));
 
   Value zero = e.real(e.vector(e.f32()), 0);
-  e.forLanes(output.columns,
-             [&](Value slot, Value column) { e.setLanes(zero, output, slot, column); });
-  e.loop(e.low, e.high, 1, [&](Value slot) {
-    e.loop(e.constant(0), e.constant(group), 1, [&](Value h) {
-      Value at = statisticsAt(slot, h);
-      e.store(e.real(kLowest), at);
-      e.store(e.real(0), e.at(at, 4));
+  forRows([&](Value slot, Value head, Value row) {
+    e.loop(e.constant(0), e.constant(size), 16, [&](Value lane) {
+      Value query = e.lanes(queries, slot, e.add(e.mul(head, size), lane));
+      Value offset = e.mul(e.add(e.mul(row, size), lane), bytesOf(form));
+      storeForm(e, query, form, e.at(packed, offset));
+      e.store(zero, e.at(outputRow(row), e.mul(lane, 4)));
+    });
+    e.store(e.real(kLowest), entry(greatest, row));
+    e.store(e.real(0), entry(sums, row));
+  });
+}
+
+// The chunks that some slot of the tile sees, and of these the tile's part: as many as the others'
+// parts, and one more in the first ones if they do not come out even.
+std::pair<Value, Value> AttendEmitter::chunks() {
+  Value begin = e.constant(0);
+  if (int64_t window = op.getWindow())
+    begin = e.div(e.max(e.add(positionOf(e.low), 1 - window), begin), kChunk);
+  Value end = e.div(e.add(positionOf(e.high), kChunk - 1), kChunk);
+  int64_t splits = op.getSplits();
+  if (splits == 1)
+    return {begin, end};
+  Value count = e.sub(end, begin), split = e.evaluate(op.getSplitAttr());
+  Value each = e.div(count, splits), more = e.rem(count, splits);
+  auto startOf = [&](Value part) {
+    return e.add(begin, e.add(e.mul(part, each), e.min(part, more)));
+  };
+  return {startOf(split), startOf(e.add(split, 1))};
+}
+
+void AttendEmitter::scoreKeys(Value first) {
+  int64_t perStep = element.isBF16() ? 2 : 1;
+  ProductKind kind{
+      element, form, kChunk / 16, 16 * perStep * bytes, 16 * size * bytes, kChunk * size * bytes};
+  e.kernels.call(e, kind,
+                 {e.at(keys, e.mul(first, size * bytes)),
+                  e.at(packed, e.mul(firstRow, size * bytesOf(form))),
+                  e.constant(size * bytesOf(form)), e.at(scores, e.mul(firstRow, kRowBytes)),
+                  e.constant(kRowBytes), e.constant(size / perStep), rows,
+                  e.equal(e.constant(0), e.constant(0))});
+}
+
+// Which lanes of the chunk a slot sees, 16 by 16.
+SmallVector<Value> AttendEmitter::visibleLanes(Value first, Value slot) {
+  auto splat = [&](Value value) {
+    return e.splat(e.builder.create<arith::TruncIOp>(e.loc, e.i32(), value));
+  };
+  auto compare = [&](arith::CmpIPredicate predicate, Value a, Value b) -> Value {
+    return e.builder.create<arith::CmpIOp>(e.loc, predicate, a, b);
+  };
+  Value newest = e.sub(positionOf(slot), first), last = splat(newest), before;
+  if (int64_t window = op.getWindow())
+    before = splat(e.add(newest, -window));
+  SmallVector<Value> visible;
+  for (int32_t i = 0; i < kChunk; i += 16) {
+    SmallVector<int32_t> ramp;
+    for (int32_t lane = i; lane < i + 16; ++lane)
+      ramp.push_back(lane);
+    Value index = e.builder.create<arith::ConstantOp>(
+        e.loc, DenseElementsAttr::get(e.vector(e.i32()), ArrayRef<int32_t>(ramp)));
+    Value sees = compare(arith::CmpIPredicate::sle, index, last);
+    if (before)
+      sees = e.builder.create<arith::AndIOp>(e.loc, sees,
+                                             compare(arith::CmpIPredicate::sgt, index, before));
+    visible.push_back(sees);
+  }
+  return visible;
+}
+
+// Scores become probabilities. What is masked may be anything before, and is zero after.
+void AttendEmitter::softmaxRow(Value row, ArrayRef<Value> visible) {
+  VectorType f32x16 = e.vector(e.f32());
+  Value place = e.at(scores, e.mul(row, kRowBytes));
+  SmallVector<Value> score;
+  Value most;
+  for (auto [i, sees] : llvm::enumerate(visible)) {
+    Value s =
+        e.fmul(e.load(f32x16, e.at(place, i * 64)), e.real(f32x16, op.getScale().convertToFloat()));
+    score.push_back(e.select(sees, s, e.real(f32x16, kLowest)));
+    most = most ? e.fmax(most, score.back()) : score.back();
+  }
+  Value before = e.load(e.f32(), entry(greatest, row));
+  Value now = e.fmax(before, e.greatest(most)), total;
+  for (auto [i, sees] : llvm::enumerate(visible)) {
+    Value p = e.select(sees, e.exp(e.fsub(score[i], e.splat(now))), e.real(f32x16, 0));
+    total = total ? e.fadd(total, p) : p;
+    storeForm(e, p, weightForm, e.at(place, i * 16 * bytesOf(weightForm)));
+  }
+  Value scale = e.exp(e.fsub(before, now));
+  e.store(now, entry(greatest, row));
+  e.store(e.fma(e.load(e.f32(), entry(sums, row)), scale, e.sum(total)), entry(sums, row));
+  Value grew = e.builder.create<arith::CmpFOp>(e.loc, arith::CmpFPredicate::ONE, before, now);
+  e.when(grew, [&] {
+    Value out = outputRow(row), scales = e.splat(scale);
+    e.loop(e.constant(0), e.constant(size), 16, [&](Value lane) {
+      Value at = e.at(out, e.mul(lane, 4));
+      e.store(e.fmul(e.load(f32x16, at), scales), at);
     });
   });
+}
 
-  // Chunks that some slot of the tile sees, and of these the tile's part.
-  Value oldest = e.constant(0);
-  if (op.getWindow())
-    oldest = e.max(oldest, e.add(e.add(e.position, e.slotBegin), 1 - int64_t(op.getWindow())));
-  Value end = e.add(e.position, e.add(e.slotBegin, e.high));
-  Value firstChunk = e.div(oldest, kChunk), endChunk = e.div(e.add(end, kChunk - 1), kChunk);
-  int64_t splits = op.getSplits();
-  if (splits > 1) {
-    Value count = e.sub(endChunk, firstChunk), split = e.evaluate(op.getSplitAttr());
-    Value from = e.div(e.mul(count, split), splits);
-    Value to = e.div(e.mul(count, e.add(split, 1)), splits);
-    endChunk = e.add(firstChunk, to);
-    firstChunk = e.add(firstChunk, from);
+void AttendEmitter::softmax(Value first) {
+  e.loop(e.low, e.high, 1, [&](Value slot) {
+    SmallVector<Value> visible = visibleLanes(first, slot);
+    e.loop(e.constant(0), e.constant(group), 1,
+           [&](Value head) { softmaxRow(e.add(e.mul(slot, group), head), visible); });
+  });
+}
+
+// Adds `steps` steps of values, lanes by the row of registers.
+void AttendEmitter::addSteps(Value from, Value probabilities, Value steps) {
+  int64_t perStep = element.isBF16() ? 2 : 1;
+  for (int64_t lane = 0, registers; lane < size; lane += 16 * registers) {
+    registers = size - lane >= 64 ? 4 : size - lane >= 32 ? 2 : 1;
+    ProductKind kind{element, weightForm,           registers, size * perStep * bytes,
+                     64,      kChunk * size * bytes};
+    e.kernels.call(e, kind,
+                   {e.at(from, lane * perStep * bytes), probabilities, e.constant(kRowBytes),
+                    e.at(outputRow(firstRow), lane * 4), e.constant(size * 4), steps, rows,
+                    e.less(e.constant(1), e.constant(0))});
   }
-  e.loop(firstChunk, endChunk, 1, [&](Value number) { chunk(e.mul(number, kChunk)); });
+}
 
-  if (splits > 1) {
-    Place place = e.place(op.getStatistics());
-    e.loop(e.low, e.high, 1, [&](Value slot) {
-      e.loop(e.constant(0), e.constant(place.columns), 16,
-             [&](Value column) { e.setLanes(zero, place, slot, column); });
-      e.loop(e.constant(0), e.constant(2 * group), 1, [&](Value i) {
-        Value from = e.at(statisticsAt(slot, e.constant(0)), e.mul(i, 4));
-        e.store(e.load(e.f32(), from), e.at(e.row(place, slot), e.mul(i, 4)));
+// Memory beyond the newest position may hold anything, NaN included, which times zero is not zero:
+// so products end with it, and the other half of a pair that it is the first of is blanked.
+void AttendEmitter::addValues(Value first) {
+  Value seen = e.min(e.sub(positionOf(e.high), first), e.constant(kChunk));
+  Value from = e.at(values, e.mul(first, size * bytes));
+  Value probabilities = e.at(scores, e.mul(firstRow, kRowBytes));
+  if (!element.isBF16())
+    return addSteps(from, probabilities, seen);
+  Value pairs = e.div(seen, 2), odd = e.rem(seen, 2);
+  addSteps(from, probabilities, pairs);
+  e.when(e.less(e.constant(0), odd), [&] {
+    Value last = e.at(from, e.mul(pairs, size * 4));
+    e.loop(e.constant(0), e.constant(size), 16, [&](Value lane) {
+      Value pair = e.load(e.vector(e.i32()), e.at(last, e.mul(lane, 4)));
+      e.store(e.builder.create<arith::AndIOp>(e.loc, pair, e.lanesOf(0xffff)),
+              e.at(tail, e.mul(lane, 4)));
+    });
+    addSteps(tail, e.at(probabilities, e.mul(pairs, 2 * bytesOf(weightForm))), e.constant(1));
+  });
+}
+
+void AttendEmitter::finish() {
+  Value zero = e.real(e.vector(e.f32()), 0);
+  if (op.getSplits() == 1) {
+    forRows([&](Value, Value, Value row) {
+      Value inverse = e.splat(e.fdiv(e.real(1), e.load(e.f32(), entry(sums, row))));
+      e.loop(e.constant(0), e.constant(size), 16, [&](Value lane) {
+        Value at = e.at(outputRow(row), e.mul(lane, 4));
+        e.store(e.fmul(e.load(e.vector(e.f32()), at), inverse), at);
       });
     });
     return;
   }
-  e.loop(e.low, e.high, 1, [&](Value slot) {
-    e.loop(e.constant(0), e.constant(group), 1, [&](Value h) {
-      Value sum = e.load(e.f32(), e.at(statisticsAt(slot, h), 4));
-      Value inverse = e.splat(e.fdiv(e.real(1), sum));
-      Value first = e.mul(h, size);
-      e.loop(e.constant(0), e.constant(size), 16, [&](Value column) {
-        Value at = e.add(first, column);
-        e.setLanes(e.fmul(e.lanes(output, slot, at), inverse), output, slot, at);
-      });
-    });
+  Place statistics = e.place(op.getStatistics());
+  e.forLanes(statistics.columns,
+             [&](Value slot, Value column) { e.setLanes(zero, statistics, slot, column); });
+  forRows([&](Value slot, Value head, Value row) {
+    Value sum = e.load(e.f32(), entry(sums, row));
+    Value sawNone =
+        e.builder.create<arith::CmpFOp>(e.loc, arith::CmpFPredicate::OEQ, sum, e.real(0));
+    Value most = e.select(sawNone, e.real(-std::numeric_limits<float>::infinity()),
+                          e.load(e.f32(), entry(greatest, row)));
+    Value to = e.at(e.row(statistics, slot), e.mul(head, 8));
+    e.store(most, to);
+    e.store(sum, e.at(to, 4));
   });
+}
+
+void AttendEmitter::run() {
+  start(cast<RankedTensorType>(op.getOutput().getType()).getDimSize(0) * group);
+  auto [begin, end] = chunks();
+  e.loop(begin, end, 1, [&](Value number) {
+    Value first = e.mul(number, kChunk);
+    scoreKeys(first);
+    softmax(first);
+    addValues(first);
+  });
+  finish();
 }
 
 } // namespace
 
 void PartEmitter::lowerAttend(tile::AttendOp op) { AttendEmitter(*this, op).run(); }
-
-void PartEmitter::lowerCombine(tile::CombineOp op) {
-  Place partials = places.lookup(op.getPartials()), statistics = places.lookup(op.getStatistics());
-  Place to = place(op.getResult());
-  int64_t heads = op.getHeads(), group = op.getGroup(), splits = op.getSplits();
-  int64_t size = to.columns / (heads * group), stride = tile::padToLanes(2 * group);
-  loop(low, high, 1, [&](Value slot) {
-    loop(constant(0), constant(heads * group), 1, [&](Value query) {
-      Value head = div(query, group), inGroup = rem(query, group);
-      auto statistic = [&](int64_t split, int64_t which) {
-        Value column = add(mul(add(head, split * heads), stride), mul(inGroup, 2));
-        return load(f32(), at(row(statistics, slot), mul(add(column, which), 4)));
-      };
-      Value greatest = statistic(0, 0);
-      for (int64_t s = 1; s < splits; ++s)
-        greatest = fmax(greatest, statistic(s, 0));
-      SmallVector<Value> weights;
-      Value sum = real(0);
-      for (int64_t s = 0; s < splits; ++s) {
-        weights.push_back(exp(fsub(statistic(s, 0), greatest)));
-        sum = fma(weights.back(), statistic(s, 1), sum);
-      }
-      Value inverse = fdiv(real(1), sum);
-      loop(constant(0), constant(size), 16, [&](Value lane) {
-        Value column = add(mul(query, size), lane);
-        Value total = real(vector(f32()), 0);
-        for (int64_t s = 0; s < splits; ++s)
-          total = fma(splat(weights[s]),
-                      lanes(partials, slot, add(column, s * heads * group * size)), total);
-        setLanes(fmul(total, splat(inverse)), to, slot, column);
-      });
-    });
-  });
-}
 
 } // namespace pianola::host

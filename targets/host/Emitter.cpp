@@ -27,6 +27,9 @@ Value Emitter::max(Value a, Value b) { return builder.create<arith::MaxSIOp>(loc
 Value Emitter::less(Value a, Value b) {
   return builder.create<arith::CmpIOp>(loc, arith::CmpIPredicate::slt, a, b);
 }
+Value Emitter::equal(Value a, Value b) {
+  return builder.create<arith::CmpIOp>(loc, arith::CmpIPredicate::eq, a, b);
+}
 
 //===----------------------------------------------------------------------===//
 // Memory
@@ -115,24 +118,59 @@ Value Emitter::exp(Value a) {
   return select(tiny, c(0), result);
 }
 
+//===----------------------------------------------------------------------===//
+// bf16, which is the upper half of f32
+//===----------------------------------------------------------------------===//
+
+Value Emitter::lanesOf(int32_t value) {
+  return builder.create<arith::ConstantOp>(
+      loc, DenseElementsAttr::get(vector(i32()), Attribute(builder.getI32IntegerAttr(value))));
+}
+
+Value Emitter::bits(Value from, Type element) {
+  auto type = cast<VectorType>(from.getType());
+  int64_t lanes = type.getDimSize(0) * type.getElementTypeBitWidth();
+  return builder.create<LLVM::BitcastOp>(
+      loc, vector(element, lanes / element.getIntOrFloatBitWidth()), from);
+}
+
+Value Emitter::evenOf(Value pairs) {
+  return bits(builder.create<arith::ShLIOp>(loc, pairs, lanesOf(16)), f32());
+}
+Value Emitter::oddOf(Value pairs) {
+  return bits(builder.create<arith::AndIOp>(loc, pairs, lanesOf(int32_t(0xffff0000))), f32());
+}
+
+Value Emitter::roundToBf16(Value lanes) {
+  if (cpu.hasBf16Products())
+    return builder.create<arith::TruncFOp>(loc, vector(bf16()), lanes);
+  // LLVM would call a library: add half of the last place that stays, less one if that is even. A
+  // NaN could overflow, so it loses its payload first.
+  Value whole = bits(lanes, i32());
+  Value upper = builder.create<arith::ShRUIOp>(loc, whole, lanesOf(16));
+  Value even = builder.create<arith::AndIOp>(loc, upper, lanesOf(1));
+  Value rounded = builder.create<arith::AddIOp>(
+      loc, whole, builder.create<arith::AddIOp>(loc, even, lanesOf(0x7fff)));
+  Value isNan = builder.create<arith::CmpFOp>(loc, arith::CmpFPredicate::UNO, lanes, lanes);
+  rounded = select(isNan, lanesOf(0x7fc00000), rounded);
+  Value halves = builder.create<arith::TruncIOp>(
+      loc, vector(builder.getI16Type()), builder.create<arith::ShRUIOp>(loc, rounded, lanesOf(16)));
+  return bits(halves, bf16());
+}
+
 Value Emitter::loadLanes(Type element, Value pointer) {
   if (element.isF32())
     return load(vector(f32()), pointer);
   if (element.isF16())
     return builder.create<arith::ExtFOp>(loc, vector(f32()),
                                          load(vector(builder.getF16Type()), pointer, 2));
-  // bf16 is the upper half of f32.
-  Value bits = load(vector(builder.getI16Type()), pointer, 2);
-  Value wide = builder.create<arith::ExtUIOp>(loc, vector(i32()), bits);
-  Value sixteen = builder.create<arith::ConstantOp>(
-      loc, DenseElementsAttr::get(vector(i32()), Attribute(builder.getI32IntegerAttr(16))));
-  return builder.create<arith::BitcastOp>(loc, vector(f32()),
-                                          builder.create<arith::ShLIOp>(loc, wide, sixteen));
+  Value halves = load(vector(builder.getI16Type()), pointer, 2);
+  return evenOf(builder.create<arith::ExtUIOp>(loc, vector(i32()), halves));
 }
 
 void Emitter::storeLanes(Value value, Type element, Value pointer) {
   if (element.isBF16())
-    value = builder.create<arith::TruncFOp>(loc, vector(bf16()), value);
+    value = roundToBf16(value);
   store(value, pointer, element.isBF16() ? 2 : 4);
 }
 

@@ -12,6 +12,7 @@
 #include "mlir/Dialect/SCF/IR/SCF.h"
 #include "mlir/Dialect/Vector/IR/VectorOps.h"
 #include "mlir/IR/Builders.h"
+#include "targets/host/HostCpu.h"
 #include "llvm/ADT/STLFunctionalExtras.h"
 
 namespace pianola::host {
@@ -21,10 +22,12 @@ using mlir::Value;
 
 class Emitter {
 public:
-  Emitter(mlir::OpBuilder &builder, mlir::Location loc) : builder(builder), loc(loc) {}
+  Emitter(mlir::OpBuilder &builder, mlir::Location loc, const HostCpu &cpu)
+      : builder(builder), loc(loc), cpu(cpu) {}
 
   mlir::OpBuilder &builder;
   mlir::Location loc;
+  const HostCpu &cpu;
 
   // Types.
   Type i64() { return builder.getI64Type(); }
@@ -48,6 +51,7 @@ public:
   Value min(Value a, Value b);
   Value max(Value a, Value b);
   Value less(Value a, Value b); // signed
+  Value equal(Value a, Value b);
 
   // Memory. Offsets count bytes.
   Value at(Value pointer, Value offset);
@@ -75,6 +79,15 @@ public:
   /// e to the a, within 2 ulp; 0 below -87.
   Value exp(Value a);
   Value select(Value condition, Value a, Value b);
+
+  // Vectors of 16 integers, and their bits as another type.
+  Value lanesOf(int32_t value);
+  Value bits(Value vector, Type element);
+  /// The even elements of pairs of bf16 as f32, and the odd ones.
+  Value evenOf(Value pairs);
+  Value oddOf(Value pairs);
+  /// f32 lanes as bf16, to the nearest, ties to even.
+  Value roundToBf16(Value lanes);
 
   /// Reads 16 lanes of f32 or bf16 as f32; writes f32 lanes as either.
   Value loadLanes(Type element, Value pointer);

@@ -55,7 +55,9 @@ void setAttributes(llvm::Module &module, llvm::TargetMachine &machine) {
     function.addFnAttr("prefer-vector-width", "512");
     function.addFnAttr("min-legal-vector-width", "512");
     function.addFnAttr("target-features", machine.getTargetFeatureString());
-    function.addParamAttr(0, llvm::Attribute::NoAlias);
+    if (function.hasLocalLinkage())
+      continue;
+    function.addParamAttr(0, llvm::Attribute::NoAlias); // the call
     function.addParamAttr(0, llvm::Attribute::ReadOnly);
   }
 }
@@ -125,7 +127,7 @@ llvm::Expected<HostImage> compileHost(mlir::ModuleOp module, const HostCpu &cpu)
     return compiled.takeError();
   std::vector<std::string> parts;
   for (const llvm::Function &function : *compiled->module)
-    if (!function.isDeclaration())
+    if (!function.isDeclaration() && !function.hasLocalLinkage())
       parts.push_back(function.getName().str());
   llvm::SmallString<0> object;
   if (llvm::Error error = generate(*compiled, llvm::CodeGenFileType::ObjectFile, object))

@@ -10,13 +10,15 @@
 
 namespace pianola {
 
-// What generated code may use, in three steps.
+// What generated code uses, in three steps, each of which is there as a whole or not at all. Other
+// features of these CPUs may be named, and change nothing: a roll must not ask for what it does not
+// use.
 static constexpr llvm::StringLiteral kLevel3[] = {"avx",  "avx2", "bmi",   "bmi2",
                                                   "f16c", "fma",  "popcnt"};
-static constexpr llvm::StringLiteral kLevel4[] = {"avx512bw", "avx512cd", "avx512dq", "avx512f",
-                                                  "avx512vl"};
-static constexpr llvm::StringLiteral kExtra[] = {"amx-bf16",   "amx-int8",   "amx-tile",
-                                                 "avx512bf16", "avx512vnni", "avxvnni"};
+static constexpr llvm::StringLiteral kLevel4[] = {"avx512bw", "avx512dq", "avx512f", "avx512vl"};
+static constexpr llvm::StringLiteral kBf16 = "avx512bf16";
+static constexpr llvm::StringLiteral kUnused[] = {"amx-bf16", "amx-int8",   "amx-tile",
+                                                  "avx512cd", "avx512vnni", "avxvnni"};
 
 bool HostCpu::has(llvm::StringRef feature) const {
   return std::binary_search(features.begin(), features.end(), feature.str());
@@ -28,7 +30,8 @@ static llvm::Error refuse(const llvm::Twine &message) {
 
 llvm::Expected<HostCpu> parseHostCpu(llvm::StringRef text) {
   std::set<std::string> known, features;
-  for (auto list : {llvm::ArrayRef(kLevel3), llvm::ArrayRef(kLevel4), llvm::ArrayRef(kExtra)})
+  for (auto list : {llvm::ArrayRef(kLevel3), llvm::ArrayRef(kLevel4), llvm::ArrayRef(kBf16),
+                    llvm::ArrayRef(kUnused)})
     for (llvm::StringRef feature : list)
       known.insert(feature.str());
 
@@ -71,19 +74,29 @@ llvm::Expected<HostCpu> parseHostCpu(llvm::StringRef text) {
       features.insert(name);
     else
       features.erase(name);
+    if (add && name == kBf16) // which is nothing without
+      features.insert(std::begin(kLevel4), std::end(kLevel4));
     rest = rest.drop_front(name.size());
   }
   for (llvm::StringRef feature : kLevel3)
     if (!features.count(feature.str()))
       return refuse("target \"" + text + "\": has no " + feature +
                     "; the least that code is made for is x86-64-v3");
+  auto has = [&](llvm::StringRef feature) { return features.count(feature.str()) != 0; };
+  if (!llvm::all_of(kLevel4, has)) {
+    for (llvm::StringRef feature : kLevel4)
+      features.erase(feature.str());
+    features.erase(kBf16.str());
+  }
+  for (llvm::StringRef feature : kUnused)
+    features.erase(feature.str());
   HostCpu cpu;
   cpu.features.assign(features.begin(), features.end());
   return cpu;
 }
 
 tile::MachineAttr machineFor(mlir::MLIRContext *context, const HostCpu &cpu, int64_t workers) {
-  int64_t peak = cpu.hasBf16Products() ? 120 : cpu.hasAvx512() ? 60 : 30;
+  int64_t peak = cpu.hasAvx512() ? 120 : 60;
   return tile::MachineAttr::get(context, "host", workers, mlir::Float32Type::get(context),
                                 /*ring=*/0,
                                 /*scratch=*/int64_t(64) << 20, 20000 * workers, peak * workers,

@@ -22,16 +22,16 @@ struct HostCpu {
 };
 
 /// "host" (this machine's CPU), "x86-64-v3" or "x86-64-v4", followed by any number of "+feature"
-/// and
-/// "-feature". Features that the code generator does not use are left out. An error names what is
-/// known.
+/// and "-feature", which count in order. Features that the code generator does not use are left
+/// out, and AVX-512 altogether if a part of it is missing; "+avx512bf16" brings the AVX-512 that it
+/// needs. An error names what is known.
 llvm::Expected<HostCpu> parseHostCpu(llvm::StringRef text);
 
 /// The machine that passes see. Activations are f32 everywhere: where products are of bf16, the
-/// code takes an activation as the sum of two bf16 numbers (see Contract.cpp). Bandwidth and peak
-/// are those of one core of a server of 2024 (20 GB/s streamed by one core; 120 GFLOP/s of bf16
-/// products, 60 of f32 with AVX-512, 30 with AVX2) times workers: estimates for the schedule, which
-/// `pianola bench` replaces by measurements.
+/// code takes an activation as the sum of two bf16 numbers (see Form), which is as quick as
+/// products of f32. Bandwidth and peak are those of one core of a server of 2024 (20 GB/s streamed
+/// by one core; 120 GFLOP/s with AVX-512, 60 with AVX2, about half of what Zen 5 reaches at 4.1
+/// GHz) times workers: estimates for the schedule, which `pianola bench` replaces by measurements.
 tile::MachineAttr machineFor(mlir::MLIRContext *context, const HostCpu &cpu, int64_t workers);
 
 } // namespace pianola

@@ -24,8 +24,9 @@ namespace {
 // Lowers the parts of one stage.
 class StageLowering {
 public:
-  StageLowering(tile::StageOp stage, const HostCpu &cpu, OpBuilder &builder)
-      : stage(stage), cpu(cpu), builder(builder) {}
+  StageLowering(tile::StageOp stage, const HostCpu &cpu, ProductKernels &kernels,
+                OpBuilder &builder)
+      : stage(stage), cpu(cpu), kernels(kernels), builder(builder) {}
 
   void run() {
     if (tile::PrologueOp prologue = stage.getPrologue())
@@ -44,6 +45,7 @@ private:
 
   tile::StageOp stage;
   const HostCpu &cpu;
+  ProductKernels &kernels;
   OpBuilder &builder;
   void keepResults(PartEmitter &emit, Block &block);
   void findResults(PartEmitter &emit);
@@ -113,7 +115,9 @@ void StageLowering::setTile(PartEmitter &emit, Block &block, tile::SectionOp sec
   }
   emit.high = emit.min(emit.sub(emit.slots, emit.slotBegin), emit.constant(most));
   if (stage.getOutputs())
-    emit.low = emit.load(emit.i64(), emit.at(emit.call, FIELD(first_output)), 8);
+    emit.low = emit.max(
+        emit.sub(emit.load(emit.i64(), emit.at(emit.call, FIELD(first_output)), 8), emit.slotBegin),
+        emit.low);
 }
 
 // Which values of the prologue the sections need, and in which form.
@@ -121,13 +125,16 @@ void StageLowering::keepResults(PartEmitter &emit, Block &block) {
   for (auto [inside, result] :
        llvm::zip(block.getTerminator()->getOperands(), stage.getPrologue().getResults())) {
     Kept &keep = kept[result];
-    keep.view = inside.getDefiningOp<tile::LoadOp>();
-    keep.offset = emit.offsets.lookup(inside);
+    if (emit.offsets.contains(inside))
+      keep.offset = emit.offsets.lookup(inside);
+    else
+      keep.view = inside.getDefiningOp<tile::LoadOp>();
     auto type = cast<RankedTensorType>(result.getType());
     bool split =
         type.getElementType().isF32() && llvm::any_of(result.getUsers(), [&](Operation *op) {
           auto contract = dyn_cast<tile::ContractOp>(op);
-          return contract && takesSplit(cpu, contract.getMatrix().getType());
+          return contract && formFor(cpu, contract.getMatrix().getType().getElement(),
+                                     type.getElementType()) == Form::Split;
         });
     if (split) {
       keep.splitOffset = emit.scratchUsed;
@@ -141,8 +148,8 @@ void StageLowering::findResults(PartEmitter &emit) {
     auto type = cast<RankedTensorType>(value.getType());
     int64_t columns = type.getDimSize(1);
     if (tile::LoadOp view = keep.view)
-      emit.places[value] = {emit.bindingOf(view.getBuffer()), type.getElementType(), columns,
-                            view.getBuffer().getType().getColumns()};
+      emit.places[value] =
+          emit.slice(view.getBuffer(), columns, view.getSlotsAttr(), view.getColumnsAttr());
     else
       emit.places[value] = {emit.at(emit.scratch, keep.offset), type.getElementType(), columns,
                             columns};
@@ -159,7 +166,7 @@ void StageLowering::lowerPart(Block &block, StringRef suffix, tile::SectionOp se
   auto function = builder.create<func::FuncOp>(loc, (stage.getSymName() + "." + suffix).str(),
                                                builder.getFunctionType({pointer}, {}));
   builder.setInsertionPointToStart(function.addEntryBlock());
-  PartEmitter emit(builder, loc, cpu, function.getArgument(0));
+  PartEmitter emit(builder, loc, cpu, kernels, function.getArgument(0));
   loadCall(emit);
   emit.scratchUsed = emit.scratchPeak = keptBytes;
 
@@ -204,8 +211,14 @@ llvm::Expected<LoweredStages> lowerStages(ModuleOp module, const HostCpu &cpu) {
   LoweredStages lowered;
   lowered.module = ModuleOp::create(module.getLoc());
   OpBuilder builder = OpBuilder::atBlockEnd(lowered.module->getBody());
+  ProductKernels kernels(*lowered.module, cpu);
+  bool fits = true;
+  for (tile::StageOp stage : module.getOps<tile::StageOp>())
+    fits &= succeeded(checkStage(stage));
+  if (!fits)
+    return llvm::createStringError("the host target cannot make code for these stages");
   for (tile::StageOp stage : module.getOps<tile::StageOp>()) {
-    StageLowering lowering(stage, cpu, builder);
+    StageLowering lowering(stage, cpu, kernels, builder);
     lowering.run();
     lowered.scratch = std::max<uint64_t>(lowered.scratch, lowering.scratch);
   }

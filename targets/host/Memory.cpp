@@ -6,26 +6,40 @@ using namespace mlir;
 
 namespace pianola::host {
 
-static Place sliceOf(PartEmitter &emit, TypedValue<tile::BufferType> buffer, int64_t columns,
-                     AffineMapAttr slots, AffineMapAttr firstColumn) {
-  tile::BufferType type = buffer.getType();
-  Value offset =
-      emit.add(emit.mul(emit.evaluate(slots), type.getColumns()), emit.evaluate(firstColumn));
-  Value base = emit.at(emit.bindingOf(buffer), emit.mul(offset, type.getElementBytes()));
+Place PartEmitter::slice(Value buffer, int64_t columns, AffineMapAttr slots,
+                         AffineMapAttr firstColumn) {
+  auto type = cast<tile::BufferType>(buffer.getType());
+  Value offset = add(mul(evaluate(slots), type.getColumns()), evaluate(firstColumn));
+  Value base = at(bindingOf(buffer), mul(offset, type.getElementBytes()));
   return {base, type.getElement(), columns, type.getColumns()};
 }
 
-// A slice is read where it lies: no tile of a stage writes what another of its tiles reads.
+// Whether the buffer is written before the last use of what was loaded from it.
+static bool isOverwritten(tile::LoadOp load) {
+  bool written = false;
+  for (Operation *op = load->getNextNode(); op; op = op->getNextNode()) {
+    if (written && llvm::is_contained(op->getOperands(), load.getResult()))
+      return true;
+    auto store = dyn_cast<tile::StoreOp>(op);
+    written |= store && store.getBuffer() == load.getBuffer();
+  }
+  return false;
+}
+
+// A slice is read where it lies: no tile of a stage writes what another of its tiles reads. Only
+// where the tile itself writes there it is copied first.
 void PartEmitter::lowerLoad(tile::LoadOp op) {
   int64_t columns = cast<RankedTensorType>(op.getResult().getType()).getDimSize(1);
-  places[op.getResult()] =
-      sliceOf(*this, op.getBuffer(), columns, op.getSlotsAttr(), op.getColumnsAttr());
+  Place from = slice(op.getBuffer(), columns, op.getSlotsAttr(), op.getColumnsAttr());
+  if (isOverwritten(op))
+    copyRows(from, place(op.getResult()));
+  else
+    places[op.getResult()] = from;
 }
 
 void PartEmitter::lowerStore(tile::StoreOp op) {
   Place from = places.lookup(op.getValue());
-  copyRows(from,
-           sliceOf(*this, op.getBuffer(), from.columns, op.getSlotsAttr(), op.getColumnsAttr()));
+  copyRows(from, slice(op.getBuffer(), from.columns, op.getSlotsAttr(), op.getColumnsAttr()));
 }
 
 void PartEmitter::lowerGather(tile::GatherOp op) {
@@ -46,15 +60,15 @@ void PartEmitter::lowerGather(tile::GatherOp op) {
       });
       return;
     }
-    // Element k of row r of a group of G rows: see !tile.matrix. A tile has 16 rows, or a multiple
-    // of 32.
-    int64_t rows = table.getTileRows(), group = std::min<int64_t>(rows, 32);
+    // Element k of row r of a group of G rows: see !tile.matrix. Groups have 32 rows, the last one
+    // perhaps 16.
+    int64_t rows = table.getTileRows(), padded = tile::padToLanes(rows);
+    int64_t whole = padded / 32 * 32, run = element.isBF16() ? 2 : 1;
     Value tile = load(pointer(), at(base, mul(div(id, rows), 8)), 8);
-    Value row = rem(id, rows);
-    Value from = at(tile, mul(div(row, group), group * depth * bytes));
-    Value inGroup = rem(row, group);
+    Value row = rem(id, rows), inGroup = rem(row, 32);
+    Value group = select(less(row, constant(whole)), constant(32), constant(16));
+    Value from = at(tile, mul(sub(row, inGroup), depth * bytes));
     Value out = this->row(to, slot);
-    int64_t run = element.isBF16() ? 2 : 1;
     loop(constant(0), constant(depth / run), 1, [&](Value k) {
       Value at0 = at(from, mul(add(mul(k, group), inGroup), run * bytes));
       for (int64_t e = 0; e < run; ++e) {

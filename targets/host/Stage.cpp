@@ -91,14 +91,9 @@ void PartEmitter::copyRows(const Place &from, const Place &to) {
 
 Place PartEmitter::splitRows(const Place &from, int64_t slots) {
   int64_t columns = from.columns;
-  Place to{allocate(bf16(), slots * columns * 2), bf16(), columns, 2 * columns};
+  Place to{allocate(f32(), slots * columns), bf16(), columns, 2 * columns};
   forLanes(columns, [&](Value slot, Value column) {
-    Value value = lanes(from, slot, column);
-    Value greater = builder.create<arith::TruncFOp>(loc, vector(bf16()), value);
-    Value rest = fsub(value, builder.create<arith::ExtFOp>(loc, vector(f32()), greater));
-    Value place = at(row(to, slot), mul(column, 2));
-    store(greater, place, 2);
-    storeLanes(rest, bf16(), at(place, columns * 2));
+    storeForm(*this, lanes(from, slot, column), Form::Split, at(row(to, slot), mul(column, 4)));
   });
   return to;
 }

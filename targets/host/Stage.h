@@ -13,14 +13,10 @@
 #include "dialects/tile/Tile.h"
 #include "targets/host/Emitter.h"
 #include "targets/host/HostCpu.h"
+#include "targets/host/Products.h"
 #include "llvm/ADT/DenseMap.h"
 
 namespace pianola::host {
-
-/// Whether inner products with this matrix take split activations.
-inline bool takesSplit(const HostCpu &cpu, tile::MatrixType matrix) {
-  return cpu.hasBf16Products() && matrix.getElement().isBF16();
-}
 
 /// A tile value: where slot 0 of the tile is, and how far it is to the next slot.
 struct Place {
@@ -35,10 +31,11 @@ struct Place {
 /// Lowers the ops of one part.
 class PartEmitter : public Emitter {
 public:
-  PartEmitter(mlir::OpBuilder &builder, mlir::Location loc, const HostCpu &cpu, Value call)
-      : Emitter(builder, loc), cpu(cpu), call(call) {}
+  PartEmitter(mlir::OpBuilder &builder, mlir::Location loc, const HostCpu &cpu,
+              ProductKernels &kernels, Value call)
+      : Emitter(builder, loc, cpu), kernels(kernels), call(call) {}
 
-  const HostCpu &cpu;
+  ProductKernels &kernels;
   Value call; // PianolaHostCall *
 
   // Fields of the call, loaded on entry.
@@ -52,7 +49,7 @@ public:
   llvm::DenseMap<Value, int64_t> tapeOffsets;     // of the tile's pieces, by stage argument
   llvm::DenseMap<Value, int64_t> residentOffsets; // of the resident vectors
   llvm::DenseMap<Value, Place> places;            // of values
-  llvm::DenseMap<Value, Place> splits;            // of values as sums of two bf16: see splitRows
+  llvm::DenseMap<Value, Place> splits;            // of values in split form: see Products.h
   llvm::DenseMap<Value, int64_t> offsets;         // of values, in scratch memory
   int64_t scratchUsed = 0, scratchPeak = 0;
 
@@ -60,6 +57,9 @@ public:
   Value allocate(Type element, int64_t count);
   /// Scratch memory for a value, and its place.
   Place place(Value value);
+  /// Where a slice of a buffer lies.
+  Place slice(Value buffer, int64_t columns, mlir::AffineMapAttr slots,
+              mlir::AffineMapAttr firstColumn);
   /// The address bound to a stage argument.
   Value bindingOf(Value argument);
   /// The value of an affine map at the tile's coordinates; 0 for a null map.
@@ -88,38 +88,18 @@ public:
   void lowerAttend(tile::AttendOp op);
   void lowerCombine(tile::CombineOp op);
 
-  /// Writes rows low .. high-1 of an f32 value as sums of two bf16 numbers, the greater first: a
-  /// row is all greater parts and then all lesser ones. 16 bits of significand are left of 24.
+  /// Writes rows low .. high-1 of an f32 value, which has `slots` rows, in split form.
   Place splitRows(const Place &from, int64_t slots);
   /// Copies rows low .. high-1, converting.
   void copyRows(const Place &from, const Place &to);
-  /// Calls `body` for each slot low .. high-1 and each 16th column.
+  /// Calls `body` for each slot low .. high-1 and the first of each 16 columns.
   void forLanes(int64_t columns, llvm::function_ref<void(Value slot, Value column)> body);
   Value lanes(const Place &place, Value slot, Value column);
   void setLanes(Value value, const Place &place, Value slot, Value column);
 };
 
-/// Inner products of packed rows with several vectors: result[v][r] = (result[v][r] +) sum_k
-/// weight[r][k] * vector[v][k] for v in low .. high-1 and r < 16 * registers. `weights` is packed
-/// as !tile.matrix says, with `weightStride` bytes from one step of k to the next; a step is two k
-/// for bf16 and one otherwise. Addresses: rows of `vectors` and `results`, in bytes.
-struct Products {
-  Value weights;
-  Type weightElement;
-  int64_t weightStride;
-  int64_t registers;  // of 16 rows each: 1 or 2
-  Value steps;        // of k
-  Value vectors;      // of v = 0
-  int64_t lesser = 0; // of split vectors: bytes from the greater to the lesser parts
-  Type vectorElement;
-  int64_t vectorStride;
-  Value results; // f32
-  int64_t resultStride;
-  Value low, high;
-  bool single = false;     // high - low is 1: several chains, and prefetching
-  bool accumulate = false; // add to what is there
-};
-void emitProducts(PartEmitter &emit, const Products &products);
+/// Emits an error for each op of the stage that the host target cannot lower.
+mlir::LogicalResult checkStage(tile::StageOp stage);
 
 } // namespace pianola::host
 

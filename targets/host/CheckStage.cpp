@@ -1,0 +1,139 @@
+//===- CheckStage.cpp - What the host target cannot lower -----------------===//
+//
+// The dialect allows more than is made by the passes before this target. What the target does not
+// do is refused here, so that lowering has no cases that go wrong in silence.
+//
+//===----------------------------------------------------------------------===//
+
+#include "targets/host/Stage.h"
+#include "llvm/ADT/TypeSwitch.h"
+
+using namespace mlir;
+
+namespace pianola::host {
+
+namespace {
+
+bool isWeight(Type type) { return type.isBF16() || type.isF16() || type.isF32(); }
+bool isStored(Type type) { return type.isBF16() || type.isF32(); }
+
+LogicalResult checkArgument(tile::StageOp stage, BlockArgument argument) {
+  auto refuse = [&](const Twine &what) {
+    return stage.emitOpError("argument ")
+           << argument.getArgNumber() << ": " << what << ", got " << argument.getType();
+  };
+  return TypeSwitch<Type, LogicalResult>(argument.getType())
+      .Case([&](tile::MatrixType type) -> LogicalResult {
+        if (!isWeight(type.getElement()))
+          return refuse("weights must be bf16, f16 or f32");
+        if (type.getRowPad() % 16 != 0 || type.getColumnPad() % 16 != 0 || type.getDepth() < 16)
+          return refuse("padded rows and columns must be multiples of 16");
+        return success();
+      })
+      .Case([&](tile::TableType type) -> LogicalResult {
+        if (!isWeight(type.getElement()))
+          return refuse("weights must be bf16, f16 or f32");
+        if (type.getColumnPad() % 16 != 0)
+          return refuse("padded columns must be a multiple of 16");
+        return success();
+      })
+      .Case([&](tile::ContextType type) -> LogicalResult {
+        if (!isStored(type.getElement()))
+          return refuse("a context must be of bf16 or f32");
+        if (type.getSize() % 16 != 0 || type.getSize() < 16)
+          return refuse("the size of a head must be a multiple of 16");
+        return success();
+      })
+      .Case([&](tile::BufferType type) -> LogicalResult {
+        return isStored(type.getElement()) ? success() : refuse("a buffer must be of bf16 or f32");
+      })
+      .Default(success());
+}
+
+bool isLinear(AffineExpr expr) {
+  if (isa<AffineConstantExpr, AffineDimExpr>(expr))
+    return true;
+  auto binary = dyn_cast<AffineBinaryOpExpr>(expr);
+  if (!binary || !isLinear(binary.getLHS()))
+    return false;
+  auto factor = dyn_cast<AffineConstantExpr>(binary.getRHS());
+  if (expr.getKind() == AffineExprKind::Add)
+    return isLinear(binary.getRHS());
+  if (expr.getKind() == AffineExprKind::CeilDiv)
+    return false;
+  return factor && (expr.getKind() == AffineExprKind::Mul || factor.getValue() > 0);
+}
+
+// Values of a part all have the same slots: one range of valid slots serves all its ops.
+LogicalResult checkPart(Block &block) {
+  AffineMapAttr slots;
+  Operation *first = nullptr; // with a tile value
+  int64_t count = 0;
+  for (Operation &op : block) {
+    for (NamedAttribute attribute : op.getAttrs())
+      if (auto map = dyn_cast<AffineMapAttr>(attribute.getValue());
+          map && !isLinear(map.getValue().getResult(0)))
+        return op.emitOpError() << attribute.getName().strref()
+                                << " must be a linear form of the tile's "
+                                << "coordinates, got " << map;
+    SmallVector<Value> values(op.getOperands());
+    llvm::append_range(values, op.getResults());
+    for (Value value : values) {
+      auto type = dyn_cast<RankedTensorType>(value.getType());
+      if (!type)
+        continue;
+      if (type.getRank() != 2 || type.getDimSize(1) % 16 != 0)
+        return op.emitOpError("has a value whose columns are not a multiple of 16: ") << type;
+      if (first && type.getDimSize(0) != count)
+        return op.emitOpError("has a value of ")
+               << type.getDimSize(0) << " slots in a part of " << count << " slots";
+      first = &op;
+      count = type.getDimSize(0);
+    }
+    // An append takes slots from 0 on, as an op without the attribute does.
+    if (!isa<tile::LoadOp, tile::StoreOp, tile::GatherOp, tile::AttendOp, tile::AppendOp>(op))
+      continue;
+    auto map = op.getAttrOfType<AffineMapAttr>("slots");
+    if (!map)
+      map = AffineMapAttr::get(AffineMap::get(
+          block.getNumArguments(), 0, getAffineConstantExpr(0, block.getParent()->getContext())));
+    if (slots && map != slots)
+      return op.emitOpError("begins at other slots than the part's first op: ")
+             << map << ", not " << slots;
+    slots = map;
+  }
+  // A prologue's values begin at slot 0.
+  if (!slots)
+    return success();
+  if (slots.getValue().isSingleConstant()) {
+    if (slots.getValue().getSingleConstantResult() == 0)
+      return success();
+    return block.front().emitOpError("begins at a fixed slot that is not 0");
+  }
+  for (Operation &op : block)
+    for (Value operand : op.getOperands())
+      if (operand.getDefiningOp<tile::PrologueOp>())
+        return op.emitOpError("takes a prologue's value in a section of blocks of slots");
+  return success();
+}
+
+} // namespace
+
+LogicalResult checkStage(tile::StageOp stage) {
+  for (BlockArgument argument : stage.getBody().getArguments())
+    if (failed(checkArgument(stage, argument)))
+      return failure();
+  for (Operation &part : stage.getBody().front())
+    if (failed(checkPart(part.getRegion(0).front())))
+      return failure();
+  LogicalResult result = success();
+  stage.walk([&](tile::GatherOp op) {
+    int64_t columns = cast<RankedTensorType>(op.getResult().getType()).getDimSize(1);
+    if (columns != op.getTable().getType().getColumnPad())
+      result = op.emitOpError("gathers ")
+               << columns << " columns of " << op.getTable().getType().getColumnPad();
+  });
+  return result;
+}
+
+} // namespace pianola::host

@@ -1,0 +1,239 @@
+//===- Products.cpp - Inner products of packed weights --------------------===//
+
+#include "targets/host/Products.h"
+
+using namespace mlir;
+
+namespace pianola::host {
+
+Form formFor(const HostCpu &cpu, Type weights, Type values) {
+  if (cpu.hasBf16Products() && weights.isBF16())
+    return values.isBF16() ? Form::Bf16 : Form::Split;
+  return values.isBF16() ? Form::Bf16 : Form::F32;
+}
+
+void storeForm(Emitter &emit, Value lanes, Form form, Value pointer) {
+  if (form != Form::Split)
+    return emit.storeLanes(lanes, form == Form::Bf16 ? emit.bf16() : emit.f32(), pointer);
+  Value greater = emit.roundToBf16(lanes);
+  Value wide = emit.builder.create<arith::ExtFOp>(emit.loc, emit.vector(emit.f32()), greater);
+  Value lesser = emit.roundToBf16(emit.fsub(lanes, wide));
+  SmallVector<int32_t> zip;
+  for (int32_t pair = 0; pair < 8; ++pair)
+    zip.append({pair, pair + 8});
+  emit.store(emit.builder.create<LLVM::ShuffleVectorOp>(emit.loc, emit.bits(greater, emit.i32()),
+                                                        emit.bits(lesser, emit.i32()), zip),
+             pointer);
+}
+
+std::string ProductKind::name() const {
+  std::string text = "product.";
+  llvm::raw_string_ostream out(text);
+  out << weights << "."
+      << (form == Form::F32    ? "f32"
+          : form == Form::Bf16 ? "bf16"
+                               : "split")
+      << "." << registers << "x" << registerStride << "." << stepStride << "." << ahead
+      << (single ? ".single" : "");
+  return text;
+}
+
+namespace {
+
+// Writes one kernel.
+class Kernel {
+public:
+  Kernel(OpBuilder &builder, Location loc, const HostCpu &cpu, const ProductKind &kind,
+         const Products &of)
+      : e(builder, loc, cpu), kind(kind), of(of) {}
+
+  void run();
+
+private:
+  void addStep(Value weights, ArrayRef<Value> vectors, Value offset, MutableArrayRef<Value> sums);
+  SmallVector<Value> sumUp(ArrayRef<Value> vectors, ArrayRef<Value> initial);
+  SmallVector<Value> sumUpInChains(Value vector, ArrayRef<Value> initial);
+  void block(Value first, int64_t count);
+  void prefetch(Value weights, int64_t steps);
+
+  bool isPairwise() const { return kind.weights.isBF16() && e.cpu.hasBf16Products(); }
+  int64_t stepBytes() const { return kind.perStep() * bytesOf(kind.form); }
+
+  Emitter e;
+  const ProductKind &kind;
+  const Products &of;
+};
+
+// Adds one step's products to the sums, which are vector-major.
+void Kernel::addStep(Value weights, ArrayRef<Value> vectors, Value offset,
+                     MutableArrayRef<Value> sums) {
+  VectorType f32x16 = e.vector(e.f32());
+  auto broadcast = [&](Value vector, int64_t byte) { // 4 bytes
+    return e.splat(e.load(e.i32(), e.at(e.at(vector, offset), byte)));
+  };
+  if (isPairwise() && kind.form != Form::F32) {
+    SmallVector<Value> rows;
+    for (int64_t r = 0; r < kind.registers; ++r)
+      rows.push_back(e.load(e.vector(e.bf16(), 32), e.at(weights, r * kind.registerStride), 64));
+    for (auto [v, vector] : llvm::enumerate(vectors))
+      for (int64_t part = 0; part < stepBytes(); part += 4) {
+        Value pair = e.bits(broadcast(vector, part), e.bf16());
+        for (int64_t r = 0; r < kind.registers; ++r) {
+          Value &sum = sums[v * kind.registers + r];
+          sum = e.builder
+                    .create<LLVM::CallIntrinsicOp>(
+                        e.loc, f32x16, e.builder.getStringAttr("llvm.x86.avx512bf16.dpbf16ps.512"),
+                        ValueRange{sum, rows[r], pair})
+                    .getResults();
+        }
+      }
+    return;
+  }
+  SmallVector<SmallVector<Value>> rows(kind.perStep()); // widened, by the step's elements
+  for (int64_t r = 0; r < kind.registers; ++r) {
+    Value from = e.at(weights, r * kind.registerStride);
+    if (kind.weights.isBF16()) {
+      Value pairs = e.load(e.vector(e.i32()), from, 64);
+      rows[0].push_back(e.evenOf(pairs));
+      rows[1].push_back(e.oddOf(pairs));
+    } else {
+      rows[0].push_back(e.loadLanes(kind.weights, from));
+    }
+  }
+  Type element = kind.form == Form::Bf16 ? e.bf16() : e.f32();
+  for (int64_t i = 0; i < kind.perStep(); ++i)
+    for (auto [v, vector] : llvm::enumerate(vectors)) {
+      Value from = e.at(e.at(vector, offset), i * bytesOf(kind.form));
+      Value activation = e.splat(e.loadScalar(element, from));
+      for (int64_t r = 0; r < kind.registers; ++r) {
+        Value &sum = sums[v * kind.registers + r];
+        sum = e.fma(rows[i][r], activation, sum);
+      }
+    }
+}
+
+// Asks for what `steps` steps will need later, a line at a time.
+void Kernel::prefetch(Value weights, int64_t steps) {
+  int64_t bytes = 16 * kind.perStep() * kind.weights.getIntOrFloatBitWidth() / 8;
+  for (int64_t s = 0; s < steps; ++s)
+    for (int64_t r = 0; r < kind.registers; ++r) {
+      int64_t at = s * kind.stepStride + r * kind.registerStride;
+      if (bytes == 64 || at % 64 == 0)
+        e.prefetch(e.at(weights, kind.ahead + at));
+    }
+}
+
+// Over all steps, four at a time and then one at a time.
+SmallVector<Value> Kernel::sumUp(ArrayRef<Value> vectors, ArrayRef<Value> initial) {
+  constexpr int64_t kUnroll = 4;
+  Value whole = e.mul(e.div(of.steps, kUnroll), kUnroll);
+  auto steps = [&](Value k, int64_t count, ValueRange carried) {
+    SmallVector<Value> sums(carried);
+    Value weights = e.at(of.weights, e.mul(k, kind.stepStride));
+    if (count > 1)
+      prefetch(weights, count);
+    for (int64_t s = 0; s < count; ++s)
+      addStep(e.at(weights, s * kind.stepStride), vectors, e.mul(e.add(k, s), stepBytes()), sums);
+    return sums;
+  };
+  SmallVector<Value> sums =
+      e.loop(e.constant(0), whole, kUnroll, initial,
+             [&](Value k, ValueRange carried) { return steps(k, kUnroll, carried); });
+  return e.loop(whole, of.steps, 1, sums,
+                [&](Value k, ValueRange carried) { return steps(k, 1, carried); });
+}
+
+// The same for one vector, with a chain of additions for every fourth step.
+SmallVector<Value> Kernel::sumUpInChains(Value vector, ArrayRef<Value> initial) {
+  constexpr int64_t kChains = 4;
+  size_t width = initial.size();
+  SmallVector<Value> chains(initial);
+  chains.resize(width * kChains, e.real(e.vector(e.f32()), 0));
+  auto addTo = [&](Value k, int64_t count, ValueRange carried) {
+    SmallVector<Value> sums(carried);
+    Value weights = e.at(of.weights, e.mul(k, kind.stepStride));
+    if (count > 1)
+      prefetch(weights, count);
+    for (int64_t c = 0; c < count; ++c)
+      addStep(e.at(weights, c * kind.stepStride), vector, e.mul(e.add(k, c), stepBytes()),
+              MutableArrayRef<Value>(sums).slice(c * width, width));
+    return sums;
+  };
+  Value whole = e.mul(e.div(of.steps, kChains), kChains);
+  chains = e.loop(e.constant(0), whole, kChains, chains,
+                  [&](Value k, ValueRange carried) { return addTo(k, kChains, carried); });
+  chains = e.loop(whole, of.steps, 1, chains,
+                  [&](Value k, ValueRange carried) { return addTo(k, 1, carried); });
+  SmallVector<Value> sums;
+  for (size_t i = 0; i < width; ++i)
+    sums.push_back(e.fadd(e.fadd(chains[i], chains[2 * width + i]),
+                          e.fadd(chains[width + i], chains[3 * width + i])));
+  return sums;
+}
+
+// Vectors first .. first+count-1.
+void Kernel::block(Value first, int64_t count) {
+  VectorType f32x16 = e.vector(e.f32());
+  SmallVector<Value> vectors, results, initial;
+  for (int64_t v = 0; v < count; ++v) {
+    Value number = e.add(first, v);
+    vectors.push_back(e.at(of.vectors, e.mul(number, of.vectorStride)));
+    results.push_back(e.at(of.results, e.mul(number, of.resultStride)));
+    for (int64_t r = 0; r < kind.registers; ++r)
+      initial.push_back(
+          e.select(of.fresh, e.real(f32x16, 0), e.load(f32x16, e.at(results[v], r * 64))));
+  }
+  SmallVector<Value> sums =
+      kind.single ? sumUpInChains(vectors[0], initial) : sumUp(vectors, initial);
+  for (int64_t v = 0; v < count; ++v)
+    for (int64_t r = 0; r < kind.registers; ++r)
+      e.store(sums[v * kind.registers + r], e.at(results[v], r * 64));
+}
+
+void Kernel::run() {
+  if (kind.single)
+    return block(e.constant(0), 1);
+  // AVX-512 has 32 registers, and 16 to 24 accumulators leave room for weights and broadcasts; AVX2
+  // has 16, and a vector of 16 lanes needs two.
+  int64_t most = (e.cpu.hasAvx512() ? 16 : 4) / kind.registers;
+  most = std::clamp<int64_t>(most, 1, 8);
+  Value at = e.constant(0);
+  for (int64_t count = most; count >= 1; count /= 2) {
+    Value end = e.add(at, e.mul(e.div(e.sub(of.count, at), count), count));
+    e.loop(at, end, count, [&](Value first) { block(first, count); });
+    at = end;
+  }
+}
+
+} // namespace
+
+func::FuncOp ProductKernels::find(const ProductKind &kind) {
+  func::FuncOp &function = functions[kind.name()];
+  if (function)
+    return function;
+  Location loc = module.getLoc();
+  OpBuilder builder = OpBuilder::atBlockBegin(module.getBody());
+  Type pointer = LLVM::LLVMPointerType::get(builder.getContext()), i64 = builder.getI64Type();
+  function = builder.create<func::FuncOp>(
+      loc, kind.name(),
+      builder.getFunctionType({pointer, pointer, i64, pointer, i64, i64, i64, builder.getI1Type()},
+                              {}));
+  function->setAttr("llvm.linkage",
+                    LLVM::LinkageAttr::get(builder.getContext(), LLVM::Linkage::Internal));
+  function->setAttr("passthrough", builder.getStrArrayAttr({"noinline"}));
+  builder.setInsertionPointToStart(function.addEntryBlock());
+  auto argument = [&](unsigned i) -> Value { return function.getArgument(i); };
+  Products of{argument(0), argument(1), argument(2), argument(3),
+              argument(4), argument(5), argument(6), argument(7)};
+  Kernel(builder, loc, cpu, kind, of).run();
+  builder.create<func::ReturnOp>(loc);
+  return function;
+}
+
+void ProductKernels::call(Emitter &emit, const ProductKind &kind, const Products &of) {
+  emit.builder.create<func::CallOp>(emit.loc, find(kind),
+                                    ValueRange{of.weights, of.vectors, of.vectorStride, of.results,
+                                               of.resultStride, of.steps, of.count, of.fresh});
+}
+
+} // namespace pianola::host

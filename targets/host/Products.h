@@ -1,0 +1,72 @@
+//===- Products.h - Inner products of packed weights ------------*- C++ -*-===//
+//
+// The one kernel of the host target: weights of tiles, keys and values all are vectors of 16 rows,
+// step of k by step of k. A vector of activations is broadcast, element by element, to all of a
+// weight vector's lanes. Every accumulator runs over k in order, so that what a vector gets does
+// not depend on how many vectors there are.
+//
+// Each kind of kernel is one function of the image, which all stages call.
+//
+//===----------------------------------------------------------------------===//
+#ifndef PIANOLA_TARGETS_HOST_PRODUCTS_H
+#define PIANOLA_TARGETS_HOST_PRODUCTS_H
+
+#include "mlir/Dialect/Func/IR/FuncOps.h"
+#include "targets/host/Emitter.h"
+#include <map>
+
+namespace pianola::host {
+
+/// How activations stand in memory for inner products.
+///
+/// With AVX512-BF16 one instruction adds 32 products of bf16. An activation rounded to bf16 keeps 8
+/// of the 24 bits of f32, which moves the logits of small models by more than one percent; so there
+/// an f32 activation is *split*: the sum of two bf16 numbers, which takes two such instructions and
+/// keeps 16 bits. It costs nothing where memory is the limit. In memory, each pair of elements is
+/// its two greater parts and then its two lesser ones.
+enum class Form { F32, Bf16, Split };
+
+/// The form in which products of `weights` (an element type) with `values` are taken.
+Form formFor(const HostCpu &cpu, Type weights, Type values);
+inline int64_t bytesOf(Form form) { return form == Form::Bf16 ? 2 : 4; }
+/// Writes 16 lanes of f32 in a form.
+void storeForm(Emitter &emit, Value lanes, Form form, Value pointer);
+
+struct ProductKind {
+  Type weights;           // bf16 (a step is two k), f16 or f32 (one)
+  Form form;              // of the vectors
+  int64_t registers;      // weight vectors of 16 rows: 1, 2 or 4
+  int64_t stepStride;     // bytes from one step's weights to the next step's
+  int64_t registerStride; // bytes from one weight vector to the next of the step
+  int64_t ahead;          // bytes from what a step reads to what it asks memory for
+  /// There is only one vector, and the weights come from memory: chains of their own for every
+  /// fourth step, added up at the end, hide the latency of additions.
+  bool single = false;
+
+  int64_t perStep() const { return weights.isBF16() ? 2 : 1; }
+  std::string name() const;
+};
+
+/// result[v][r] = (result[v][r] or 0) + sum_k weight[r][k] * vector[v][k], in f32, for `count`
+/// vectors and 16 * registers rows. Strides in bytes; `fresh` (i1): from 0.
+struct Products {
+  Value weights, vectors, vectorStride, results, resultStride, steps, count, fresh;
+};
+
+/// The kernels of a module, made when first called.
+class ProductKernels {
+public:
+  ProductKernels(mlir::ModuleOp module, const HostCpu &cpu) : module(module), cpu(cpu) {}
+  void call(Emitter &emit, const ProductKind &kind, const Products &products);
+
+private:
+  mlir::func::FuncOp find(const ProductKind &kind);
+
+  mlir::ModuleOp module;
+  const HostCpu &cpu;
+  std::map<std::string, mlir::func::FuncOp> functions;
+};
+
+} // namespace pianola::host
+
+#endif
