@@ -15,4 +15,5 @@ config.substitutions += [
     ("%source", config.source_dir),
     ("%golden", os.path.join(config.source_dir, "test", "golden")),
     ("%libdir", config.lib_dir),
+    ("%objdir", os.path.dirname(config.lib_dir)),
 ]

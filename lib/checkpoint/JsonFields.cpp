@@ -3,6 +3,7 @@
 
 #include "lib/checkpoint/InputFile.h"
 #include "lib/checkpoint/Refusal.h"
+#include "runtime/JsonDepth.h"
 
 #include "llvm/Support/Path.h"
 #include "llvm/Support/raw_ostream.h"
@@ -11,28 +12,6 @@ using nlohmann::json;
 
 namespace pianola {
 namespace {
-
-/// How deep brackets nest, strings apart. Asked before parsing, so that depth costs nothing.
-size_t nesting(llvm::StringRef text) {
-  size_t depth = 0, deepest = 0;
-  bool inString = false;
-  for (size_t i = 0; i < text.size(); ++i) {
-    char c = text[i];
-    if (inString) {
-      if (c == '\\')
-        ++i;
-      else if (c == '"')
-        inString = false;
-    } else if (c == '"') {
-      inString = true;
-    } else if (c == '[' || c == '{') {
-      deepest = std::max(deepest, ++depth);
-    } else if ((c == ']' || c == '}') && depth) {
-      --depth;
-    }
-  }
-  return deepest;
-}
 
 /// A bound as a person writes it: 1e-6, 4096.
 std::string show(double value) {
@@ -45,7 +24,7 @@ std::string show(double value) {
 
 llvm::Expected<json> parseJsonObject(llvm::StringRef text, llvm::StringRef name) {
   constexpr size_t deepest = 64;
-  if (size_t depth = nesting(text); depth > deepest)
+  if (size_t depth = jsonDepth(text); depth > deepest)
     return refuse(name + ": expected at most 64 levels of nesting, found " + llvm::Twine(depth));
   try {
     json value = json::parse(text.begin(), text.end());

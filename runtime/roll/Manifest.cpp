@@ -1,6 +1,8 @@
 // Manifest.cpp - parses the manifest of a roll.
 #include "runtime/roll/Manifest.h"
 
+#include "runtime/JsonDepth.h"
+
 #include <cmath>
 #include <nlohmann/json.hpp>
 
@@ -196,31 +198,10 @@ RollProgram readProgram(Reader in) {
   return program;
 }
 
-// Nesting deeper than any manifest's is refused before it is parsed.
-bool isDeep(std::string_view text) {
-  int depth = 0;
-  bool inString = false;
-  for (size_t i = 0; i < text.size(); ++i) {
-    char c = text[i];
-    if (inString) {
-      i += c == '\\';
-      inString = c != '"';
-    } else if (c == '"') {
-      inString = true;
-    } else if (c == '{' || c == '[') {
-      if (++depth > 16)
-        return true;
-    } else if (c == '}' || c == ']') {
-      --depth;
-    }
-  }
-  return false;
-}
-
 } // namespace
 
 Result<RollManifest> parseManifest(std::string_view text) {
-  if (isDeep(text))
+  if (jsonDepth(text) > 16) // deeper than any manifest
     return Status::error("is nested too deeply");
   json root = json::parse(text.begin(), text.end(), nullptr, /*allow_exceptions=*/false);
   if (root.is_discarded())

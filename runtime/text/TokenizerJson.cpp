@@ -1,4 +1,5 @@
 // TokenizerJson.cpp - reads a tokenizer.json.
+#include "runtime/JsonDepth.h"
 #include "runtime/text/Tokenizer.h"
 #include "runtime/text/Utf8.h"
 
@@ -37,29 +38,6 @@ std::string toBytes(const std::string &token) {
     i += c.size;
   }
   return bytes;
-}
-
-// Deeper than any tokenizer nests; parsing recurses.
-bool isDeep(std::string_view text) {
-  int depth = 0;
-  bool inString = false;
-  for (size_t i = 0; i < text.size(); ++i) {
-    char c = text[i];
-    if (inString) {
-      if (c == '\\')
-        ++i;
-      else if (c == '"')
-        inString = false;
-    } else if (c == '"') {
-      inString = true;
-    } else if (c == '{' || c == '[') {
-      if (++depth > 64)
-        return true;
-    } else if (c == '}' || c == ']') {
-      --depth;
-    }
-  }
-  return false;
 }
 
 } // namespace
@@ -290,7 +268,7 @@ Status TokenizerReader::read(const json &root) {
 }
 
 Result<std::unique_ptr<Tokenizer>> Tokenizer::fromJson(std::string_view text) {
-  if (isDeep(text))
+  if (jsonDepth(text) > 64) // deeper than any tokenizer
     return Status::error("tokenizer.json: is nested too deeply");
   json root = json::parse(text.begin(), text.end(), nullptr, /*allow_exceptions=*/false);
   if (!root.is_object())

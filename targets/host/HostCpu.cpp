@@ -35,13 +35,13 @@ llvm::Expected<HostCpu> parseHostCpu(llvm::StringRef text) {
     for (llvm::StringRef feature : list)
       known.insert(feature.str());
 
-  size_t end = text.find('+');
-  for (size_t minus = text.find('-'); minus != llvm::StringRef::npos && minus < end;
-       minus = text.find('-', minus + 1))
-    if (known.count(text.substr(minus + 1).take_until([](char c) { return c == '+'; }).str()) ||
-        text.take_front(minus) == "host")
-      end = minus;
-  llvm::StringRef base = text.take_front(end), rest = text.substr(base.size());
+  llvm::StringRef base, rest = text;
+  for (llvm::StringRef name : {"host", "x86-64-v3", "x86-64-v4"})
+    if (text.starts_with(name) &&
+        (text.size() == name.size() || text[name.size()] == '+' || text[name.size()] == '-')) {
+      base = name;
+      rest = text.substr(name.size());
+    }
   if (base == "host") {
     llvm::StringMap<bool> here = llvm::sys::getHostCPUFeatures();
     for (const std::string &feature : known)

@@ -57,6 +57,57 @@ TEST_P(Golden, LogitsAndGreedyTokens) {
 INSTANTIATE_TEST_SUITE_P(All, Golden,
                          testing::Combine(testing::ValuesIn(kModels), testing::ValuesIn(kTargets)));
 
+// The llama golden's weights in another element type, as a model directory.
+template <typename Element>
+void convertTo(const char *dtype, const std::string &source, const std::string &directory) {
+  auto checkpoint = llvm::cantFail(Checkpoint::open(source));
+  nlohmann::json header;
+  std::vector<Element> all;
+  for (const std::string &name : checkpoint->names()) {
+    const TensorInfo *tensor = checkpoint->find(name);
+    std::vector<float> values(tensor->elements());
+    llvm::cantFail(checkpoint->readFloats(*tensor, 0, values));
+    size_t begin = all.size() * sizeof(Element);
+    all.insert(all.end(), values.begin(), values.end());
+    header[name] = {{"dtype", dtype},
+                    {"shape", std::vector<int64_t>(tensor->shape.begin(), tensor->shape.end())},
+                    {"data_offsets", {begin, all.size() * sizeof(Element)}}};
+  }
+  std::string text = header.dump();
+  uint64_t size = text.size();
+  std::ofstream file(directory + "/model.safetensors", std::ios::binary);
+  file.write(reinterpret_cast<const char *>(&size), sizeof(size));
+  file << text;
+  file.write(reinterpret_cast<const char *>(all.data()), all.size() * sizeof(Element));
+  std::ifstream config(source + "/config.json");
+  std::ofstream(directory + "/config.json") << config.rdbuf();
+}
+
+TEST(Storage, WeightsOfF16AndF32) {
+  std::string source = PIANOLA_SOURCE_DIR "/test/golden/llama";
+  auto golden = llvm::cantFail(Checkpoint::openFile(source + "/golden.safetensors"));
+  auto ids = read<int32_t>(*golden, "input_ids");
+  auto wanted = read<float>(*golden, "logits");
+  for (bool half : {false, true})
+    for (const char *target : {"host", "x86-64-v3"}) {
+      TemporaryDirectory model, output;
+      if (half)
+        convertTo<_Float16>("F16", source, model.path);
+      else
+        convertTo<float>("F32", source, model.path);
+      CompileOptions options;
+      options.directory = model.path;
+      options.target = target;
+      std::unique_ptr<Roll> roll = compileAndOpen(options, output);
+      ASSERT_TRUE(roll);
+      for (bool oneByOne : {false, true}) {
+        std::vector<float> logits = logitsOf(*roll, ids, oneByOne);
+        EXPECT_LT(distance(logits.data(), wanted.data(), wanted.size()), kHostTolerance)
+            << (half ? "f16 " : "f32 ") << target;
+      }
+    }
+}
+
 TEST(PocketDictionary, SaysWhatItsSamplesSay) {
   CompileOptions options;
   options.directory = PIANOLA_SOURCE_DIR "/models/pocket-dictionary";

@@ -105,7 +105,7 @@ void addLogitsVerb(CLI::App &app, int &exitCode) {
   verb->callback([=, &exitCode] {
     options->seeded = seed->count() != 0;
     if (options->roll.empty() == options->reference.empty()) {
-      exitCode = fail("logits: give a roll or --reference DIR");
+      exitCode = failUsage("logits: give a roll or --reference DIR");
       return;
     }
     llvm::Expected<std::vector<int32_t>> ids = readIds(options->ids);

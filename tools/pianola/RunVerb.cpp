@@ -245,7 +245,7 @@ void addRunVerb(CLI::App &app, int &exitCode) {
   verb->add_option("--target", options->compile.target, "With a directory: see compile");
   verb->callback([=, &exitCode] {
     if (prompt->empty() == ids->empty()) {
-      exitCode = fail("run: give the prompt as -p TEXT or --ids 1,2,3");
+      exitCode = failUsage("run: give the prompt as -p TEXT or --ids 1,2,3");
       return;
     }
     if (Status status = Run(*options, *verb).run(); !status.ok())

@@ -8,7 +8,7 @@
 namespace pianola {
 
 /// Adds a verb to the command line. When the command line names it, its callback sets the exit
-/// code: 0, or 1 after a message on standard error.
+/// code: 0, or what fail() and failUsage() return.
 void addCompileVerb(CLI::App &app, int &exitCode);
 void addLogitsVerb(CLI::App &app, int &exitCode);
 void addRunVerb(CLI::App &app, int &exitCode);
@@ -16,8 +16,9 @@ void addBenchVerb(CLI::App &app, int &exitCode);
 void addInspectVerb(CLI::App &app, int &exitCode);
 void addTokenizeVerb(CLI::App &app, int &exitCode);
 
-/// Prints "error: message" on standard error and returns 1.
+/// Prints "error: message" on standard error and returns 1, or 2 if the command line is at fault.
 int fail(const std::string &message);
+int failUsage(const std::string &message);
 
 } // namespace pianola
 
