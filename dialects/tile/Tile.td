@@ -323,7 +323,7 @@ def Tile_AttendOp : Tile_Op<"attend"> {
     Gimelshein, 2018), times values.
 
     The tile covers part `split` (affine) of `splits` of the keys: keys are dealt out in whole groups of
-    64 positions, evenly, lower parts first. `output` is normalised if `splits` is 1. Otherwise it is
+    64 positions, evenly, lower parts first, from the first group that any of the tile's slots sees. `output` is normalised if `splits` is 1. Otherwise it is
     the unnormalised sum, and `statistics` holds for each query head its greatest score m (-inf if
     it saw no key) and its sum of `exp(score - m)`, as columns 2h and 2h+1, zero-padded;
     `tile.combine` makes the result of them, in the order of the parts.

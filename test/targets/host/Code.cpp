@@ -1,9 +1,8 @@
-// Code.cpp - targets by name, and what an image is: whole, and the same every time.
+// Code.cpp - what an image is: whole, and the same every time.
 #include "dialects/tile/Tile.h"
 #include "mlir/IR/MLIRContext.h"
 #include "mlir/Parser/Parser.h"
 #include "test/targets/host/PlayedStage.h"
-#include "llvm/ADT/StringExtras.h"
 
 #include "llvm/ADT/SmallString.h"
 #include "llvm/AsmParser/Parser.h"
@@ -18,53 +17,6 @@
 
 namespace pianola::test {
 namespace {
-
-std::string featuresOf(const std::string &text) {
-  llvm::Expected<HostCpu> cpu = parseHostCpu(text);
-  return cpu ? llvm::join(cpu->features, " ") : "error: " + llvm::toString(cpu.takeError());
-}
-
-const std::string kV3 = "avx avx2 bmi bmi2 f16c fma popcnt";
-const std::string kV4 = "avx avx2 avx512bw avx512dq avx512f avx512vl bmi bmi2 f16c fma popcnt";
-const std::string kBf16 =
-    "avx avx2 avx512bf16 avx512bw avx512dq avx512f avx512vl bmi bmi2 f16c fma popcnt";
-
-TEST(HostCpu, Levels) {
-  EXPECT_EQ(featuresOf("x86-64-v3"), kV3);
-  EXPECT_EQ(featuresOf("x86-64-v4"), kV4);
-}
-
-TEST(HostCpu, FeaturesCountInOrder) {
-  EXPECT_EQ(featuresOf("x86-64-v4+avx512bf16"), kBf16);
-  EXPECT_EQ(featuresOf("x86-64-v4+avx512bf16-avx512bf16"), kV4);
-  EXPECT_EQ(featuresOf("x86-64-v4-avx512bf16+avx512bf16"), kBf16);
-}
-
-TEST(HostCpu, NothingThatIsNotUsed) {
-  EXPECT_EQ(featuresOf("x86-64-v4+avx512vnni+amx-tile+amx-bf16"), kV4);
-  EXPECT_EQ(featuresOf("x86-64-v4-avx512bw"), kV3); // the rest of AVX-512 is not used alone
-  EXPECT_EQ(featuresOf("x86-64-v4+avx512bf16-avx512vl"), kV3);
-  EXPECT_EQ(featuresOf("x86-64-v3+avx512bf16"), kBf16);
-}
-
-TEST(HostCpu, Here) {
-  std::string here = featuresOf("host");
-  EXPECT_TRUE(here == kV3 || here == kV4 || here == kBf16) << here;
-  EXPECT_EQ(featuresOf("host-avx512f"), kV3);
-  EXPECT_EQ(featuresOf("host-avx512bf16"), here == kBf16 ? kV4 : here);
-}
-
-TEST(HostCpu, Errors) {
-  for (const char *text :
-       {"", "hos", "x86-64", "x86-64-v2", "aarch64", "host+", "host-", "host+avx", "x86-64-v4+",
-        "x86-64-v3-avx2", "x86-64-v4++avx512bf16", "+avx2"}) {
-    std::string result = featuresOf(text);
-    if (std::string(text) == "host+avx")
-      EXPECT_EQ(result.find("error"), std::string::npos) << result;
-    else
-      EXPECT_EQ(result.find("error: target \"" + std::string(text) + "\""), 0u) << result;
-  }
-}
 
 // Every op, in two stages; context of bf16, so that rounding and pairs occur.
 const char *kText = R"(
