@@ -1,7 +1,13 @@
 // Goldens.cpp - rolls against what Hugging Face transformers computes.
 #include "lib/checkpoint/Checkpoint.h"
+#include "lib/driver/LoadModel.h"
+#include "lib/reference/Interpreter.h"
+#include "passes/Passes.h"
 #include "test/numeric/Compiled.h"
 #include "test/numeric/Tolerance.h"
+
+#include "mlir/IR/MLIRContext.h"
+#include "mlir/Pass/PassManager.h"
 
 #include <nlohmann/json.hpp>
 
@@ -56,6 +62,22 @@ TEST_P(Golden, LogitsAndGreedyTokens) {
 
 INSTANTIATE_TEST_SUITE_P(All, Golden,
                          testing::Combine(testing::ValuesIn(kModels), testing::ValuesIn(kTargets)));
+
+// Fusing keeps the meaning: the interpreter computes the same bits from stages.
+TEST(FuseStages, KeepsTheMeaning) {
+  for (const char *name : kModels) {
+    std::string directory = std::string(PIANOLA_SOURCE_DIR "/test/golden/") + name;
+    mlir::MLIRContext context;
+    LoadedModel model = llvm::cantFail(loadModel(context, directory, std::nullopt));
+    std::vector<int32_t> ids{3, 1, 4, 1, 5, 9, 2, 6, 5, 3, 5};
+    auto before = llvm::cantFail(interpret(*model.module, *model.weights, ids));
+    mlir::PassManager passes(&context);
+    passes.addPass(createFuseStages());
+    ASSERT_TRUE(succeeded(passes.run(*model.module)));
+    auto after = llvm::cantFail(interpret(*model.module, *model.weights, ids));
+    EXPECT_EQ(before.logits.values, after.logits.values) << name;
+  }
+}
 
 // The llama golden's weights in another element type, as a model directory.
 template <typename Element>
