@@ -173,7 +173,7 @@ inline double max(double a, double b) {
 
 enum class Property : uint8_t { Finite, Infinite, Number, NotANumber, Normal, Subnormal };
 
-/// Zero is neither normal nor subnormal... of testp alone, .normal excludes it too.
+/// Zeros count as normal.
 template <typename T> inline bool testp(Property property, T x) {
   switch (property) {
   case Property::Finite:
@@ -185,7 +185,7 @@ template <typename T> inline bool testp(Property property, T x) {
   case Property::NotANumber:
     return x != x;
   case Property::Normal:
-    return std::isnormal(x);
+    return std::isnormal(x) || x == 0;
   case Property::Subnormal:
     return std::isfinite(x) && !std::isnormal(x) && x != 0;
   }
