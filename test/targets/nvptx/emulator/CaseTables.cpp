@@ -62,6 +62,7 @@ TEST(CaseTables, TheAssemblerTakesThem) {
         continue;
       // "..., line 17; error : ..."
       std::ifstream stream(log);
+      bool explained = false;
       for (std::string line; std::getline(stream, line);) {
         size_t at = line.find(", line ");
         if (at == std::string::npos || line.find("error") == std::string::npos)
@@ -73,7 +74,10 @@ TEST(CaseTables, TheAssemblerTakesThem) {
         ADD_FAILURE_AT(file.path.c_str(), group.cases[index].line)
             << group.cases[index].text << "\n"
             << line;
+        explained = true;
       }
+      if (!explained)
+        ADD_FAILURE() << file.path << ": " << command;
     }
   std::filesystem::remove(scratch);
   std::filesystem::remove(log);

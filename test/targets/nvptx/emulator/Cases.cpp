@@ -189,6 +189,7 @@ bool readValue(const std::string &word, CaseValue &value) {
 }
 
 bool readCase(const std::string &line, Case &out) {
+  // " : -> " is a case without operands: the middle space belongs to both.
   size_t colon = line.find(" : "), arrow = line.find(" -> ");
   if (colon == std::string::npos || arrow == std::string::npos || arrow < colon)
     return false;
@@ -206,7 +207,7 @@ bool readCase(const std::string &line, Case &out) {
     }
     return true;
   };
-  return readValues(line.substr(colon + 3, arrow - colon - 3), out.operands) &&
+  return readValues(line.substr(colon + 2, arrow - colon - 2), out.operands) &&
          readValues(line.substr(arrow + 4), out.results) && !out.results.empty();
 }
 
