@@ -1,8 +1,8 @@
 // HalfArithmetic.h - arithmetic of f16 and bf16, each result rounded once, to nearest.
 //
-// f32 has more than twice the bits of f16 and two more, so that a sum or product that is rounded to
-// f32 first and to f16 then is as if rounded once. That does not hold for the subnormal products of
-// bf16, which has the exponents of f32, nor for a fused multiply-add: these go through f64.
+// f32 has more than twice the bits of either and two more, so that a sum or product that is rounded
+// to f32 first and to the format then is as if rounded once. (Products of bf16 that are subnormal
+// in f32 have few enough bits to be exact where it matters.) A fused multiply-add goes through f64.
 //
 // byHalves applies any of these to both halves of .f16x2 and .bf16x2.
 #ifndef PIANOLA_TARGETS_NVPTX_EMULATOR_NUMERIC_HALFARITHMETIC_H
@@ -59,11 +59,7 @@ inline uint16_t subHalf(uint16_t a, uint16_t b, const Mode &mode = {}) {
 }
 template <typename Format, typename Mode = HalfMode>
 inline uint16_t mulHalf(uint16_t a, uint16_t b, const Mode &mode = {}) {
-  float x = halfOperand<Format>(a, mode), y = halfOperand<Format>(b, mode);
-  if constexpr (std::is_same_v<Format, F16>)
-    return halfResult<Format>(x * y, mode);
-  else
-    return halfResult<Format>(oddF32(double(x) * y), mode);
+  return halfResult<Format>(halfOperand<Format>(a, mode) * halfOperand<Format>(b, mode), mode);
 }
 template <typename Format, typename Mode = HalfMode>
 inline uint16_t fmaHalf(uint16_t a, uint16_t b, uint16_t c, const Mode &mode = {}) {

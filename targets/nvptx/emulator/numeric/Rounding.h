@@ -170,13 +170,9 @@ template <typename Mode> inline float div(float a, float b, const Mode &mode) {
   a = flushedInput(a, mode), b = flushedInput(b, mode);
   if (mode.rounding == Rounding::Nearest)
     return finished(a / b, mode);
-  double q = double(a) / b;
-  // The rest of a division of f32 by f32 has the sign of the error, turned by that of b.
-  if (std::isfinite(q) && std::isfinite(b)) {
-    double rest = std::fma(-q, double(b), double(a));
-    q = oddened(q, b < 0 ? -rest : rest);
-  }
-  return finished(roundedToF32(q, mode.rounding), mode);
+  // A quotient of 24 bits by 24 is never so close to a number of f32, other than by being one, that
+  // rounding to f64 could reach it.
+  return finished(roundedToF32(double(a) / b, mode.rounding), mode);
 }
 
 template <typename Mode> inline float rcp(float a, const Mode &mode) { return div(1.f, a, mode); }
@@ -185,10 +181,7 @@ template <typename Mode> inline float sqrt(float a, const Mode &mode) {
   a = flushedInput(a, mode);
   if (mode.rounding == Rounding::Nearest)
     return finished(std::sqrt(a), mode);
-  double s = std::sqrt(double(a));
-  if (s > 0 && std::isfinite(s))
-    s = oddened(s, std::fma(-s, s, double(a)));
-  return finished(roundedToF32(s, mode.rounding), mode);
+  return finished(roundedToF32(std::sqrt(double(a)), mode.rounding), mode); // as in div
 }
 
 //===-- f64 ---------------------------------------------------------------------------------===//

@@ -60,6 +60,8 @@ TEST(Approximate, SpecialValues) {
   EXPECT_EQ(bitsOf(sqrtApprox(-1.f)), nan32);
   EXPECT_EQ(bitsOf(divApprox(INFINITY, 0x1.8p127f)), nan32);
   EXPECT_EQ(bitsOf(divApprox(3.f, -0x1.8p127f)), 0x80000000u);
+  EXPECT_EQ(bitsOf(divApprox(3.f, 0x1.000002p126f)), 0u);
+  EXPECT_EQ(divApprox(3.f, 0x1p126f), 0x1.8p-125f);
   EXPECT_EQ(divFull(3.f, 0x1.8p127f), 0x1p-126f);
   EXPECT_EQ(divApprox(1.f, 0.f), INFINITY);
   EXPECT_EQ(bitsOf(divApprox(1.f, INFINITY)), 0u);
