@@ -115,10 +115,12 @@ TEST(Approximate, WithinTheBounds) {
       ASSERT_LE(std::fabs(rsqrtApprox(p) - r), r * rsqrtBound.most);
       ASSERT_LE(std::fabs(sqrtApprox(p) - s), s * sqrtBound.most);
     }
-    if (std::fabs(y) >= 0x1p-126f && std::fabs(y) <= 0x1p126f)
+    if (std::fabs(y) >= 0x1p-126f && std::fabs(y) <= 0x1p126f) {
       ASSERT_LE(ulpsBetween(divApprox(x, y), float(double(x) / y)), divApproxBound.most);
-    if (y != 0)
+    }
+    if (y != 0) {
       ASSERT_LE(ulpsBetween(divFull(x, y), float(double(x) / y)), divFullBound.most);
+    }
   }
 }
 
@@ -132,17 +134,19 @@ TEST(Approximate, EveryHalf) {
     } else {
       double e = std::exp2(double(x));
       double got = decodeF16(ex2Half<F16>(half, false));
-      if (e < 65504 && e >= 0x1p-14)
+      if (e < 65504 && e >= 0x1p-14) {
         ASSERT_LE(std::fabs(got - e), e * ex2F16Bound.most) << x;
+      }
       ASSERT_LE(std::fabs(decodeF16(tanhHalf<F16>(half)) - std::tanh(double(x))),
                 tanhF16Bound.most);
     }
     if (!isNaN(z)) {
       double e = std::exp2(double(z)), got = decodeBF16(ex2Half<BF16>(half, true));
-      if (e < 0x1p127 && e >= 0x1p-126)
+      if (e < 0x1p127 && e >= 0x1p-126) {
         ASSERT_LE(std::fabs(got - e), e * ex2BF16Bound.most) << z;
-      else if (e < 0x1p-127)
+      } else if (e < 0x1p-127) {
         ASSERT_EQ(got, 0) << z;
+      }
       ASSERT_LE(std::fabs(decodeBF16(tanhHalf<BF16>(half)) - std::tanh(double(z))),
                 tanhBF16Bound.most);
     }

@@ -79,8 +79,9 @@ TEST(Convert, RandomFloatsRoundAsTheMachine) {
       volatile double wantY = std::nearbyint(double(y));
       volatile float narrowed = float(double(y));
       std::fesetround(FE_TONEAREST);
-      if (x == x)
+      if (x == x) {
         ASSERT_EQ(bitsOf(roundToIntegral(float(x), Rounding(mode))), bitsOf(float(wantX))) << x;
+      }
       ASSERT_EQ(bitsOf(roundToIntegral(double(y), Rounding(mode))), bitsOf(double(wantY))) << y;
       FloatMode m;
       m.rounding = Rounding(mode);
