@@ -105,7 +105,8 @@ private:
     if (take("t"))
       return lane & 3;
     for (auto [name, exponentBits, fractionBits] :
-         {std::tuple("bf16", 8, 7), std::tuple("f16", 5, 10), std::tuple("f32", 8, 23)})
+         {std::tuple("bf16", 8, 7), std::tuple("f16", 5, 10), std::tuple("f32", 8, 23),
+          std::tuple("e4m3", 4, 3), std::tuple("e5m2", 5, 2)})
       if (take(name)) {
         bool two = take("x2(");
         ok = (two || take("(")) && ok;

@@ -6,8 +6,8 @@
 // value give the register's width: two or four for .b16, eight for .b32, sixteen for .b64; a single
 // 0 or 1 is a predicate. {expression} is a .b32 and ?{expression} a predicate that depends on the
 // lane: C's operators; `lane`, `g` for lane / 4 and `t` for lane % 4; and f16(n), bf16(n), f32(n),
-// f16x2(upper,lower), bf16x2(upper,lower) of integers that fit. A result may be nan16, nan32 or
-// nan64, any of them, or d~3=0x...: within three units in the last place.
+// e4m3(n), e5m2(n), f16x2(upper,lower), bf16x2(upper,lower) of integers that fit. A result may be
+// nan16, nan32 or nan64, any of them, or d~3=0x...: within three units in the last place.
 //
 // Lines `.version 8.6` and `.target sm_100a` change what the lines after them are compiled for.
 #ifndef PIANOLA_TEST_TARGETS_NVPTX_EMULATOR_CASES_H
