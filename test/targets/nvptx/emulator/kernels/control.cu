@@ -21,9 +21,9 @@ extern "C" __global__ void branch_collatz(const uint32_t *x, uint32_t *y) {
 }
 
 // A stack machine: a switch within a loop, another program for each lane.
-extern "C" __global__ void branch_switch(const uint8_t *programs, int32_t *y, uint32_t length) {
+extern "C" __global__ void branch_switch(const uint8_t *programs, uint32_t *y, uint32_t length) {
   const uint32_t i = blockIdx.x * blockDim.x + threadIdx.x;
-  int32_t a = static_cast<int32_t>(i), b = 1;
+  uint32_t a = i, b = 1;
 #pragma unroll 1
   for (uint32_t pc = 0; pc < length; ++pc) {
     switch (programs[i * length + pc]) {
@@ -31,9 +31,9 @@ extern "C" __global__ void branch_switch(const uint8_t *programs, int32_t *y, ui
     case 1: a -= b * 2; break;
     case 2: a ^= b << 3; break;
     case 3: b = a & 63; break;
-    case 4: { const int32_t c = a; a = b, b = c; } break;
-    case 5: a = b == 0 ? -1 : a % b; break;
-    case 6: if (a > b) ++pc; break;
+    case 4: { const uint32_t c = a; a = b, b = c; } break;
+    case 5: a = b == 0 ? ~0u : a % b; break;
+    case 6: if (static_cast<int32_t>(a) > static_cast<int32_t>(b)) ++pc; break;
     default: y[i] = a - b; return;
     }
   }
