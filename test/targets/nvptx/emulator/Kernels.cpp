@@ -1,6 +1,6 @@
 // Every good kernel plays without a finding and computes what the CPU computes, whatever the
 // interleaving.
-#include "test/targets/nvptx/emulator/Playing.h"
+#include "test/targets/nvptx/emulator/Rehearsal.h"
 
 #include <filesystem>
 #include <gtest/gtest.h>

@@ -1,6 +1,6 @@
 // Atomic operations: integers, floats whose sums are whole numbers and so exact in any order, a
 // histogram.
-#include "test/targets/nvptx/emulator/Playing.h"
+#include "test/targets/nvptx/emulator/Rehearsal.h"
 #include "test/targets/nvptx/emulator/SmallFloat.h"
 
 #include <algorithm>
@@ -12,7 +12,7 @@ namespace {
 using Words = std::vector<uint32_t>;
 using Wides = std::vector<uint64_t>;
 
-void atomicsInteger(Playing &p, uint32_t blocks, uint32_t threads, uint32_t n) {
+void atomicsInteger(Rehearsal &p, uint32_t blocks, uint32_t threads, uint32_t n) {
   Draw draw(n);
   const Words x = listOf(n, [&](size_t) { return draw.next(); });
   Words cells{0, ~0u, 0, 0x7fffffff, 0x80000000, ~0u, 0, 0, 0, 0, 100};
@@ -37,7 +37,7 @@ void atomicsInteger(Playing &p, uint32_t blocks, uint32_t threads, uint32_t n) {
   p.expectSame(atWide, wide, "wide");
 }
 
-void atomicsTicket(Playing &p, uint32_t blocks, uint32_t threads) {
+void atomicsTicket(Rehearsal &p, uint32_t blocks, uint32_t threads) {
   const uint32_t n = blocks * threads;
   const uint64_t next = p.put(Words{0}, "next"), owners = p.put(Words(n, 0), "owners");
   p.play("atomics_ticket", {blocks}, {threads}, Arguments().add(next).add(owners));
@@ -50,7 +50,7 @@ void atomicsTicket(Playing &p, uint32_t blocks, uint32_t threads) {
            "every thread has one number");
 }
 
-void atomicsFloat(Playing &p, uint32_t blocks) {
+void atomicsFloat(Rehearsal &p, uint32_t blocks) {
   const uint32_t n = blocks * 64;
   Draw draw(n);
   const auto x = listOf(n, [&](size_t) { return float(draw.whole(-4, 4)); });
@@ -77,7 +77,7 @@ void atomicsFloat(Playing &p, uint32_t blocks) {
   p.expectSame(atBrains, listOf(64, [&](size_t i) { return Brain.of(brains[i]); }), "brains");
 }
 
-void histogram(Playing &p, uint32_t blocks, uint32_t threads, uint32_t n) {
+void histogram(Rehearsal &p, uint32_t blocks, uint32_t threads, uint32_t n) {
   Draw draw(n);
   // Most values are alike, so that lanes meet in one bin.
   const auto x =
@@ -96,9 +96,9 @@ void histogram(Playing &p, uint32_t blocks, uint32_t threads, uint32_t n) {
 
 void pianola::ptx::addAtomics(Repertoire &r) {
   r.file("atomics");
-  r.add("atomics_integer_3x64", [](Playing &p) { atomicsInteger(p, 3, 64, 190); });
-  r.add("atomics_ticket_2x64", [](Playing &p) { atomicsTicket(p, 2, 64); });
-  r.add("atomics_float_3", [](Playing &p) { atomicsFloat(p, 3); });
-  r.add("histogram_3x96", [](Playing &p) { histogram(p, 3, 96, 1000); });
-  r.add("histogram_1x64", [](Playing &p) { histogram(p, 1, 64, 10); });
+  r.add("atomics_integer_3x64", [](Rehearsal &p) { atomicsInteger(p, 3, 64, 190); });
+  r.add("atomics_ticket_2x64", [](Rehearsal &p) { atomicsTicket(p, 2, 64); });
+  r.add("atomics_float_3", [](Rehearsal &p) { atomicsFloat(p, 3); });
+  r.add("histogram_3x96", [](Rehearsal &p) { histogram(p, 3, 96, 1000); });
+  r.add("histogram_1x64", [](Rehearsal &p) { histogram(p, 1, 64, 10); });
 }

@@ -1,5 +1,5 @@
 // Branches, calls, barriers of some threads, clocks, messages.
-#include "test/targets/nvptx/emulator/Playing.h"
+#include "test/targets/nvptx/emulator/Rehearsal.h"
 
 #include <algorithm>
 #include <sstream>
@@ -16,14 +16,14 @@ Words someWords(size_t n, uint64_t seed) {
 }
 
 /// Plays a kernel of words in and words out, one of each a thread.
-void each(Playing &p, const char *kernel, uint32_t blocks, uint32_t threads, const Words &x,
+void each(Rehearsal &p, const char *kernel, uint32_t blocks, uint32_t threads, const Words &x,
           const std::function<uint32_t(uint32_t, uint32_t)> &f) {
   const uint64_t in = p.put(x, "x"), out = p.room<uint32_t>(x.size(), "y");
   p.play(kernel, {blocks}, {threads}, Arguments().add(in).add(out));
   p.expectSame(out, listOf(x.size(), [&](size_t i) { return f(x[i], uint32_t(i)); }), "y");
 }
 
-void branchCollatz(Playing &p, uint32_t blocks, uint32_t threads) {
+void branchCollatz(Rehearsal &p, uint32_t blocks, uint32_t threads) {
   Draw draw(1);
   const Words x = listOf(blocks * threads, [&](size_t) { return uint32_t(draw.whole(1, 3000)); });
   each(p, "branch_collatz", blocks, threads, x, [](uint32_t v, uint32_t) {
@@ -37,7 +37,7 @@ void branchCollatz(Playing &p, uint32_t blocks, uint32_t threads) {
   });
 }
 
-void branchSwitch(Playing &p, uint32_t blocks, uint32_t threads, uint32_t length) {
+void branchSwitch(Rehearsal &p, uint32_t blocks, uint32_t threads, uint32_t length) {
   Draw draw(2);
   const uint32_t n = blocks * threads;
   const auto programs = listOf(
@@ -74,7 +74,7 @@ void branchSwitch(Playing &p, uint32_t blocks, uint32_t threads, uint32_t length
                "y");
 }
 
-void callFunctions(Playing &p, uint32_t blocks, uint32_t threads) {
+void callFunctions(Rehearsal &p, uint32_t blocks, uint32_t threads) {
   const auto mix = [](uint32_t a, uint32_t b) {
     a ^= b * 0x9e3779b9u;
     return (a << 13 | a >> 19) * 5 + 0xe6546b64u;
@@ -94,7 +94,7 @@ void callFunctions(Playing &p, uint32_t blocks, uint32_t threads) {
   });
 }
 
-void namedBarriers(Playing &p, uint32_t blocks, uint32_t rounds) {
+void namedBarriers(Rehearsal &p, uint32_t blocks, uint32_t rounds) {
   const Words x = someWords(blocks * rounds * 64, 4);
   const uint64_t in = p.put(x, "x"), out = p.room<uint32_t>(x.size(), "y");
   Arguments arguments;
@@ -107,7 +107,7 @@ void namedBarriers(Playing &p, uint32_t blocks, uint32_t rounds) {
       "y");
 }
 
-void barrierVotes(Playing &p, uint32_t blocks, uint32_t threads) {
+void barrierVotes(Rehearsal &p, uint32_t blocks, uint32_t threads) {
   Draw draw(5);
   Words x = listOf(blocks * threads, [&](size_t) { return uint32_t(draw.whole(8, 999)); });
   x[3] = 7, x[threads + 1] = 5000; // in the first and in the second block
@@ -121,13 +121,13 @@ void barrierVotes(Playing &p, uint32_t blocks, uint32_t threads) {
   });
 }
 
-void clocks(Playing &p, uint32_t blocks, uint32_t threads) {
+void clocks(Rehearsal &p, uint32_t blocks, uint32_t threads) {
   const uint64_t out = p.room<uint32_t>(blocks * threads, "y");
   p.play("clocks", {blocks}, {threads}, Arguments().add(out));
   p.expectSame(out, Words(blocks * threads, 7), "y");
 }
 
-void printLines(Playing &p, uint32_t blocks, uint32_t threads) {
+void printLines(Rehearsal &p, uint32_t blocks, uint32_t threads) {
   Draw draw(6);
   const auto x = listOf(blocks * threads, [&](size_t) { return draw.real(-100, 100); });
   p.play("print_lines", {blocks}, {threads}, Arguments().add(p.put(x, "x")));
@@ -148,7 +148,7 @@ void printLines(Playing &p, uint32_t blocks, uint32_t threads) {
   p.expect(found == expected, "printed:\n" + p.outcome.output);
 }
 
-void assertHolds(Playing &p, uint32_t blocks, uint32_t threads) {
+void assertHolds(Rehearsal &p, uint32_t blocks, uint32_t threads) {
   Draw draw(7);
   const Words x = listOf(blocks * threads, [&](size_t) { return uint32_t(draw.whole(0, 999)); });
   each(p, "assert_holds", blocks, threads, x, [](uint32_t v, uint32_t) { return v + 1; });
@@ -158,13 +158,13 @@ void assertHolds(Playing &p, uint32_t blocks, uint32_t threads) {
 
 void pianola::ptx::addControl(Repertoire &r) {
   r.file("control");
-  r.add("branch_collatz_2x64", [](Playing &p) { branchCollatz(p, 2, 64); });
-  r.add("branch_collatz_1x50", [](Playing &p) { branchCollatz(p, 1, 50); });
-  r.add("branch_switch_2x64", [](Playing &p) { branchSwitch(p, 2, 64, 24); });
-  r.add("call_functions_2x64", [](Playing &p) { callFunctions(p, 2, 64); });
-  r.add("named_barriers_2x6", [](Playing &p) { namedBarriers(p, 2, 6); });
-  r.add("barrier_votes_2x96", [](Playing &p) { barrierVotes(p, 2, 96); });
-  r.add("clocks_2x40", [](Playing &p) { clocks(p, 2, 40); });
-  r.add("print_lines_2x48", [](Playing &p) { printLines(p, 2, 48); });
-  r.add("assert_holds_2x64", [](Playing &p) { assertHolds(p, 2, 64); });
+  r.add("branch_collatz_2x64", [](Rehearsal &p) { branchCollatz(p, 2, 64); });
+  r.add("branch_collatz_1x50", [](Rehearsal &p) { branchCollatz(p, 1, 50); });
+  r.add("branch_switch_2x64", [](Rehearsal &p) { branchSwitch(p, 2, 64, 24); });
+  r.add("call_functions_2x64", [](Rehearsal &p) { callFunctions(p, 2, 64); });
+  r.add("named_barriers_2x6", [](Rehearsal &p) { namedBarriers(p, 2, 6); });
+  r.add("barrier_votes_2x96", [](Rehearsal &p) { barrierVotes(p, 2, 96); });
+  r.add("clocks_2x40", [](Rehearsal &p) { clocks(p, 2, 40); });
+  r.add("print_lines_2x48", [](Rehearsal &p) { printLines(p, 2, 48); });
+  r.add("assert_holds_2x64", [](Rehearsal &p) { assertHolds(p, 2, 64); });
 }

@@ -1,5 +1,5 @@
 // Asynchronous copies, mbarriers, and the small player of tapes. All exact.
-#include "test/targets/nvptx/emulator/Playing.h"
+#include "test/targets/nvptx/emulator/Rehearsal.h"
 
 using namespace pianola::ptx;
 
@@ -13,7 +13,7 @@ Words someWords(size_t n, uint64_t seed) {
   return listOf(n, [&](size_t) { return draw.next(); });
 }
 
-void copyStages(Playing &p, uint32_t blocks, uint32_t tiles) {
+void copyStages(Rehearsal &p, uint32_t blocks, uint32_t tiles) {
   Draw draw(tiles);
   const Floats x = listOf(blocks * tiles * 256, [&](size_t) { return draw.real(-1, 1); });
   const uint64_t in = p.put(x, "x"), out = p.room<float>(blocks * 256, "y");
@@ -31,7 +31,7 @@ void copyStages(Playing &p, uint32_t blocks, uint32_t tiles) {
                "y");
 }
 
-void copyTail(Playing &p, uint32_t blocks, uint32_t n) {
+void copyTail(Rehearsal &p, uint32_t blocks, uint32_t n) {
   const Words x = someWords(n, 1);
   const uint64_t in = p.put(x, "x"), out = p.room<uint32_t>(blocks * 128, "y");
   Arguments arguments;
@@ -46,7 +46,7 @@ void copyTail(Playing &p, uint32_t blocks, uint32_t n) {
                "y");
 }
 
-void copyBarrier(Playing &p, uint32_t blocks, uint32_t tiles) {
+void copyBarrier(Rehearsal &p, uint32_t blocks, uint32_t tiles) {
   const Words x = someWords(blocks * tiles * 256, 2);
   const uint64_t in = p.put(x, "x"), out = p.room<uint32_t>(x.size(), "y");
   Arguments arguments;
@@ -58,7 +58,7 @@ void copyBarrier(Playing &p, uint32_t blocks, uint32_t tiles) {
       "y");
 }
 
-void bulkRing(Playing &p, uint32_t blocks, uint32_t tiles) {
+void bulkRing(Rehearsal &p, uint32_t blocks, uint32_t tiles) {
   const Words x = someWords(blocks * tiles * 256, 3);
   const uint64_t in = p.put(x, "x"), out = p.room<uint32_t>(blocks * 256, "y");
   Arguments arguments;
@@ -77,7 +77,7 @@ void bulkRing(Playing &p, uint32_t blocks, uint32_t tiles) {
   p.expectSame(out, expected, "y");
 }
 
-void bulkStore(Playing &p, uint32_t blocks, uint32_t tiles) {
+void bulkStore(Rehearsal &p, uint32_t blocks, uint32_t tiles) {
   const uint64_t out = p.room<uint32_t>(blocks * tiles * 128, "y");
   p.play("bulk_store", {blocks}, {128}, Arguments().add(out).add(tiles));
   p.expectSame(
@@ -86,7 +86,7 @@ void bulkStore(Playing &p, uint32_t blocks, uint32_t tiles) {
       "y");
 }
 
-void bulkInPlace(Playing &p, uint32_t blocks, uint32_t tiles) {
+void bulkInPlace(Rehearsal &p, uint32_t blocks, uint32_t tiles) {
   Draw draw(4);
   const Floats x = listOf(blocks * tiles * 256, [&](size_t) { return draw.real(-1, 1); });
   const uint64_t in = p.put(x, "x"), out = p.room<float>(x.size(), "y");
@@ -100,7 +100,7 @@ void bulkInPlace(Playing &p, uint32_t blocks, uint32_t tiles) {
       "y");
 }
 
-void relayBulk(Playing &p, uint32_t blocks) {
+void relayBulk(Rehearsal &p, uint32_t blocks) {
   const Words x = someWords(blocks * 128, 5);
   const uint64_t in = p.put(x, "x"), middle = p.room<uint32_t>(x.size(), "middle"),
                  events = p.put(Words(blocks, 0), "events"), out = p.room<uint32_t>(x.size(), "y");
@@ -119,7 +119,7 @@ void relayBulk(Playing &p, uint32_t blocks) {
                "y");
 }
 
-void mbarrierHalves(Playing &p, uint32_t blocks, uint32_t rounds) {
+void mbarrierHalves(Rehearsal &p, uint32_t blocks, uint32_t rounds) {
   const Words x = someWords(blocks * rounds * 64, 6);
   const uint64_t in = p.put(x, "x"), out = p.room<uint32_t>(x.size(), "y");
   Arguments arguments;
@@ -133,7 +133,7 @@ void mbarrierHalves(Playing &p, uint32_t blocks, uint32_t rounds) {
                "y");
 }
 
-void mbarrierState(Playing &p, uint32_t blocks) {
+void mbarrierState(Rehearsal &p, uint32_t blocks) {
   const Words x = someWords(blocks * 128, 7);
   const uint64_t in = p.put(x, "x"), out = p.room<uint32_t>(x.size(), "y");
   Arguments arguments;
@@ -156,7 +156,7 @@ struct Record {
   float weights[4][64];
 };
 
-void tapePlayer(Playing &p, uint32_t blocks) {
+void tapePlayer(Rehearsal &p, uint32_t blocks) {
   constexpr uint32_t Layers = 3, Width = 64;
   Draw draw(8);
   std::vector<std::vector<Record>> tapes(blocks);
@@ -211,21 +211,21 @@ void tapePlayer(Playing &p, uint32_t blocks) {
 
 void pianola::ptx::addCopies(Repertoire &r) {
   r.file("copy_async");
-  r.add("copy_stages_2x9", [](Playing &p) { copyStages(p, 2, 9); });
-  r.add("copy_stages_1x2", [](Playing &p) { copyStages(p, 1, 2); });
-  r.add("copy_tail_3", [](Playing &p) { copyTail(p, 3, 300); });
-  r.add("copy_barrier_2x5", [](Playing &p) { copyBarrier(p, 2, 5); });
+  r.add("copy_stages_2x9", [](Rehearsal &p) { copyStages(p, 2, 9); });
+  r.add("copy_stages_1x2", [](Rehearsal &p) { copyStages(p, 1, 2); });
+  r.add("copy_tail_3", [](Rehearsal &p) { copyTail(p, 3, 300); });
+  r.add("copy_barrier_2x5", [](Rehearsal &p) { copyBarrier(p, 2, 5); });
   r.file("bulk");
-  r.add("bulk_ring_2x21", [](Playing &p) { bulkRing(p, 2, 21); });
-  r.add("bulk_ring_1x3", [](Playing &p) { bulkRing(p, 1, 3); });
-  r.add("bulk_store_2x7", [](Playing &p) { bulkStore(p, 2, 7); });
-  r.add("bulk_in_place_2x5", [](Playing &p) { bulkInPlace(p, 2, 5); });
+  r.add("bulk_ring_2x21", [](Rehearsal &p) { bulkRing(p, 2, 21); });
+  r.add("bulk_ring_1x3", [](Rehearsal &p) { bulkRing(p, 1, 3); });
+  r.add("bulk_store_2x7", [](Rehearsal &p) { bulkStore(p, 2, 7); });
+  r.add("bulk_in_place_2x5", [](Rehearsal &p) { bulkInPlace(p, 2, 5); });
   r.file("relay");
-  r.add("relay_bulk_4", [](Playing &p) { relayBulk(p, 4); });
+  r.add("relay_bulk_4", [](Rehearsal &p) { relayBulk(p, 4); });
   r.file("mbarrier");
-  r.add("mbarrier_halves_2x9", [](Playing &p) { mbarrierHalves(p, 2, 9); });
-  r.add("mbarrier_state_3", [](Playing &p) { mbarrierState(p, 3); });
+  r.add("mbarrier_halves_2x9", [](Rehearsal &p) { mbarrierHalves(p, 2, 9); });
+  r.add("mbarrier_state_3", [](Rehearsal &p) { mbarrierState(p, 3); });
   r.file("tape");
-  r.add("tape_player_3", [](Playing &p) { tapePlayer(p, 3); });
-  r.add("tape_player_1", [](Playing &p) { tapePlayer(p, 1); });
+  r.add("tape_player_3", [](Rehearsal &p) { tapePlayer(p, 3); });
+  r.add("tape_player_1", [](Rehearsal &p) { tapePlayer(p, 1); });
 }

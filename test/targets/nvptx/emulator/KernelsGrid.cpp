@@ -1,5 +1,5 @@
 // Blocks that wait for each other.
-#include "test/targets/nvptx/emulator/Playing.h"
+#include "test/targets/nvptx/emulator/Rehearsal.h"
 
 using namespace pianola::ptx;
 
@@ -13,7 +13,7 @@ Words someWords(size_t n, uint64_t seed) {
   return listOf(n, [&](size_t) { return draw.next(); });
 }
 
-void gridSync(Playing &p, uint32_t blocks, uint32_t threads, uint32_t n, uint32_t steps) {
+void gridSync(Rehearsal &p, uint32_t blocks, uint32_t threads, uint32_t n, uint32_t steps) {
   Draw draw(n);
   Floats a = listOf(n, [&](size_t) { return draw.real(-1, 1); }), b = a;
   const uint64_t atA = p.put(a, "a"), atB = p.room<float>(n, "b");
@@ -26,7 +26,7 @@ void gridSync(Playing &p, uint32_t blocks, uint32_t threads, uint32_t n, uint32_
   p.expectSame(steps % 2 ? atB : atA, a, "result");
 }
 
-void gridCounter(Playing &p, uint32_t blocks, uint32_t threads, uint32_t steps) {
+void gridCounter(Rehearsal &p, uint32_t blocks, uint32_t threads, uint32_t steps) {
   const uint32_t n = blocks * threads;
   Words a = someWords(n, n), b = a;
   const uint64_t atA = p.put(a, "a"), atB = p.room<uint32_t>(n, "b"),
@@ -41,7 +41,7 @@ void gridCounter(Playing &p, uint32_t blocks, uint32_t threads, uint32_t steps) 
   p.expectSame(counter, Words{steps * blocks}, "counter");
 }
 
-void messageRing(Playing &p, uint32_t messages) {
+void messageRing(Rehearsal &p, uint32_t messages) {
   const Words x = someWords(messages * 128, 1);
   const uint64_t in = p.put(x, "x"), ring = p.room<uint32_t>(256, "ring"),
                  sent = p.put(Words{0}, "sent"), taken = p.put(Words{0}, "taken"),
@@ -56,7 +56,7 @@ void messageRing(Playing &p, uint32_t messages) {
       "y");
 }
 
-void messageFence(Playing &p, uint32_t threads) {
+void messageFence(Rehearsal &p, uint32_t threads) {
   const Words x = someWords(threads, 2);
   const uint64_t in = p.put(x, "x"), data = p.room<uint32_t>(threads, "data"),
                  flag = p.put(Words{0}, "flag"), out = p.room<uint32_t>(threads, "y");
@@ -66,7 +66,7 @@ void messageFence(Playing &p, uint32_t threads) {
   p.expectSame(out, listOf(threads, [&](size_t i) { return x[i] * 5 + 2; }), "y");
 }
 
-void messageChain(Playing &p, uint32_t blocks) {
+void messageChain(Rehearsal &p, uint32_t blocks) {
   const Words x = someWords(blocks, 3);
   const uint64_t in = p.put(x, "x"), links = p.put(Words(blocks, 0), "links"),
                  sums = p.room<uint32_t>(blocks, "sums");
@@ -79,7 +79,7 @@ void messageChain(Playing &p, uint32_t blocks) {
   p.expectSame(sums, expected, "sums");
 }
 
-void spinLock(Playing &p, uint32_t blocks, uint32_t threads, uint32_t rounds) {
+void spinLock(Rehearsal &p, uint32_t blocks, uint32_t threads, uint32_t rounds) {
   const Words before = someWords(threads, 4);
   const uint64_t lock = p.put(Words{0}, "lock"), words = p.put(before, "words");
   Arguments arguments;
@@ -101,12 +101,12 @@ void spinLock(Playing &p, uint32_t blocks, uint32_t threads, uint32_t rounds) {
 
 void pianola::ptx::addGrids(Repertoire &r) {
   r.file("grid");
-  r.add("grid_sync_4x64", [](Playing &p) { gridSync(p, 4, 64, 250, 7); });
-  r.add("grid_sync_1x32", [](Playing &p) { gridSync(p, 1, 32, 32, 2); });
-  r.add("grid_counter_4x64", [](Playing &p) { gridCounter(p, 4, 64, 6); });
-  r.add("grid_counter_9x32", [](Playing &p) { gridCounter(p, 9, 32, 3); });
-  r.add("message_ring_7", [](Playing &p) { messageRing(p, 7); });
-  r.add("message_fence_96", [](Playing &p) { messageFence(p, 96); });
-  r.add("message_chain_5", [](Playing &p) { messageChain(p, 5); });
-  r.add("spin_lock_4x64", [](Playing &p) { spinLock(p, 4, 64, 3); });
+  r.add("grid_sync_4x64", [](Rehearsal &p) { gridSync(p, 4, 64, 250, 7); });
+  r.add("grid_sync_1x32", [](Rehearsal &p) { gridSync(p, 1, 32, 32, 2); });
+  r.add("grid_counter_4x64", [](Rehearsal &p) { gridCounter(p, 4, 64, 6); });
+  r.add("grid_counter_9x32", [](Rehearsal &p) { gridCounter(p, 9, 32, 3); });
+  r.add("message_ring_7", [](Rehearsal &p) { messageRing(p, 7); });
+  r.add("message_fence_96", [](Rehearsal &p) { messageFence(p, 96); });
+  r.add("message_chain_5", [](Rehearsal &p) { messageChain(p, 5); });
+  r.add("spin_lock_4x64", [](Rehearsal &p) { spinLock(p, 4, 64, 3); });
 }

@@ -1,7 +1,7 @@
 // Products of matrices and vectors, attention. Inputs of the tensor cores are small whole numbers,
 // so that every product and sum is exact and the order of additions, which PTX leaves open, does
 // not matter.
-#include "test/targets/nvptx/emulator/Playing.h"
+#include "test/targets/nvptx/emulator/Rehearsal.h"
 #include "test/targets/nvptx/emulator/SmallFloat.h"
 
 using namespace pianola::ptx;
@@ -26,7 +26,7 @@ Ints multiply(const Ints &a, const Ints &b, size_t m, size_t n, size_t k, bool r
 }
 
 template <typename T, typename Encode>
-void gemm(Playing &p, const char *kernel, uint32_t m, uint32_t n, uint32_t k, int32_t most,
+void gemm(Rehearsal &p, const char *kernel, uint32_t m, uint32_t n, uint32_t k, int32_t most,
           Encode encode, bool rowsOfK = false) {
   const Ints a = smallInts(m * k, most, m), b = smallInts(n * k, most, n + k);
   const auto encoded = [&](const Ints &values) {
@@ -44,7 +44,7 @@ void gemm(Playing &p, const char *kernel, uint32_t m, uint32_t n, uint32_t k, in
     p.expectSame(atC, std::vector<float>(c.begin(), c.end()), "c");
 }
 
-void gemmF16Sums(Playing &p, uint32_t k) {
+void gemmF16Sums(Rehearsal &p, uint32_t k) {
   const Ints a = smallInts(16 * k, 3, 1), b = smallInts(8 * k, 3, 2), c0 = smallInts(128, 50, 3);
   const auto halves = [](const Ints &values) {
     return listOf(values.size(), [&](size_t i) { return Half.of(values[i]); });
@@ -69,7 +69,7 @@ float foldWarp(std::vector<float> v) {
   return v[0];
 }
 
-void gemvBf16(Playing &p, uint32_t blocks, uint32_t rows, uint32_t columns) {
+void gemvBf16(Rehearsal &p, uint32_t blocks, uint32_t rows, uint32_t columns) {
   Draw draw(rows);
   const auto brains = [&](size_t n) {
     return listOf(n, [&](size_t) { return Brain.of(draw.real(-2, 2)); });
@@ -92,7 +92,7 @@ void gemvBf16(Playing &p, uint32_t blocks, uint32_t rows, uint32_t columns) {
                "y");
 }
 
-void gemvDp4a(Playing &p, uint32_t blocks, uint32_t rows, uint32_t words) {
+void gemvDp4a(Rehearsal &p, uint32_t blocks, uint32_t rows, uint32_t words) {
   Draw draw(rows + 1);
   const auto bytes = [&](size_t n) {
     return listOf(n, [&](size_t) { return int8_t(draw.whole(-128, 127)); });
@@ -122,7 +122,7 @@ void gemvDp4a(Playing &p, uint32_t blocks, uint32_t rows, uint32_t words) {
 
 // Softmax by ex2.approx, whose last bits are not specified: 1e-5 is some eighty ulp of the values,
 // which are about one.
-void attendSplit(Playing &p, uint32_t heads, uint32_t splits, uint32_t positions) {
+void attendSplit(Rehearsal &p, uint32_t heads, uint32_t splits, uint32_t positions) {
   Draw draw(positions);
   const auto reals = [&](size_t n) { return listOf(n, [&](size_t) { return draw.real(-1, 1); }); };
   const auto q = reals(heads * 64), keys = reals(heads * positions * 64),
@@ -162,23 +162,24 @@ void pianola::ptx::addMatrices(Repertoire &r) {
   const auto byte = [](int32_t v) { return int8_t(v); };
   r.file("gemm");
   r.add("gemm_bf16_64x32x96",
-        [=](Playing &p) { gemm<uint16_t>(p, "gemm_bf16", 64, 32, 96, 9, brain); });
+        [=](Rehearsal &p) { gemm<uint16_t>(p, "gemm_bf16", 64, 32, 96, 9, brain); });
   r.add("gemm_bf16_32x64x32",
-        [=](Playing &p) { gemm<uint16_t>(p, "gemm_bf16", 32, 64, 32, 100, brain); });
+        [=](Rehearsal &p) { gemm<uint16_t>(p, "gemm_bf16", 32, 64, 32, 100, brain); });
   r.add("gemm_f16_64x64x128",
-        [=](Playing &p) { gemm<uint16_t>(p, "gemm_f16", 64, 64, 128, 20, half, true); });
+        [=](Rehearsal &p) { gemm<uint16_t>(p, "gemm_f16", 64, 64, 128, 20, half, true); });
   r.add("gemm_f16_32x32x32",
-        [=](Playing &p) { gemm<uint16_t>(p, "gemm_f16", 32, 32, 32, 7, half, true); });
+        [=](Rehearsal &p) { gemm<uint16_t>(p, "gemm_f16", 32, 32, 32, 7, half, true); });
   r.add("gemm_tf32_32x64x40",
-        [=](Playing &p) { gemm<float>(p, "gemm_tf32", 32, 64, 40, 30, single); });
-  r.add("gemm_s8_64x64x64", [=](Playing &p) { gemm<int8_t>(p, "gemm_s8", 64, 64, 64, 127, byte); });
-  r.add("gemm_f16_sums_48", [](Playing &p) { gemmF16Sums(p, 48); });
+        [=](Rehearsal &p) { gemm<float>(p, "gemm_tf32", 32, 64, 40, 30, single); });
+  r.add("gemm_s8_64x64x64",
+        [=](Rehearsal &p) { gemm<int8_t>(p, "gemm_s8", 64, 64, 64, 127, byte); });
+  r.add("gemm_f16_sums_48", [](Rehearsal &p) { gemmF16Sums(p, 48); });
   r.file("gemv");
-  r.add("gemv_bf16_3", [](Playing &p) { gemvBf16(p, 3, 10, 768); });
-  r.add("gemv_bf16_1", [](Playing &p) { gemvBf16(p, 1, 4, 256); });
-  r.add("gemv_dp4a_4", [](Playing &p) { gemvDp4a(p, 4, 7, 96); });
+  r.add("gemv_bf16_3", [](Rehearsal &p) { gemvBf16(p, 3, 10, 768); });
+  r.add("gemv_bf16_1", [](Rehearsal &p) { gemvBf16(p, 1, 4, 256); });
+  r.add("gemv_dp4a_4", [](Rehearsal &p) { gemvDp4a(p, 4, 7, 96); });
   r.file("attention");
-  r.add("attend_split_2x3", [](Playing &p) { attendSplit(p, 2, 3, 100); });
-  r.add("attend_split_1x4", [](Playing &p) { attendSplit(p, 1, 4, 60); });
-  r.add("attend_split_3x1", [](Playing &p) { attendSplit(p, 3, 1, 128); });
+  r.add("attend_split_2x3", [](Rehearsal &p) { attendSplit(p, 2, 3, 100); });
+  r.add("attend_split_1x4", [](Rehearsal &p) { attendSplit(p, 1, 4, 60); });
+  r.add("attend_split_3x1", [](Rehearsal &p) { attendSplit(p, 3, 1, 128); });
 }

@@ -1,5 +1,5 @@
 // Ways through memory. All exact: floats are either moved or combined to whole multiples of 1/16.
-#include "test/targets/nvptx/emulator/Playing.h"
+#include "test/targets/nvptx/emulator/Rehearsal.h"
 
 using namespace pianola::ptx;
 
@@ -8,7 +8,7 @@ namespace {
 using Floats = std::vector<float>;
 using Words = std::vector<uint32_t>;
 
-void transpose(Playing &p, uint32_t rows, uint32_t columns) {
+void transpose(Rehearsal &p, uint32_t rows, uint32_t columns) {
   const Floats x = listOf(rows * columns, [](size_t i) { return float(i) * 0.5f; });
   const uint64_t in = p.put(x, "x"), out = p.room<float>(x.size(), "y");
   Arguments arguments;
@@ -18,7 +18,7 @@ void transpose(Playing &p, uint32_t rows, uint32_t columns) {
                "y");
 }
 
-void stencilLine(Playing &p, uint32_t blocks, uint32_t n) {
+void stencilLine(Rehearsal &p, uint32_t blocks, uint32_t n) {
   Draw draw(n);
   const Floats x = listOf(n, [&](size_t) { return float(draw.whole(-1000, 1000)); });
   const uint64_t in = p.put(x, "x"), out = p.room<float>(n, "y");
@@ -35,7 +35,7 @@ void stencilLine(Playing &p, uint32_t blocks, uint32_t n) {
                "y");
 }
 
-void stencilSpace(Playing &p, int32_t nx, int32_t ny, int32_t nz) {
+void stencilSpace(Rehearsal &p, int32_t nx, int32_t ny, int32_t nz) {
   Draw draw(1);
   const auto x = listOf(nx * ny * nz, [&](size_t) { return draw.whole(-99, 99); });
   const uint64_t in = p.put(x, "x"), out = p.room<int32_t>(x.size(), "y");
@@ -59,7 +59,7 @@ void stencilSpace(Playing &p, int32_t nx, int32_t ny, int32_t nz) {
                "y");
 }
 
-void constantTable(Playing &p, uint32_t blocks, uint32_t threads) {
+void constantTable(Rehearsal &p, uint32_t blocks, uint32_t threads) {
   const Floats weights = {0.5f,  -1.0f, 2.0f,   0.25f, 1.5f,  3.0f,   -0.75f, 4.0f,
                           -2.0f, 1.0f,  0.125f, 6.0f,  -5.0f, 0.375f, 8.0f,   -0.5f};
   const Words routes = {3, 0, 2, 1};
@@ -80,7 +80,7 @@ void constantTable(Playing &p, uint32_t blocks, uint32_t threads) {
   }
 }
 
-void dynamicShared(Playing &p, uint32_t blocks, uint32_t threads, uint32_t n) {
+void dynamicShared(Rehearsal &p, uint32_t blocks, uint32_t threads, uint32_t n) {
   Draw draw(3);
   const auto x = listOf(blocks * n, [&](size_t) { return draw.real(-1, 1) / 3.0; });
   const uint64_t in = p.put(x, "x"), out = p.room<double>(x.size(), "y");
@@ -96,7 +96,7 @@ void dynamicShared(Playing &p, uint32_t blocks, uint32_t threads, uint32_t n) {
                "y");
 }
 
-void localArray(Playing &p, uint32_t blocks, uint32_t threads) {
+void localArray(Rehearsal &p, uint32_t blocks, uint32_t threads) {
   Draw draw(4);
   const Words x = listOf(blocks * threads, [&](size_t) { return draw.next(); });
   const uint64_t in = p.put(x, "x"), out = p.room<uint32_t>(x.size(), "y");
@@ -118,7 +118,7 @@ void localArray(Playing &p, uint32_t blocks, uint32_t threads) {
                "y");
 }
 
-void copyBytes(Playing &p, uint32_t blocks, uint32_t threads, uint32_t from, uint32_t to,
+void copyBytes(Rehearsal &p, uint32_t blocks, uint32_t threads, uint32_t from, uint32_t to,
                uint32_t n) {
   Draw draw(5);
   const auto x = listOf(from + n, [&](size_t) { return uint8_t(draw.next()); });
@@ -136,15 +136,15 @@ void copyBytes(Playing &p, uint32_t blocks, uint32_t threads, uint32_t from, uin
 
 void pianola::ptx::addMemory(Repertoire &r) {
   r.file("memory");
-  r.add("transpose_70x45", [](Playing &p) { transpose(p, 70, 45); });
-  r.add("transpose_32x32", [](Playing &p) { transpose(p, 32, 32); });
-  r.add("stencil_line_3", [](Playing &p) { stencilLine(p, 3, 300); });
-  r.add("stencil_line_1", [](Playing &p) { stencilLine(p, 1, 128); });
-  r.add("stencil_space_10x9x5", [](Playing &p) { stencilSpace(p, 10, 9, 5); });
-  r.add("constant_table_2x48", [](Playing &p) { constantTable(p, 2, 48); });
-  r.add("dynamic_shared_2x64", [](Playing &p) { dynamicShared(p, 2, 64, 150); });
-  r.add("local_array_2x64", [](Playing &p) { localArray(p, 2, 64); });
-  r.add("copy_bytes_same", [](Playing &p) { copyBytes(p, 2, 64, 3, 7, 1001); });
-  r.add("copy_bytes_skewed", [](Playing &p) { copyBytes(p, 2, 64, 1, 2, 300); });
-  r.add("copy_bytes_short", [](Playing &p) { copyBytes(p, 1, 32, 1, 1, 2); });
+  r.add("transpose_70x45", [](Rehearsal &p) { transpose(p, 70, 45); });
+  r.add("transpose_32x32", [](Rehearsal &p) { transpose(p, 32, 32); });
+  r.add("stencil_line_3", [](Rehearsal &p) { stencilLine(p, 3, 300); });
+  r.add("stencil_line_1", [](Rehearsal &p) { stencilLine(p, 1, 128); });
+  r.add("stencil_space_10x9x5", [](Rehearsal &p) { stencilSpace(p, 10, 9, 5); });
+  r.add("constant_table_2x48", [](Rehearsal &p) { constantTable(p, 2, 48); });
+  r.add("dynamic_shared_2x64", [](Rehearsal &p) { dynamicShared(p, 2, 64, 150); });
+  r.add("local_array_2x64", [](Rehearsal &p) { localArray(p, 2, 64); });
+  r.add("copy_bytes_same", [](Rehearsal &p) { copyBytes(p, 2, 64, 3, 7, 1001); });
+  r.add("copy_bytes_skewed", [](Rehearsal &p) { copyBytes(p, 2, 64, 1, 2, 300); });
+  r.add("copy_bytes_short", [](Rehearsal &p) { copyBytes(p, 1, 32, 1, 1, 2); });
 }

@@ -1,5 +1,5 @@
 // Softmax, norms and rotary positions.
-#include "test/targets/nvptx/emulator/Playing.h"
+#include "test/targets/nvptx/emulator/Rehearsal.h"
 #include "test/targets/nvptx/emulator/SmallFloat.h"
 
 using namespace pianola::ptx;
@@ -15,7 +15,7 @@ Floats reals(size_t n, float most, uint64_t seed) {
 
 // exp of differences up to 16 by ex2.approx of a rounded product: 16 * log2(e) * 2^-24 is 1.4e-6,
 // the sum as much again.
-void softmax(Playing &p, uint32_t blocks, uint32_t threads, uint32_t columns) {
+void softmax(Rehearsal &p, uint32_t blocks, uint32_t threads, uint32_t columns) {
   const uint32_t rows = blocks * threads / 32;
   const Floats x = reals(rows * columns, 8, columns);
   const uint64_t in = p.put(x, "x"), out = p.room<float>(x.size(), "y");
@@ -34,7 +34,7 @@ void softmax(Playing &p, uint32_t blocks, uint32_t threads, uint32_t columns) {
 }
 
 // The last bits of rsqrt.approx are not specified; values are below 8, whose ulp is 5e-7.
-void layerNorm(Playing &p, uint32_t rows, uint32_t threads, uint32_t columns) {
+void layerNorm(Rehearsal &p, uint32_t rows, uint32_t threads, uint32_t columns) {
   const Floats x = reals(rows * columns, 3, 1), gain = reals(columns, 2, 2),
                bias = reals(columns, 1, 3);
   const uint64_t in = p.put(x, "x"), atGain = p.put(gain, "gain"), atBias = p.put(bias, "bias"),
@@ -66,7 +66,7 @@ float foldWarp(Floats v) {
 }
 
 // Only operations that IEEE rounds, in a known order: exact.
-void rmsNorm(Playing &p, uint32_t rows, uint32_t threads, uint32_t pairs) {
+void rmsNorm(Rehearsal &p, uint32_t rows, uint32_t threads, uint32_t pairs) {
   Draw draw(pairs);
   const auto brains = [&](size_t n) {
     return listOf(n, [&](size_t) { return Brain.of(draw.real(-3, 3)); });
@@ -99,7 +99,7 @@ void rmsNorm(Playing &p, uint32_t rows, uint32_t threads, uint32_t pairs) {
 }
 
 // sincosf is within 2 ulp of values up to one, the combination adds two roundings.
-void rope(Playing &p, uint32_t heads, uint32_t tokens, uint32_t half) {
+void rope(Rehearsal &p, uint32_t heads, uint32_t tokens, uint32_t half) {
   Floats x = reals(heads * tokens * half * 2, 1, half);
   const Floats frequencies =
       listOf(half, [&](size_t i) { return std::pow(10000.0f, -float(i) / float(half)); });
@@ -128,11 +128,11 @@ void rope(Playing &p, uint32_t heads, uint32_t tokens, uint32_t half) {
 
 void pianola::ptx::addNorms(Repertoire &r) {
   r.file("norm");
-  r.add("softmax_online_2x64", [](Playing &p) { softmax(p, 2, 64, 100); });
-  r.add("softmax_online_1x32", [](Playing &p) { softmax(p, 1, 32, 512); });
-  r.add("layer_norm_3x128", [](Playing &p) { layerNorm(p, 3, 128, 300); });
-  r.add("layer_norm_2x32", [](Playing &p) { layerNorm(p, 2, 32, 64); });
-  r.add("rms_norm_3x64", [](Playing &p) { rmsNorm(p, 3, 64, 100); });
-  r.add("rms_norm_1x256", [](Playing &p) { rmsNorm(p, 1, 256, 512); });
-  r.add("rope_3x4", [](Playing &p) { rope(p, 3, 4, 32); });
+  r.add("softmax_online_2x64", [](Rehearsal &p) { softmax(p, 2, 64, 100); });
+  r.add("softmax_online_1x32", [](Rehearsal &p) { softmax(p, 1, 32, 512); });
+  r.add("layer_norm_3x128", [](Rehearsal &p) { layerNorm(p, 3, 128, 300); });
+  r.add("layer_norm_2x32", [](Rehearsal &p) { layerNorm(p, 2, 32, 64); });
+  r.add("rms_norm_3x64", [](Rehearsal &p) { rmsNorm(p, 3, 64, 100); });
+  r.add("rms_norm_1x256", [](Rehearsal &p) { rmsNorm(p, 1, 256, 512); });
+  r.add("rope_3x4", [](Rehearsal &p) { rope(p, 3, 4, 32); });
 }

@@ -1,6 +1,6 @@
 // Small floats, conversions, functions of one number. What IEEE rounds is compared bit for bit; the
 // approximations within what NVIDIA's programming guide grants them.
-#include "test/targets/nvptx/emulator/Playing.h"
+#include "test/targets/nvptx/emulator/Rehearsal.h"
 #include "test/targets/nvptx/emulator/SmallFloat.h"
 
 #include <algorithm>
@@ -30,7 +30,7 @@ uint16_t truncated(float v, const SmallFloat &format) {
   return format.encode(format.round(v, true));
 }
 
-void halfArithmetic(Playing &p) {
+void halfArithmetic(Rehearsal &p) {
   const Doubles a = plain(N, Half, 1), b = plain(N, Half, 2);
   const uint64_t atA = p.put(encoded(a, Half), "a"), atB = p.put(encoded(b, Half), "b"),
                  out = p.room<uint16_t>(N * 8, "y");
@@ -47,7 +47,7 @@ void halfArithmetic(Playing &p) {
   p.expectSame(out, expected, "y");
 }
 
-void half2Arithmetic(Playing &p) {
+void half2Arithmetic(Rehearsal &p) {
   Draw draw(3);
   const Floats x = listOf(N * 2, [&](size_t) { return draw.real(-9, 9) + 0x1p-12f; });
   const uint64_t in = p.put(x, "x"), out = p.room<uint16_t>(N * 4, "y");
@@ -64,7 +64,7 @@ void half2Arithmetic(Playing &p) {
   p.expectSame(out, expected, "y");
 }
 
-void bf16Arithmetic(Playing &p) {
+void bf16Arithmetic(Rehearsal &p) {
   const Doubles a = plain(N, Brain, 4), b = plain(N, Brain, 5);
   const uint64_t atA = p.put(encoded(a, Brain), "a"), atB = p.put(encoded(b, Brain), "b"),
                  out = p.room<uint16_t>(N * 6, "y");
@@ -79,7 +79,7 @@ void bf16Arithmetic(Playing &p) {
   p.expectSame(out, expected, "y");
 }
 
-void fp8Convert(Playing &p) {
+void fp8Convert(Rehearsal &p) {
   Draw draw(6);
   // From below the smallest subnormal to beyond the largest number of both formats, ties among
   // them.
@@ -106,7 +106,7 @@ void fp8Convert(Playing &p) {
                "back");
 }
 
-void int4Unpack(Playing &p) {
+void int4Unpack(Rehearsal &p) {
   Draw draw(7);
   const Words x = listOf(N, [&](size_t) { return draw.next(); });
   const uint64_t in = p.put(x, "x"), out = p.room<uint16_t>(N * 8, "y");
@@ -121,7 +121,7 @@ void int4Unpack(Playing &p) {
                "y");
 }
 
-void integerConvert(Playing &p) {
+void integerConvert(Rehearsal &p) {
   Draw draw(8);
   const Doubles x = listOf(N, [&](size_t i) {
     return i % 5 == 0 ? double(draw.whole(-600, 600)) / 2 : double(draw.real(-30000, 30000));
@@ -160,7 +160,7 @@ Floats inputs(float most, uint64_t seed) {
 
 // At most 4 ulp each by the guide, and one rounding more where two are combined; 1e-6 is 8 ulp at
 // worst.
-void mathAccurate(Playing &p) {
+void mathAccurate(Rehearsal &p) {
   const Floats x = inputs(8, 9);
   const uint64_t in = p.put(x, "x"), out = p.room<float>(N * 10, "y");
   p.play("math_accurate", {Blocks}, {Threads}, Arguments().add(in).add(out));
@@ -182,7 +182,7 @@ void mathAccurate(Playing &p) {
 
 // __expf: 2 + 1.173 |x| ulp; __sinf, __cosf: 2^-21.4; __logf: 2^-21.4 near one, 3 ulp elsewhere;
 // tanh.approx: 2^-10.9 of its value; __fdividef 2 ulp on top of __expf; ex2.approx: 2^-22.
-void mathFast(Playing &p) {
+void mathFast(Rehearsal &p) {
   const Floats x = inputs(3, 10);
   const uint64_t in = p.put(x, "x"), out = p.room<float>(N * 7, "y");
   p.play("math_fast", {Blocks}, {Threads}, Arguments().add(in).add(out));
@@ -210,7 +210,7 @@ float directed(double exact, Way way) {
   return near;
 }
 
-void mathIeee(Playing &p) {
+void mathIeee(Rehearsal &p) {
   const Floats x = inputs(100, 11), z = inputs(50, 12);
   const uint64_t in = p.put(x, "x"), atZ = p.put(z, "z"), out = p.room<float>(N * 10, "y");
   p.play("math_ieee", {Blocks}, {Threads}, Arguments().add(in).add(atZ).add(out));
@@ -228,7 +228,7 @@ void mathIeee(Playing &p) {
   p.expectSame(out, expected, "y");
 }
 
-void mathDouble(Playing &p) {
+void mathDouble(Rehearsal &p) {
   Draw draw(13);
   const auto reals = [&] {
     return listOf(N, [&](size_t) { return draw.real(-40, 40) * (1 + draw.real(-1, 1) * 0x1p-26); });
@@ -248,7 +248,7 @@ void mathDouble(Playing &p) {
   p.expectNear<double>(out, expected, 1e-15, 0, "y", 5, 6); // exp and log are within 1 ulp each
 }
 
-void mathBits(Playing &p) {
+void mathBits(Rehearsal &p) {
   Draw draw(14);
   const auto words = [&] {
     return listOf(N, [&](size_t) { return draw.next() >> draw.next() % 24; });

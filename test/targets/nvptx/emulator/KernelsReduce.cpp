@@ -1,6 +1,6 @@
 // Sums, prefix sums, sorting, votes. Integers are compared exactly; floats too, since the order of
 // every addition is known.
-#include "test/targets/nvptx/emulator/Playing.h"
+#include "test/targets/nvptx/emulator/Rehearsal.h"
 
 #include <algorithm>
 #include <map>
@@ -37,7 +37,7 @@ float foldWarp(Floats v) {
   return v[0];
 }
 
-void reduceTree(Playing &p, uint32_t blocks, uint32_t n) {
+void reduceTree(Rehearsal &p, uint32_t blocks, uint32_t n) {
   const Floats x = someFloats(n, n);
   const uint64_t in = p.put(x, "x"), out = p.room<float>(blocks, "partial");
   Arguments arguments;
@@ -53,7 +53,7 @@ void reduceTree(Playing &p, uint32_t blocks, uint32_t n) {
                "partial");
 }
 
-void reduceShuffle(Playing &p, uint32_t blocks, uint32_t threads, uint32_t n) {
+void reduceShuffle(Rehearsal &p, uint32_t blocks, uint32_t threads, uint32_t n) {
   const Floats x = someFloats(n, n + 1);
   const uint64_t in = p.put(x, "x"), out = p.room<float>(blocks, "partial");
   Arguments arguments;
@@ -74,7 +74,7 @@ void reduceShuffle(Playing &p, uint32_t blocks, uint32_t threads, uint32_t n) {
   p.expectSame(out, expected, "partial");
 }
 
-void reduceLastBlock(Playing &p, uint32_t blocks, uint32_t n4) {
+void reduceLastBlock(Rehearsal &p, uint32_t blocks, uint32_t n4) {
   const Floats x = someFloats(n4 * 4, n4);
   const uint64_t in = p.put(x, "x"), partial = p.room<float>(blocks, "partial"),
                  finished = p.put(Words{0}, "finished"), total = p.room<float>(1, "total");
@@ -94,7 +94,7 @@ void reduceLastBlock(Playing &p, uint32_t blocks, uint32_t n4) {
   }
 }
 
-void reduceRedux(Playing &p, uint32_t blocks, uint32_t threads) {
+void reduceRedux(Rehearsal &p, uint32_t blocks, uint32_t threads) {
   const uint32_t warps = blocks * threads / 32;
   const Words x = someWords(warps * 32, 5);
   const uint64_t in = p.put(x, "x"), out = p.room<uint32_t>(warps * 6, "out");
@@ -123,7 +123,7 @@ template <typename T> std::vector<T> prefixes(std::vector<T> x, size_t segment) 
   return x;
 }
 
-void scanBlock(Playing &p, uint32_t blocks) {
+void scanBlock(Rehearsal &p, uint32_t blocks) {
   const Words x = someWords(blocks * 128, 6);
   const uint64_t in = p.put(x, "x"), out = p.room<uint32_t>(x.size(), "y");
   Arguments arguments;
@@ -132,7 +132,7 @@ void scanBlock(Playing &p, uint32_t blocks) {
   p.expectSame(out, prefixes(x, 128), "y");
 }
 
-void scanWarp(Playing &p, uint32_t blocks, uint32_t threads, uint32_t n) {
+void scanWarp(Rehearsal &p, uint32_t blocks, uint32_t threads, uint32_t n) {
   const Words x = someWords(n, 7);
   const uint64_t in = p.put(x, "x"), out = p.room<uint32_t>(n, "y");
   Arguments arguments;
@@ -141,7 +141,7 @@ void scanWarp(Playing &p, uint32_t blocks, uint32_t threads, uint32_t n) {
   p.expectSame(out, prefixes(x, 32), "y");
 }
 
-void scanLookback(Playing &p, uint32_t blocks) {
+void scanLookback(Rehearsal &p, uint32_t blocks) {
   const Words x = someWords(blocks * 128, 8);
   const uint64_t in = p.put(x, "x"), out = p.room<uint32_t>(x.size(), "y"),
                  ticket = p.put(Words{0}, "ticket"), state = p.put(Words(blocks, 0), "state"),
@@ -153,7 +153,7 @@ void scanLookback(Playing &p, uint32_t blocks) {
   p.expectSame(out, prefixes(x, x.size()), "y");
 }
 
-void scanWide(Playing &p, uint32_t n) {
+void scanWide(Rehearsal &p, uint32_t n) {
   Draw draw(9);
   const auto x = listOf(n, [&](size_t) { return uint64_t(draw.next()) << 16 | draw.next(); });
   const uint64_t in = p.put(x, "x"), out = p.room<uint64_t>(n, "y");
@@ -163,7 +163,7 @@ void scanWide(Playing &p, uint32_t n) {
   p.expectSame(out, prefixes(x, n), "y");
 }
 
-void sortBitonic(Playing &p, uint32_t blocks) {
+void sortBitonic(Rehearsal &p, uint32_t blocks) {
   Draw draw(10);
   auto x = listOf(blocks * 256, [&](size_t) { return draw.whole(-500, 500); });
   const uint64_t at = p.put(x, "x");
@@ -173,7 +173,7 @@ void sortBitonic(Playing &p, uint32_t blocks) {
   p.expectSame(at, x, "x");
 }
 
-void sortRadixPass(Playing &p, uint32_t blocks, uint32_t shift) {
+void sortRadixPass(Rehearsal &p, uint32_t blocks, uint32_t shift) {
   const Words keys = someWords(blocks * 128, 11);
   const Words loads = listOf(keys.size(), [](size_t i) { return uint32_t(i); });
   const uint64_t in = p.put(keys, "keys"), carried = p.put(loads, "payloads"),
@@ -192,7 +192,7 @@ void sortRadixPass(Playing &p, uint32_t blocks, uint32_t shift) {
   p.expectSame(outLoads, order, "carried");
 }
 
-void warpExchange(Playing &p, uint32_t blocks) {
+void warpExchange(Rehearsal &p, uint32_t blocks) {
   const Words x = someWords(blocks * 128, 12);
   const uint64_t in = p.put(x, "x"), out = p.room<uint32_t>(x.size(), "y");
   Arguments arguments;
@@ -204,7 +204,7 @@ void warpExchange(Playing &p, uint32_t blocks) {
       "y");
 }
 
-void compactOdd(Playing &p, uint32_t blocks, uint32_t n) {
+void compactOdd(Rehearsal &p, uint32_t blocks, uint32_t n) {
   Draw draw(13);
   // Distinct and growing, so that the order within a warp shows.
   const Words x = listOf(n, [&](size_t i) { return uint32_t(i * 2 + (draw.next() >> 7 & 1)); });
@@ -228,7 +228,7 @@ void compactOdd(Playing &p, uint32_t blocks, uint32_t n) {
   p.expect(found == expected, "the odd values, warp by warp");
 }
 
-void matchKeys(Playing &p, uint32_t blocks) {
+void matchKeys(Rehearsal &p, uint32_t blocks) {
   Words keys = someWords(blocks * 64, 14);
   std::fill(keys.begin(), keys.begin() + 32, 11u); // one warp of the same keys
   const uint64_t in = p.put(keys, "keys"), sums = p.put(Words(8, 0), "sums"),
@@ -249,7 +249,7 @@ void matchKeys(Playing &p, uint32_t blocks) {
   p.expectSame(alike, same, "alike");
 }
 
-void voteKinds(Playing &p, uint32_t blocks) {
+void voteKinds(Rehearsal &p, uint32_t blocks) {
   Draw draw(15);
   Words x = listOf(blocks * 64, [&](size_t) { return uint32_t(draw.whole(0, 255)); });
   for (size_t i = 0; i < 32; ++i)
@@ -278,27 +278,27 @@ void voteKinds(Playing &p, uint32_t blocks) {
 
 void pianola::ptx::addReductions(Repertoire &r) {
   r.file("reduce");
-  r.add("reduce_tree_4", [](Playing &p) { reduceTree(p, 4, 1000); });
-  r.add("reduce_tree_1", [](Playing &p) { reduceTree(p, 1, 256); });
-  r.add("reduce_shuffle_3x128", [](Playing &p) { reduceShuffle(p, 3, 128, 1001); });
-  r.add("reduce_shuffle_2x1024", [](Playing &p) { reduceShuffle(p, 2, 1024, 5000); });
-  r.add("reduce_shuffle_5x32", [](Playing &p) { reduceShuffle(p, 5, 32, 999); });
-  r.add("reduce_last_block_6", [](Playing &p) { reduceLastBlock(p, 6, 2500); });
-  r.add("reduce_last_block_1", [](Playing &p) { reduceLastBlock(p, 1, 100); });
-  r.add("reduce_redux_2", [](Playing &p) { reduceRedux(p, 2, 128); });
+  r.add("reduce_tree_4", [](Rehearsal &p) { reduceTree(p, 4, 1000); });
+  r.add("reduce_tree_1", [](Rehearsal &p) { reduceTree(p, 1, 256); });
+  r.add("reduce_shuffle_3x128", [](Rehearsal &p) { reduceShuffle(p, 3, 128, 1001); });
+  r.add("reduce_shuffle_2x1024", [](Rehearsal &p) { reduceShuffle(p, 2, 1024, 5000); });
+  r.add("reduce_shuffle_5x32", [](Rehearsal &p) { reduceShuffle(p, 5, 32, 999); });
+  r.add("reduce_last_block_6", [](Rehearsal &p) { reduceLastBlock(p, 6, 2500); });
+  r.add("reduce_last_block_1", [](Rehearsal &p) { reduceLastBlock(p, 1, 100); });
+  r.add("reduce_redux_2", [](Rehearsal &p) { reduceRedux(p, 2, 128); });
   r.file("scan");
-  r.add("scan_block_3", [](Playing &p) { scanBlock(p, 3); });
-  r.add("scan_warp_2x96", [](Playing &p) { scanWarp(p, 2, 96, 170); });
-  r.add("scan_lookback_6", [](Playing &p) { scanLookback(p, 6); });
-  r.add("scan_lookback_40", [](Playing &p) { scanLookback(p, 40); });
-  r.add("scan_u64", [](Playing &p) { scanWide(p, 500); });
+  r.add("scan_block_3", [](Rehearsal &p) { scanBlock(p, 3); });
+  r.add("scan_warp_2x96", [](Rehearsal &p) { scanWarp(p, 2, 96, 170); });
+  r.add("scan_lookback_6", [](Rehearsal &p) { scanLookback(p, 6); });
+  r.add("scan_lookback_40", [](Rehearsal &p) { scanLookback(p, 40); });
+  r.add("scan_u64", [](Rehearsal &p) { scanWide(p, 500); });
   r.file("sort");
-  r.add("sort_bitonic_2", [](Playing &p) { sortBitonic(p, 2); });
-  r.add("sort_radix_pass_3_0", [](Playing &p) { sortRadixPass(p, 3, 0); });
-  r.add("sort_radix_pass_2_28", [](Playing &p) { sortRadixPass(p, 2, 28); });
-  r.add("warp_exchange_2", [](Playing &p) { warpExchange(p, 2); });
+  r.add("sort_bitonic_2", [](Rehearsal &p) { sortBitonic(p, 2); });
+  r.add("sort_radix_pass_3_0", [](Rehearsal &p) { sortRadixPass(p, 3, 0); });
+  r.add("sort_radix_pass_2_28", [](Rehearsal &p) { sortRadixPass(p, 2, 28); });
+  r.add("warp_exchange_2", [](Rehearsal &p) { warpExchange(p, 2); });
   r.file("votes");
-  r.add("compact_odd_4", [](Playing &p) { compactOdd(p, 4, 500); });
-  r.add("match_keys_3", [](Playing &p) { matchKeys(p, 3); });
-  r.add("vote_kinds_2", [](Playing &p) { voteKinds(p, 2); });
+  r.add("compact_odd_4", [](Rehearsal &p) { compactOdd(p, 4, 500); });
+  r.add("match_keys_3", [](Rehearsal &p) { matchKeys(p, 3); });
+  r.add("vote_kinds_2", [](Rehearsal &p) { voteKinds(p, 2); });
 }

@@ -1,7 +1,7 @@
-// Playing.h - one play of one kernel: buffers on an emulated device, a launch, and what came out of
-// it.
-#ifndef PIANOLA_TEST_TARGETS_NVPTX_EMULATOR_PLAYING_H
-#define PIANOLA_TEST_TARGETS_NVPTX_EMULATOR_PLAYING_H
+// Rehearsal.h - one kernel, rehearsed: buffers on an emulated device, a launch, and what came out
+// of it.
+#ifndef PIANOLA_TEST_TARGETS_NVPTX_EMULATOR_REHEARSAL_H
+#define PIANOLA_TEST_TARGETS_NVPTX_EMULATOR_REHEARSAL_H
 
 #include "targets/nvptx/emulator/Emulator.h"
 
@@ -52,10 +52,10 @@ template <typename Make> auto listOf(size_t count, Make make) {
   return values;
 }
 
-class Playing {
+class Rehearsal {
 public:
   /// `like` says how to play: its seed, checks and limits. Shapes come with each launch.
-  Playing(const std::string &path, const std::string &deviceName, const Launch &like);
+  Rehearsal(const std::string &path, const std::string &deviceName, const Launch &like);
 
   template <typename T> uint64_t put(const std::vector<T> &values, const char *name) {
     const uint64_t at = allocate(values.size() * sizeof(T), name);
@@ -123,7 +123,7 @@ struct Case {
   std::string name; ///< "reduce_tree_4x256.sm_80"
   std::string file; ///< where its PTX stands, "reduce"
   std::string architecture;
-  std::function<void(Playing &)> body;
+  std::function<void(Rehearsal &)> body;
 
   std::string path() const;
   std::string deviceName() const { return architecture == "sm_80" ? "a100" : "h200"; }
@@ -148,7 +148,7 @@ public:
   explicit Repertoire(std::vector<Case> &cases) : cases(cases) {}
   void file(std::string name) { current = std::move(name); }
   /// For sm_80 and sm_90a; where there is no PTX for sm_80, for sm_90a alone.
-  void add(const std::string &name, const std::function<void(Playing &)> &body);
+  void add(const std::string &name, const std::function<void(Rehearsal &)> &body);
 
 private:
   std::vector<Case> &cases;

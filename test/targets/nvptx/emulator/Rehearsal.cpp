@@ -1,4 +1,4 @@
-#include "test/targets/nvptx/emulator/Playing.h"
+#include "test/targets/nvptx/emulator/Rehearsal.h"
 
 #include "targets/nvptx/emulator/Code.h"
 
@@ -29,7 +29,7 @@ std::string ptx::readText(const std::string &path) {
   return file ? text.str() : "";
 }
 
-Playing::Playing(const std::string &path, const std::string &deviceName, const Launch &like)
+Rehearsal::Rehearsal(const std::string &path, const std::string &deviceName, const Launch &like)
     : device(*findDevice(deviceName), like.seed), like(like) {
   auto loaded = device.load(readText(path), path.substr(path.rfind('/') + 1));
   if (loaded)
@@ -38,19 +38,19 @@ Playing::Playing(const std::string &path, const std::string &deviceName, const L
     outcome.wrong = loaded.message();
 }
 
-void Playing::need(const Status &status) {
+void Rehearsal::need(const Status &status) {
   if (!status.ok() && outcome.wrong.empty())
     outcome.wrong = status.message();
 }
 
-uint64_t Playing::allocate(uint64_t bytes, const char *name) {
+uint64_t Rehearsal::allocate(uint64_t bytes, const char *name) {
   auto at = device.allocate(bytes, name);
   need(at.status());
   return at ? *at : 0;
 }
 
-void Playing::play(const char *kernel, Dim3 grid, Dim3 block, const Arguments &arguments,
-                   uint32_t dynamicShared, bool cooperative) {
+void Rehearsal::play(const char *kernel, Dim3 grid, Dim3 block, const Arguments &arguments,
+                     uint32_t dynamicShared, bool cooperative) {
   if (!good())
     return;
   Launch launch = like;
@@ -69,12 +69,12 @@ void Playing::play(const char *kernel, Dim3 grid, Dim3 block, const Arguments &a
   outcome.threadInstructions += played->threadInstructions;
 }
 
-void Playing::expect(bool condition, const std::string &what) {
+void Rehearsal::expect(bool condition, const std::string &what) {
   if (!condition && outcome.wrong.empty())
     outcome.wrong = what;
 }
 
-void Playing::digest(const void *bytes, size_t size) {
+void Rehearsal::digest(const void *bytes, size_t size) {
   for (size_t i = 0; i < size; ++i)
     outcome.digest = (outcome.digest ^ static_cast<const uint8_t *>(bytes)[i]) * 1099511628211u;
 }
@@ -82,13 +82,13 @@ void Playing::digest(const void *bytes, size_t size) {
 std::string Case::path() const { return kernelFolder() + file + "." + architecture + ".ptx"; }
 
 Outcome Case::play(const std::string &path, const Launch &like) const {
-  Playing playing(path, deviceName(), like);
-  if (playing.good())
-    body(playing);
-  return std::move(playing.outcome);
+  Rehearsal rehearsal(path, deviceName(), like);
+  if (rehearsal.good())
+    body(rehearsal);
+  return std::move(rehearsal.outcome);
 }
 
-void Repertoire::add(const std::string &name, const std::function<void(Playing &)> &body) {
+void Repertoire::add(const std::string &name, const std::function<void(Rehearsal &)> &body) {
   for (const char *architecture : {"sm_80", "sm_90a"}) {
     Case made{name + "." + architecture, current, architecture, body};
     if (std::ifstream(made.path()))
