@@ -38,7 +38,7 @@ defect("barrier_in_divergent_code", "reduce", "reduce_tree", "reduce_tree_4.sm_8
        "Only the threads that add reach the barrier.",
        [("drop", "$L__BB0_5:"), ("after", "bar.sync", "$L__BB0_5:", 2)],
        [("barrier-divergence deadlock", "bar.sync", 2)])
-defect("barrier_in_half_warp", "reduce", "reduce_shuffle", "reduce_shuffle_3x128.sm_80",
+defect("shuffle_lane_missing", "reduce", "reduce_shuffle", "reduce_shuffle_3x128.sm_80",
        "Lane 5 goes straight to the barrier, past the shuffles that wait for it.",
        [("before", "shfl.sync.down", "{\n.reg .pred q;\n.reg .b32 l;\nmov.u32 l, %laneid;\n"
          "setp.eq.u32 q, l, 5;\n@q bra $L__BB1_5;\n}", 1)],
@@ -231,6 +231,12 @@ defect("exit_with_store_in_flight", "bulk", "bulk_store", "bulk_store_2x7.sm_90a
        "The block ends while its stores still read its shared memory.",
        [("drop", "cp.async.bulk.wait_group 0")],
        [("async-misuse", "cp.async.bulk.global"), ("async-misuse", "ret;")])
+defect("exit_with_load_in_flight", "relay", "relay_bulk", "relay_bulk_4.sm_90a",
+       "One bulk copy more, that nobody waits for.",
+       [("before", "ret;", "@!%p1 mbarrier.arrive.expect_tx.shared::cta.b64 _, [%r14], %r17;\n"
+         "@!%p1 cp.async.bulk.shared::cluster.global.mbarrier::complete_tx::bytes "
+         "[%r16], [%rd17], %r17, [%r14];")],
+       [("async-misuse", "@!%p1 cp.async.bulk"), ("async-misuse", "ret;")])
 defect("bulk_address_misaligned", "bulk", "bulk_in_place", "bulk_in_place_2x5.sm_90a",
        "The source of a bulk copy is no multiple of sixteen.",
        [("change", "add.s64 \t%rd8, %rd7, 768", "add.s64 \t%rd8, %rd7, 764")],
@@ -245,7 +251,7 @@ defect("mbarrier_used_before_init", "mbarrier", "mbarrier_halves", "mbarrier_hal
        "No barrier between the initialisation and the first use by other warps.",
        [("drop", "bar.sync")],
        [(USE, "mbarrier.init"), (USE, "mbarrier.test_wait"), (USE, "mbarrier.arrive")])
-defect("mbarrier_arrives_twice", "mbarrier", "mbarrier_halves", "mbarrier_halves_2x9.sm_80",
+defect("arrival_spills_over", "mbarrier", "mbarrier_halves", "mbarrier_halves_2x9.sm_80",
        "The consumers' mbarrier is counted by 63 of 64: one arrival runs into the next phase.",
        [("before", "mbarrier.init.shared.b64 [%r21]", "mov.u32 %r22, 63;")],
        [("race slot-reuse mbarrier-misuse phase-overrun", "mbarrier.arrive", 2),
