@@ -2,6 +2,9 @@
 
     include <- (nothing)     runtime <- include              dialects <- dialects to their left
     passes <- dialects       targets <- dialects, include    lib, tools <- all of the compiler
+
+The emulator of targets/nvptx/ is like the runtime: it knows nothing of the compiler or LLVM, and shares with the
+runtime how errors are spelled (runtime/Status.h).
 """
 import pathlib
 import re
@@ -20,6 +23,9 @@ OURS = {*ALLOWED, "pianola", "lib", "tools", "mlir", "llvm"}
 for folder in ("dialects", "passes", "targets"):
     ALLOWED[folder] |= {"mlir", "llvm"}
 
+EMULATOR = "targets/nvptx/emulator"
+EMULATOR_MAY = {EMULATOR, "targets/nvptx/Devices", "runtime/Status"}
+
 root = pathlib.Path(sys.argv[1]).resolve()
 bad, seen = [], 0
 for folder, allowed in ALLOWED.items():
@@ -32,6 +38,11 @@ for folder, allowed in ALLOWED.items():
             if not match or match[1] not in OURS:
                 continue
             where = f"{path.relative_to(root)}:{number}"
+            if path.is_relative_to(root / EMULATOR):
+                included = re.search(r'["<](.*?)(\.h)?[">]', line)[1]
+                if not any(included.startswith(prefix) for prefix in EMULATOR_MAY):
+                    bad.append(f"{where}: the emulator may not include {included}")
+                continue
             if match[1] not in allowed:
                 bad.append(f"{where}: {folder}/ may not include {match[1]}/")
             if folder == "dialects" and match[1] == "dialects":

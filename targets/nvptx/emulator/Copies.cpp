@@ -1,0 +1,130 @@
+// Copies that go on by themselves: the bulk engine, and cp.async. What they touch is checked and
+// marked when they are issued, because from then on anything may happen; when the bytes really move
+// is drawn by lot.
+#include "targets/nvptx/emulator/Playing.h"
+
+#include "targets/nvptx/emulator/Reduction.h"
+
+#include <algorithm>
+#include <cstring>
+
+namespace pianola::ptx {
+
+void Playing::launchCopy(InFlight copy) {
+  if (copy.kind != InFlight::Kind::CopyArrive && checking && random.oneIn(2))
+    copy.early.assign(copy.source->bytes.get() + copy.sourceOffset,
+                      copy.source->bytes.get() + copy.sourceOffset + copy.bytes);
+  inFlight.push_back(std::move(copy));
+  if (!checking)
+    land(inFlight.size() - 1);
+}
+
+void Playing::landSome() {
+  if (!inFlight.empty() && random.oneIn(2))
+    land(random.below(uint32_t(inFlight.size())));
+}
+
+void Playing::land(size_t index) {
+  InFlight copy = std::move(inFlight[index]);
+  inFlight[index] = std::move(inFlight.back());
+  inFlight.pop_back();
+  progress();
+  Block &block = *copy.block;
+  if (copy.kind == InFlight::Kind::CopyArrive) {
+    finishCopies(*copy.warp, copy.lane, copy.time);
+  } else {
+    const uint8_t *from =
+        copy.early.empty() ? copy.source->bytes.get() + copy.sourceOffset : copy.early.data();
+    uint8_t *to = copy.target->bytes.get() + copy.targetOffset;
+    if (copy.reduction)
+      reduceBytes(copy.reduction, to, from, copy.bytes);
+    else
+      std::memcpy(to, from, copy.bytes);
+    block.freeBulkSlots.push_back(copy.slot);
+  }
+  if (copy.kind == InFlight::Kind::BulkStore) {
+    uint64_t thread = uint64_t(block.index) << 16 | copy.warp->number << 8 | copy.lane;
+    for (BulkGroups::Store &store : bulkGroups[thread].stores)
+      if (store.slot == copy.slot && store.time == copy.time)
+        store.read = store.written = true;
+    return;
+  }
+  auto found = block.mbarriers.find(copy.mbarrier);
+  if (found == block.mbarriers.end()) {
+    // The instruction that is to blame is the copy's, not the one at which the warp stands now.
+    Warp &warp = *copy.warp;
+    Group blamed;
+    blamed.mask = 1u << copy.lane, blamed.pc = copy.pc;
+    warp.groups.push_back(blamed);
+    uint32_t running = std::exchange(warp.running, uint32_t(warp.groups.size() - 1));
+    report(FindingKind::MbarrierMisuse, warp, copy.lane,
+           "the mbarrier was gone when the copy was complete",
+           describe(block.shared, copy.mbarrier));
+    warp.groups.pop_back();
+    warp.running = running;
+    return stop();
+  }
+  Clock clock;
+  if (copy.kind == InFlight::Kind::CopyArrive) {
+    if (checks.races)
+      clock.seen.add(copyAgent(block.index, copy.warp->number), 1u << copy.lane, copy.time);
+    arrive(block, copy.mbarrier, found->second, 1, clock);
+    return;
+  }
+  if (checks.races)
+    found->second.gathering.seen.add(bulkAgent(block.index, copy.slot), ~0u, copy.time);
+  found->second.transactions -= copy.bytes;
+  completePhases(block, copy.mbarrier, found->second);
+}
+
+void Playing::finishCopies(Warp &warp, uint32_t lane, uint32_t time) {
+  auto isDue = [&](const Warp::PendingCopy &copy) {
+    return copy.lane == lane && copy.time <= time;
+  };
+  for (const Warp::PendingCopy &copy : warp.copies) {
+    if (!isDue(copy))
+      continue;
+    uint8_t *to = warp.block.shared.bytes.get() + copy.target;
+    std::memcpy(to, copy.source->bytes.get() + copy.offset, copy.read);
+    std::memset(to + copy.read, 0, copy.bytes - copy.read);
+    progress();
+  }
+  warp.copies.erase(std::remove_if(warp.copies.begin(), warp.copies.end(), isDue),
+                    warp.copies.end());
+  warp.copiesDone[lane] = std::max(warp.copiesDone[lane], time);
+}
+
+void Playing::finishStores(Warp &warp, uint32_t lane, uint32_t keep, bool readsOnly) {
+  uint64_t thread = uint64_t(warp.block.index) << 16 | warp.number << 8 | lane;
+  auto found = bulkGroups.find(thread);
+  if (found == bulkGroups.end())
+    return;
+  BulkGroups &groups = found->second;
+  Clock clock;
+  for (BulkGroups::Store &store : groups.stores) {
+    if (store.group + keep >= groups.open)
+      continue;
+    for (size_t i = 0; i < inFlight.size(); ++i) {
+      InFlight &copy = inFlight[i];
+      if (copy.kind != InFlight::Kind::BulkStore || copy.block != &warp.block ||
+          copy.slot != store.slot)
+        continue;
+      // Once the source has been read, the bytes may still be on their way.
+      if (!readsOnly)
+        land(i);
+      else if (copy.early.empty())
+        copy.early.assign(copy.source->bytes.get() + copy.sourceOffset,
+                          copy.source->bytes.get() + copy.sourceOffset + copy.bytes);
+      break;
+    }
+    clock.seen.add(bulkAgent(warp.block.index, store.slot), readsOnly ? 1u : ~0u, store.time);
+    store.read = true, store.written |= !readsOnly;
+  }
+  groups.stores.erase(std::remove_if(groups.stores.begin(), groups.stores.end(),
+                                     [](const BulkGroups::Store &store) { return store.written; }),
+                      groups.stores.end());
+  if (checks.races)
+    warp.learn(1u << lane, clock);
+}
+
+} // namespace pianola::ptx

@@ -1,0 +1,70 @@
+// Memory.h - buffers, and the addresses under which they are found.
+//
+// The upper 32 bits of a generic address number a window: one each for the thread's .shared, .local
+// and .param memory, then one for each buffer of device memory. So an access past the end of a
+// buffer never meets the next one, and looking a buffer up is one step. A buffer begins at an odd
+// multiple of 256 bytes in its window: nothing is better aligned than cuMemAlloc promises.
+#ifndef PIANOLA_TARGETS_NVPTX_EMULATOR_MEMORY_H
+#define PIANOLA_TARGETS_NVPTX_EMULATOR_MEMORY_H
+
+#include "runtime/Status.h"
+#include "targets/nvptx/emulator/Shadow.h"
+
+#include <memory>
+#include <string>
+#include <vector>
+
+namespace pianola::ptx {
+
+/// Windows of the generic address space.
+enum Window : uint32_t { SharedWindow = 1, LocalWindow = 2, ParamWindow = 3, FirstBuffer = 16 };
+
+constexpr uint64_t windowBase(uint32_t window) { return uint64_t(window) << 32; }
+
+/// Bytes with a name.
+struct Buffer {
+  Buffer(std::string name, uint64_t size, uint64_t seed);
+
+  std::string name;
+  uint64_t base = 0; ///< address of its first byte
+  uint64_t size;
+  std::unique_ptr<uint8_t[]> bytes;
+  Shadow shadow;
+  bool released = false;
+  bool readOnly = false; ///< to the kernel
+};
+
+/// The device memory of one device.
+class Memory {
+public:
+  explicit Memory(uint64_t capacity, uint64_t seed) : capacity(capacity), seed(seed) {}
+
+  /// Null where `bytes` do not fit.
+  Buffer *allocate(uint64_t bytes, std::string name);
+  Status release(uint64_t address);
+  /// The buffer in whose window the address lies, a released one too, or null.
+  Buffer *find(uint64_t address) const {
+    uint64_t window = address >> 32;
+    return window - FirstBuffer < windows.size() ? windows[window - FirstBuffer] : nullptr;
+  }
+  /// The buffer that holds all of these bytes, or an error that says why there is none.
+  Result<Buffer *> findRange(uint64_t address, uint64_t bytes, const char *doing) const;
+  void settle();
+
+  uint64_t total() const { return capacity; }
+  uint64_t used() const { return inUse; }
+  /// The bytes of every live buffer, to put them back later.
+  const std::vector<std::unique_ptr<Buffer>> &all() const { return buffers; }
+
+private:
+  uint64_t capacity, seed, inUse = 0;
+  std::vector<std::unique_ptr<Buffer>> buffers;
+  std::vector<Buffer *> windows;
+};
+
+/// `name+offset`, for reports.
+std::string describe(const Buffer &buffer, uint64_t offset);
+
+} // namespace pianola::ptx
+
+#endif

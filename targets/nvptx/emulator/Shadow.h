@@ -1,0 +1,131 @@
+// Shadow.h - who touched each byte last: the memory of the race detector.
+//
+// A cell stands for a granule of 16, 8, 4, 2 or 1 bytes and remembers the last write and the reads
+// since. Pages of 1 KiB begin without cells, as long as one state describes all of their bytes,
+// then have cells of 16 bytes, and are refined when a smaller access comes: so each access covers
+// whole cells, the answer is exact for each byte, and the common case (vectors of 16 bytes) costs
+// one cell.
+//
+// The rules are those of FastTrack (Flanagan and Freund, PLDI 2009): a read conflicts with a write
+// that it does not know of, a write with any access that it does not know of. Strong accesses
+// (atomics, volatile, and those with an order) do not conflict with each other where each is in the
+// other's scope. Many threads may read one cell, and many may update it atomically: up to
+// `mostListed` of them are remembered, then a random one gives way. So a report is always true;
+// what can be missed is one conflict of very many.
+#ifndef PIANOLA_TARGETS_NVPTX_EMULATOR_SHADOW_H
+#define PIANOLA_TARGETS_NVPTX_EMULATOR_SHADOW_H
+
+#include "targets/nvptx/emulator/Knowledge.h"
+#include "targets/nvptx/emulator/Types.h"
+
+#include <memory>
+#include <vector>
+
+namespace pianola::ptx {
+
+/// One access, as a cell remembers it.
+struct Access {
+  Agent agent = 0;
+  uint32_t lanes = 0; ///< 0: none
+  uint32_t time = 0;
+  uint32_t what = 0; ///< the instruction's index, and the flags below
+
+  enum : uint32_t {
+    InstructionMask = (1u << 24) - 1,
+    Strong = 1u << 24,
+    ScopeShift = 25,        ///< two bits: Scope - 1
+    Async = 1u << 27,       ///< by the asynchronous proxy
+    NonCoherent = 1u << 28, ///< a read through .nc
+    Mbarrier = 1u << 29,    ///< by mbarrier.init: the bytes are an mbarrier now
+    Copy = 1u << 30,        ///< by cp.async: not the thread itself
+  };
+  Scope scope() const { return Scope(((what >> ScopeShift) & 3) + 1); }
+  static uint32_t strong(Scope scope) { return Strong | (uint32_t(scope) - 1) << ScopeShift; }
+};
+
+/// The accessing thread: what it is, and what it knows.
+struct Witness {
+  Access access;
+  const Clock *clock;
+  uint32_t copiesDone = 0; ///< the lane's own cp.async groups up to this one are complete
+
+  /// Whether `earlier` is ordered before this access.
+  bool knows(const Access &earlier) const {
+    if (!(earlier.lanes & ~access.lanes)) {
+      // In program order. Copies of one thread are not ordered with each other.
+      if (earlier.agent == access.agent && !(access.what & (Access::Async | Access::Copy)))
+        return true;
+      if (earlier.agent == access.agent + 32 && earlier.time <= copiesDone)
+        return true;
+    }
+    return clock->seen.covers(earlier.agent, earlier.lanes, earlier.time);
+  }
+  /// For an access by the asynchronous proxy: whether a generic write is visible to it.
+  bool seesThroughProxy(const Access &earlier) const {
+    return clock->proxied.covers(earlier.agent, earlier.lanes, earlier.time);
+  }
+};
+
+struct Conflict {
+  enum class Kind : uint8_t { None, Race, Proxy, Stale, Uninitialised, Mbarrier } kind = Kind::None;
+  Access other;
+  uint64_t offset = 0; ///< of the first byte that conflicts
+  explicit operator bool() const { return kind != Kind::None; }
+};
+
+class Shadow {
+public:
+  /// What a page without cells says of all its bytes.
+  enum class State : uint8_t { Unwritten, Written };
+
+  explicit Shadow(uint64_t bytes, uint64_t seed = 0);
+
+  /// Records a read or a write of [offset, offset + size) and tells the first conflict. With
+  /// `races` off only whether something wrote the bytes is checked.
+  Conflict read(uint64_t offset, uint64_t size, const Witness &witness, bool races,
+                bool uninitialised);
+  Conflict write(uint64_t offset, uint64_t size, const Witness &witness, bool races);
+
+  /// The bytes of an mbarrier are ordinary ones again.
+  void endMbarrier(uint64_t offset, uint64_t size);
+
+  /// The host wrote these bytes, between launches.
+  void markWritten(uint64_t offset, uint64_t size);
+  /// Everything so far happened before whatever comes.
+  void settle();
+
+private:
+  struct Cell {
+    Access write, read;
+  };
+  struct Page {
+    State state = State::Unwritten;
+    uint8_t shift = 4; ///< a cell is 1 << shift bytes
+    std::vector<Cell> cells;
+  };
+  static constexpr uint64_t pageBytes = 1024;
+  static constexpr uint32_t mostListed = 32;
+  /// In Access::agent: `time` is the index of a list instead. No agent has this number.
+  static constexpr Agent listed = ~0u;
+  /// In Access::agent of a write: the host's, or one of an earlier launch.
+  static constexpr Agent settled = ~0u - 1;
+
+  Page &refined(uint64_t page, uint64_t offset, uint64_t size);
+  void split(Page &page, uint8_t shift);
+  void release(const Access &accesses);
+  Conflict checkWrite(const Access &earlier, const Witness &witness, bool reading) const;
+  Conflict checkRead(const Access &earlier, const Witness &witness) const;
+  template <typename F> Conflict eachOf(const Access &accesses, F check) const;
+  void append(Access &accesses, const Access &fresh);
+
+  std::vector<Page> pages;
+  uint64_t bytes;
+  std::vector<std::vector<Access>> lists;
+  std::vector<uint32_t> freeLists;
+  std::vector<uint32_t> touched; ///< pages that have cells
+  uint64_t random;
+};
+
+} // namespace pianola::ptx
+
+#endif

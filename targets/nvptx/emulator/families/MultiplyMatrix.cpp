@@ -1,0 +1,216 @@
+// mma.sync: the product of two small matrices that lie across the registers of a warp.
+//
+// Products are exact, and their sum over k with the accumulator is taken in f64 and rounded once to
+// the accumulator's type. Hardware rounds more often and in an order that the ISA leaves open ("at
+// least single precision"), so results agree within that freedom and not bit for bit; integers are
+// exact.
+#include "targets/nvptx/emulator/Playing.h"
+#include "targets/nvptx/emulator/families/Families.h"
+#include "targets/nvptx/emulator/families/Lanes.h"
+#include "targets/nvptx/emulator/numeric/Integer.h"
+#include "targets/nvptx/emulator/numeric/SmallFloats.h"
+
+namespace pianola::ptx {
+
+namespace {
+
+constexpr uint32_t rowsOfA = 16, columnsOfB = 8, deepest = 32;
+enum : uint16_t { SaturateMode = 1 };
+
+/// Element i of a register of 32 bits, as a number.
+template <typename T> T element(Type type, uint32_t word, uint32_t i) {
+  switch (type) {
+  case Type::F16:
+    return T(decodeF16(uint16_t(word >> (16 * i))));
+  case Type::BF16:
+    return T(decodeBF16(uint16_t(word >> (16 * i))));
+  case Type::TF32:
+    return T(decodeTF32(word));
+  case Type::E4M3:
+    return T(decodeE4M3(uint8_t(word >> (8 * i))));
+  case Type::E5M2:
+    return T(decodeE5M2(uint8_t(word >> (8 * i))));
+  case Type::S8:
+    return T(int8_t(word >> (8 * i)));
+  default:
+    return T(uint8_t(word >> (8 * i)));
+  }
+}
+
+/// The fragments of the ISA's figures: with e elements in a register, lane l and register r of A
+/// hold row l / 4 + 8 (r % 2) from k = e (l % 4) + 4 e (r / 2) on, and of B column l / 4 from k = e
+/// (l % 4) + 4 e r on.
+template <typename T>
+void gatherFragments(Warp &warp, const Op &op, const Slot *slots, T (&a)[rowsOfA][deepest],
+                     T (&b)[deepest][columnsOfB]) {
+  uint32_t perRegister = 4 / sizeOf(op.type == Type::TF32 ? Type::B32 : op.type);
+  uint32_t registersOfA = op.value & 0xff, registersOfB = op.value >> 8 & 0xff;
+  for (uint32_t r = 0; r < registersOfA; ++r) {
+    const uint32_t *words = warp.in<uint32_t>(slots[r]);
+    for (uint32_t lane = 0; lane < warpSize; ++lane)
+      for (uint32_t e = 0; e < perRegister; ++e)
+        a[lane / 4 + 8 * (r % 2)][perRegister * (lane % 4) + 4 * perRegister * (r / 2) + e] =
+            element<T>(op.type, words[lane], e);
+  }
+  for (uint32_t r = 0; r < registersOfB; ++r) {
+    const uint32_t *words = warp.in<uint32_t>(slots[registersOfA + r]);
+    for (uint32_t lane = 0; lane < warpSize; ++lane)
+      for (uint32_t e = 0; e < perRegister; ++e)
+        b[perRegister * (lane % 4) + 4 * perRegister * r + e][lane / 4] =
+            element<T>(op.other, words[lane], e);
+  }
+}
+
+template <typename T>
+void multiply(uint32_t depth, const T (&a)[rowsOfA][deepest], const T (&b)[deepest][columnsOfB],
+              T (&sum)[rowsOfA][columnsOfB]) {
+  for (uint32_t row = 0; row < rowsOfA; ++row) {
+    T line[columnsOfB] = {};
+    for (uint32_t k = 0; k < depth; ++k)
+      for (uint32_t column = 0; column < columnsOfB; ++column)
+        line[column] += a[row][k] * b[k][column];
+    for (uint32_t column = 0; column < columnsOfB; ++column)
+      sum[row][column] = line[column];
+  }
+}
+
+/// All 32 lanes, or false.
+bool gatherWarp(Warp &warp) {
+  if (!warp.gatherAll())
+    return false;
+  if (warp.current().mask == ~0u)
+    return true;
+  warp.playing.report(FindingKind::BarrierDivergence, warp, firstLane(warp.current().mask),
+                      "the instruction needs a warp of 32 threads");
+  warp.playing.stop();
+  return false;
+}
+
+Step multiplyFloat(Warp &warp, const Op &op, uint32_t) {
+  if (!gatherWarp(warp))
+    return Step::Switch;
+  const Slot *results = warp.playing.code.slots.data() + op.more, *operands = results + op.moreDefs;
+  double a[rowsOfA][deepest], b[deepest][columnsOfB], sum[rowsOfA][columnsOfB];
+  gatherFragments(warp, op, operands, a, b);
+  multiply(op.target, a, b, sum);
+  const Slot *addends = operands + (op.value & 0xff) + (op.value >> 8 & 0xff);
+  bool isHalf = op.moreDefs == 2; // two f16 in each accumulator register
+  for (uint32_t r = 0; r < op.moreDefs; ++r) {
+    const uint32_t *c = warp.in<uint32_t>(addends[r]);
+    uint32_t fresh[warpSize];
+    for (uint32_t lane = 0; lane < warpSize; ++lane) {
+      uint32_t row = lane / 4, column = 2 * (lane % 4);
+      if (isHalf) {
+        row += 8 * r;
+        double low = sum[row][column] + double(decodeF16(lower16(c[lane])));
+        double high = sum[row][column + 1] + double(decodeF16(upper16(c[lane])));
+        fresh[lane] =
+            pack16(encodeHalf<F16>(high, EncodeMode{}), encodeHalf<F16>(low, EncodeMode{}));
+      } else {
+        row += 8 * (r / 2), column += r % 2;
+        fresh[lane] = bitsOf(canonicalised(float(sum[row][column] + double(f32Of(c[lane])))));
+      }
+    }
+    std::copy(fresh, fresh + warpSize, warp.out<uint32_t>(results[r]));
+  }
+  return Step::Next;
+}
+
+Step multiplyInteger(Warp &warp, const Op &op, uint32_t) {
+  if (!gatherWarp(warp))
+    return Step::Switch;
+  const Slot *results = warp.playing.code.slots.data() + op.more, *operands = results + op.moreDefs;
+  int64_t a[rowsOfA][deepest], b[deepest][columnsOfB], sum[rowsOfA][columnsOfB];
+  gatherFragments(warp, op, operands, a, b);
+  multiply(op.target, a, b, sum);
+  const Slot *addends = operands + (op.value & 0xff) + (op.value >> 8 & 0xff);
+  for (uint32_t r = 0; r < op.moreDefs; ++r) {
+    const int32_t *c = warp.in<int32_t>(addends[r]);
+    int32_t *d = warp.out<int32_t>(results[r]);
+    for (uint32_t lane = 0; lane < warpSize; ++lane) {
+      int64_t total = sum[lane / 4 + 8 * (r / 2)][2 * (lane % 4) + r % 2] + c[lane];
+      d[lane] = op.mode & SaturateMode ? saturate32(total) : int32_t(total);
+    }
+  }
+  return Step::Next;
+}
+
+bool isInteger(Type type) { return type == Type::S8 || type == Type::U8; }
+
+/// Whether the ISA multiplies these with that depth.
+bool exists(Type a, Type b, uint32_t depth) {
+  bool eights = (a == Type::E4M3 || a == Type::E5M2) && (b == Type::E4M3 || b == Type::E5M2);
+  if (isInteger(a) && isInteger(b))
+    return depth == 16 || depth == 32;
+  if (eights)
+    return depth == 32 || depth == 16;
+  if (a != b)
+    return false;
+  return a == Type::TF32 ? depth == 4 || depth == 8
+                         : (a == Type::F16 || a == Type::BF16) && (depth == 8 || depth == 16);
+}
+
+bool useAll(Decoder &decoder, size_t operand, size_t count, std::vector<Slot> &out) {
+  const Operand &vector = decoder.operands()[operand];
+  bool single = count == 1 && decoder.isRegister(vector);
+  if (!single && (vector.kind != Operand::Kind::Vector || vector.elements.size() != count))
+    return decoder.fail("operand " + std::to_string(operand + 1) + " must be a vector of " +
+                        std::to_string(count) + " registers");
+  for (size_t i = 0; i < count; ++i) {
+    out.emplace_back();
+    if (!decoder.use(single ? vector : vector.elements[i], Type::B32, out.back()))
+      return false;
+  }
+  return true;
+}
+
+} // namespace
+
+bool decodeMultiplyMatrix(Decoder &decoder) {
+  Op &op = decoder.op;
+  op.splits = op.earlyClobber = true;
+  if (!decoder.accept("sync") || !decoder.accept("aligned"))
+    return decoder.fail("only dense mma.sync.aligned is supported");
+  static const std::pair<const char *, uint32_t> shapes[] = {
+      {"m16n8k4", 4}, {"m16n8k8", 8}, {"m16n8k16", 16}, {"m16n8k32", 32}};
+  for (auto [word, depth] : shapes)
+    if (decoder.accept(word))
+      op.target = depth;
+  if (!decoder.accept("row") || !decoder.accept("col"))
+    return decoder.unknown();
+  decoder.accept("kind::f8f6f4");
+  if (decoder.accept("satfinite"))
+    op.mode = SaturateMode;
+  Type result, addend;
+  // d, a, b, c in this order.
+  if (!decoder.takeType(result) || !decoder.takeType(op.type) || !decoder.takeType(op.other) ||
+      !decoder.takeType(addend))
+    return decoder.fail("expected four types");
+  if (!op.target || !exists(op.type, op.other, op.target) || result != addend ||
+      !decoder.expectOperands(4))
+    return decoder.unknown();
+  bool integer = isInteger(op.type);
+  if (integer ? result != Type::S32
+              : result != Type::F32 &&
+                    !(result == Type::F16 && op.type != Type::BF16 && op.type != Type::TF32))
+    return decoder.fail("no such accumulator");
+  uint32_t perRegister = 4 / sizeOf(op.type);
+  uint32_t registersOfB = op.target / (4 * perRegister), registersOfA = 2 * registersOfB;
+  uint32_t accumulators = result == Type::F16 ? 2 : 4;
+  op.value = registersOfA | registersOfB << 8;
+  const Operand &results = decoder.operands()[0];
+  std::vector<Slot> defs(accumulators), uses;
+  if (results.kind != Operand::Kind::Vector || results.elements.size() != accumulators)
+    return decoder.fail("the result must be a vector of " + std::to_string(accumulators) +
+                        " registers");
+  for (size_t i = 0; i < accumulators; ++i)
+    if (!decoder.define(results.elements[i], 4, defs[i]))
+      return false;
+  if (!useAll(decoder, 1, registersOfA, uses) || !useAll(decoder, 2, registersOfB, uses) ||
+      !useAll(decoder, 3, accumulators, uses))
+    return false;
+  decoder.more(defs, uses);
+  return decoder.run(integer ? multiplyInteger : multiplyFloat);
+}
+
+} // namespace pianola::ptx
