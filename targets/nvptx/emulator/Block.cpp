@@ -6,8 +6,9 @@ namespace pianola::ptx {
 
 Block::Block(Playing &playing, uint32_t index, Dim3 id, uint32_t sm)
     : playing(playing), index(index), id(id), sm(sm),
-      shared("shared", uint64_t(playing.kernel.sharedBytes) + playing.launch.dynamicShared,
+      shared("shared", uint64_t(playing.kernel.sharedSpan) + playing.launch.dynamicShared,
              playing.launch.seed + index) {
+  shared.extents = &playing.sharedExtents;
   auto threads = uint32_t(playing.launch.block.count());
   aliveThreads = threads;
   for (uint32_t first = 0; first < threads; first += warpSize)

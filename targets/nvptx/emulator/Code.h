@@ -9,6 +9,7 @@
 #ifndef PIANOLA_TARGETS_NVPTX_EMULATOR_CODE_H
 #define PIANOLA_TARGETS_NVPTX_EMULATOR_CODE_H
 
+#include "targets/nvptx/emulator/Memory.h"
 #include "targets/nvptx/emulator/Syntax.h"
 #include "targets/nvptx/emulator/numeric/Rounding.h"
 
@@ -116,6 +117,10 @@ struct Kernel {
   uint32_t registerBytes = 0; ///< of a warp
   uint32_t localBytes = 0;    ///< of a thread
   uint32_t sharedBytes = 0;   ///< of a block, without what a launch adds
+  /// Where the variables of a block's shared memory lie: further apart than on a device, so that
+  /// what runs over the end of one meets nobody's bytes. What a launch adds begins at `sharedSpan`.
+  std::vector<Extent> shared;
+  uint32_t sharedSpan = 0;
   uint32_t parameterBytes = 0;
   std::vector<KernelParameter> parameters;
   Dim3 requiredBlock{0, 0, 0}, maximumBlock{0, 0, 0}; ///< x = 0: not stated

@@ -46,17 +46,9 @@ void Playing::land(size_t index) {
     return;
   auto found = block.mbarriers.find(copy.mbarrier);
   if (found == block.mbarriers.end()) {
-    // The instruction that is to blame is the copy's, not the one at which the warp stands now.
-    Warp &warp = *copy.warp;
-    Group blamed;
-    blamed.mask = 1u << copy.lane, blamed.pc = copy.pc;
-    warp.groups.push_back(blamed);
-    uint32_t running = std::exchange(warp.running, uint32_t(warp.groups.size() - 1));
-    report(FindingKind::MbarrierMisuse, warp, copy.lane,
-           "the mbarrier was gone when the copy was complete",
-           describe(block.shared, copy.mbarrier));
-    warp.groups.pop_back();
-    warp.running = running;
+    reportAt(copy.pc, FindingKind::MbarrierMisuse, *copy.warp, copy.lane,
+             "the mbarrier was gone when the copy was complete",
+             describe(block.shared, copy.mbarrier));
     return stop();
   }
   Clock clock;

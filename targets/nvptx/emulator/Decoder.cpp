@@ -14,6 +14,9 @@ namespace {
 constexpr uint64_t mostLocalBytes = 512 << 10, mostSharedBytes = 1 << 20,
                    mostParameterBytes = 64 << 10;
 
+/// Between variables of shared memory: more than one vector, and whole cells of the race detector.
+constexpr uint64_t redZone = 32;
+
 uint64_t aligned(uint64_t offset, uint64_t alignment) {
   return (offset + alignment - 1) / alignment * alignment;
 }
@@ -46,22 +49,24 @@ Status Decoder::decode(const Function &entry) {
           used.insert(element.variable);
       }
   for (const Variable &variable : module.syntax->variables)
-    if (variable.space == Space::Shared && !variable.isExtern && used.count(&variable)) {
-      uint64_t place = aligned(kernel.sharedBytes, variable.alignment);
-      shared[&variable] = uint32_t(place);
-      kernel.sharedBytes = uint32_t(std::min(place + variable.size, mostSharedBytes + 1));
-    }
+    if (variable.space == Space::Shared && !variable.isExtern && used.count(&variable))
+      placeShared(variable);
   for (const Function *function : reachable)
     placeVariables(*function);
   // What a launch adds begins where the kernel's own ends.
+  uint32_t alignment = 16;
+  for (const Variable &variable : module.syntax->variables)
+    if (variable.space == Space::Shared && variable.isExtern && used.count(&variable))
+      alignment = std::max(alignment, variable.alignment);
+  bool extends = false;
+  kernel.sharedSpan = uint32_t(aligned(kernel.sharedSpan, alignment));
   for (const Variable &variable : module.syntax->variables)
     if (variable.space == Space::Shared && variable.isExtern) {
-      kernel.sharedBytes = uint32_t(aligned(kernel.sharedBytes, std::max(variable.alignment, 16u)));
-      shared[&variable] = kernel.sharedBytes;
+      shared[&variable] = kernel.sharedSpan;
+      extends |= used.count(&variable) != 0;
     }
-  for (auto &[variable, place] : shared)
-    if (variable->isExtern)
-      place = kernel.sharedBytes;
+  if (extends)
+    kernel.sharedBytes = uint32_t(aligned(kernel.sharedBytes, alignment));
   if (kernel.sharedBytes > mostSharedBytes || kernel.localBytes > mostLocalBytes)
     return Status::error(module.name() + ":" + std::to_string(entry.line) + ": '" + kernel.name +
                          "' needs more .shared or .local memory than any device has");
@@ -137,6 +142,16 @@ bool Decoder::collect(const Function &function, Path &path) {
   return true;
 }
 
+void Decoder::placeShared(const Variable &variable) {
+  uint64_t end = aligned(kernel.sharedBytes, variable.alignment) + variable.size;
+  kernel.sharedBytes = uint32_t(std::min(end, mostSharedBytes + 1));
+  uint64_t place = aligned(kernel.sharedSpan, variable.alignment);
+  end = std::min(place + variable.size, 2 * mostSharedBytes);
+  shared[&variable] = uint32_t(place);
+  kernel.shared.push_back({place, end, std::string(variable.name)});
+  kernel.sharedSpan = uint32_t(std::min(end + redZone, 2 * mostSharedBytes));
+}
+
 void Decoder::placeVariables(const Function &function) {
   Frame &frame = frames[&function];
   for (const Variable &variable : function.variables) {
@@ -146,9 +161,7 @@ void Decoder::placeVariables(const Function &function) {
     if (isBank)
       continue;
     if (variable.space == Space::Shared) {
-      uint64_t place = aligned(kernel.sharedBytes, variable.alignment);
-      shared[&variable] = uint32_t(place);
-      kernel.sharedBytes = uint32_t(std::min(place + variable.size, mostSharedBytes + 1));
+      placeShared(variable);
     } else {
       uint64_t place = aligned(kernel.localBytes, std::max(variable.alignment, 4u));
       frame.locals[&variable] = uint32_t(place);

@@ -99,6 +99,7 @@ private:
   using Path = std::vector<const Function *>;
   bool collect(const Function &function, Path &path);
   void placeVariables(const Function &function);
+  void placeShared(const Variable &variable);
   bool decodeFunction(const Function &function);
   bool decodeInstruction(const Instruction &instruction);
   void resolve();

@@ -1,5 +1,6 @@
 #include "targets/nvptx/emulator/Memory.h"
 
+#include <algorithm>
 #include <cstring>
 #include <new>
 
@@ -68,8 +69,31 @@ void Memory::settle() {
       buffer->shadow.settle();
 }
 
+namespace {
+
+/// The variable that holds the byte, or the last one before it.
+const Extent *extentBefore(const Buffer &buffer, uint64_t offset) {
+  if (!buffer.extents)
+    return nullptr;
+  auto next = std::upper_bound(buffer.extents->begin(), buffer.extents->end(), offset,
+                               [](uint64_t at, const Extent &each) { return at < each.begin; });
+  return next == buffer.extents->begin() ? nullptr : &next[-1];
+}
+
+} // namespace
+
+bool Buffer::isInside(uint64_t offset, uint64_t bytes) const {
+  if (bytes > size || offset > size - bytes)
+    return false;
+  const Extent *extent = extentBefore(*this, offset);
+  return !extents || (extent && offset + bytes <= extent->end);
+}
+
 std::string describe(const Buffer &buffer, uint64_t offset) {
-  return buffer.name + "+" + std::to_string(offset);
+  std::string place = buffer.name + "+" + std::to_string(offset);
+  if (const Extent *extent = extentBefore(buffer, offset))
+    place += " (" + extent->name + "+" + std::to_string(offset - extent->begin) + ")";
+  return place;
 }
 
 } // namespace pianola::ptx

@@ -21,6 +21,12 @@ enum Window : uint32_t { SharedWindow = 1, LocalWindow = 2, ParamWindow = 3, Fir
 
 constexpr uint64_t windowBase(uint32_t window) { return uint64_t(window) << 32; }
 
+/// A variable inside of a buffer.
+struct Extent {
+  uint64_t begin, end;
+  std::string name;
+};
+
 /// Bytes with a name.
 struct Buffer {
   Buffer(std::string name, uint64_t size, uint64_t seed);
@@ -32,6 +38,11 @@ struct Buffer {
   Shadow shadow;
   bool released = false;
   bool readOnly = false; ///< to the kernel
+  /// What lies in it, sorted, with room between that is nobody's; null: it is one piece.
+  const std::vector<Extent> *extents = nullptr;
+
+  /// Whether the bytes are those of one variable.
+  bool isInside(uint64_t offset, uint64_t bytes) const;
 };
 
 /// The device memory of one device.

@@ -21,6 +21,10 @@ Playing::Playing(DeviceState &device, const Kernel &kernel, const Launch &launch
       checking(checks.races || checks.uninitialised), parameters(std::move(parameters)),
       random(launch.seed * 0x2545f4914f6cdd1d + 17) {
   style = random.below(4);
+  sharedExtents = kernel.shared;
+  if (launch.dynamicShared)
+    sharedExtents.push_back(
+        {kernel.sharedSpan, uint64_t(kernel.sharedSpan) + launch.dynamicShared, "dynamic"});
 }
 
 Playing::~Playing() = default;
@@ -54,9 +58,8 @@ Played Playing::run() {
         wakeDozing(random.below(uint32_t(dozing.size())));
       if (instructions - lastProgress > launch.patience)
         reportDeadlock(FindingKind::Livelock);
-      if (launch.budget && instructions > launch.budget && !stopped) {
-        Warp &any = *blocks.begin()->second->warps[0];
-        report(FindingKind::Budget, any, 0,
+      if (launch.budget && instructions > launch.budget && !stopped && !runnable.empty()) {
+        report(FindingKind::Budget, *runnable.front(), 0,
                "stopped after " + std::to_string(instructions) + " warp instructions");
         stop();
       }
@@ -91,8 +94,8 @@ void Playing::removeBlock(Block &block) {
   for (const InFlight &copy : inFlight) {
     if (copy.block != &block)
       continue;
-    report(FindingKind::AsyncMisuse, *copy.warp, copy.lane,
-           "the block ended while this copy, which uses its shared memory, was in flight");
+    reportAt(copy.pc, FindingKind::AsyncMisuse, *copy.warp, copy.lane,
+             "the block ended while this copy, which uses its shared memory, was in flight");
     stop();
     return;
   }

@@ -73,6 +73,10 @@ public:
   // What handlers use.
   void report(FindingKind kind, Warp &warp, uint32_t lane, const std::string &message,
               const std::string &address = "", const Access *other = nullptr);
+  /// The same for an instruction that the warp executed earlier.
+  void reportAt(uint32_t pc, FindingKind kind, Warp &warp, uint32_t lane,
+                const std::string &message, const std::string &address = "",
+                const Access *other = nullptr);
   void report(FindingKind kind, Warp &warp, uint32_t lane, const Conflict &conflict,
               const Buffer &buffer);
   /// The launch ends after the running instruction.
@@ -121,6 +125,7 @@ public:
   Played played;
   uint64_t instructions = 0;                 ///< of warps
   std::map<uint64_t, BulkGroups> bulkGroups; ///< by thread
+  std::vector<Extent> sharedExtents;         ///< of a block's shared memory
   uint64_t gridWorkspace = 0; ///< of a cooperative launch: see Cooperative in DeviceState.h
 
 private:

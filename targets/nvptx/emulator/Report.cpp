@@ -2,6 +2,7 @@
 // goes on.
 #include "targets/nvptx/emulator/Playing.h"
 
+#include <algorithm>
 #include <map>
 
 namespace pianola::ptx {
@@ -55,7 +56,12 @@ Place Playing::placeOf(const Access &access) const {
 
 void Playing::report(FindingKind kind, Warp &warp, uint32_t lane, const std::string &message,
                      const std::string &address, const Access *other) {
-  uint32_t pc = warp.groups.empty() ? 0 : warp.current().pc;
+  reportAt(warp.groups.empty() ? 0 : warp.current().pc, kind, warp, lane, message, address, other);
+}
+
+void Playing::reportAt(uint32_t pc, FindingKind kind, Warp &warp, uint32_t lane,
+                       const std::string &message, const std::string &address,
+                       const Access *other) {
   uint32_t otherPc = other ? other->what & Access::InstructionMask : ~0u;
   if (!reported.insert({kind, pc, otherPc}).second)
     return;
@@ -179,38 +185,52 @@ std::string Playing::waitGraph() const {
   return out;
 }
 
+/// Whether lanes wait at this instruction for others that wait at another one of its kind, or at a
+/// barrier.
+static bool isDiverged(const Warp &warp, const Group &group) {
+  if (group.state != Group::State::Converging)
+    return false;
+  return std::any_of(warp.groups.begin(), warp.groups.end(), [&](const Group &other) {
+    return (other.mask & group.needs & ~group.mask) &&
+           (other.state == Group::State::Converging || other.state == Group::State::Barrier);
+  });
+}
+
 void Playing::reportDeadlock(FindingKind kind) {
-  // Named after one that waits, a divergence before a barrier before a poll: the likeliest to be
-  // wrong.
-  Warp *culprit = nullptr;
-  uint32_t best = 0;
-  for (auto &[index, block] : blocks) {
-    for (auto &warp : block->warps) {
-      for (uint32_t i = 0; i < warp->groups.size(); ++i) {
-        using State = Group::State;
-        State state = warp->groups[i].state;
-        uint32_t rank = state == State::Converging ? 5
-                        : state == State::Barrier  ? 4
-                        : state == State::Mbarrier ? 3
-                        : state == State::Polling  ? 2
-                                                   : 1;
-        if (rank > best)
-          best = rank, culprit = warp.get(), warp->running = i;
-      }
+  // Named after one that waits: lanes that diverged before any other, because that is never right;
+  // then who waits for memory, because others wait for him.
+  auto rankOf = [&](const Warp &warp, const Group &group) {
+    switch (group.state) {
+    case Group::State::Polling:
+    case Group::State::Asleep:
+      return 5;
+    case Group::State::Mbarrier:
+      return 4;
+    case Group::State::Barrier:
+      return 3;
+    case Group::State::Converging:
+      return isDiverged(warp, group) ? 6 : 2;
+    case Group::State::Ready:
+      break;
     }
-  }
+    return 1;
+  };
+  Warp *culprit = nullptr;
+  int best = 0;
+  for (auto &[index, block] : blocks)
+    for (auto &warp : block->warps)
+      for (uint32_t i = 0; i < warp->groups.size(); ++i)
+        if (int rank = rankOf(*warp, warp->groups[i]); rank > best)
+          best = rank, culprit = warp.get(), warp->running = i;
   if (!culprit)
     return stop();
-  std::string graph = waitGraph();
-  bool diverged = best == 5 && kind == FindingKind::Deadlock;
+  bool diverged = best == 6;
+  const char *message =
+      diverged ? "lanes wait at an instruction that others of their warp do not reach"
+      : kind == FindingKind::Deadlock ? "no thread can go on"
+                                      : "nothing has changed for a long time, though threads run";
   report(diverged ? FindingKind::BarrierDivergence : kind, *culprit,
-         firstLane(culprit->current().mask),
-         std::string(diverged
-                         ? "lanes wait at an instruction that others of their warp do not reach"
-                     : kind == FindingKind::Deadlock
-                         ? "no thread can go on"
-                         : "nothing has changed for a long time, though threads run") +
-             graph);
+         firstLane(culprit->current().mask), message + waitGraph());
   stop();
 }
 

@@ -72,7 +72,21 @@ template <typename F> Conflict Shadow::eachOf(const Access &accesses, F check) c
   return {};
 }
 
-Conflict Shadow::checkWrite(const Access &earlier, const Witness &witness, bool reading) const {
+/// Whether a strong read that the witness knows of has read this write's value, or one that came
+/// after it. `reads` are those of the cell, all later than its last write.
+bool Shadow::wasObserved(const Access &write, const Witness &witness, const Access &reads) const {
+  auto observes = [&](const Access &read) {
+    return read.lanes && (read.what & Access::Strong) && atomicTogether(read, write) &&
+           witness.knows(read);
+  };
+  if (reads.agent != listed)
+    return observes(reads);
+  const std::vector<Access> &list = lists[reads.time];
+  return std::any_of(list.begin(), list.end(), observes);
+}
+
+Conflict Shadow::checkWrite(const Access &earlier, const Witness &witness, bool reading,
+                            const Access &reads) const {
   if (!earlier.lanes || earlier.agent == settled)
     return {};
   const Access &now = witness.access;
@@ -80,8 +94,11 @@ Conflict Shadow::checkWrite(const Access &earlier, const Witness &witness, bool 
     return {Conflict::Kind::Stale, earlier};
   if (earlier.what & ~now.what & Access::Mbarrier)
     return {Conflict::Kind::Mbarrier, earlier};
-  if (!witness.knows(earlier))
-    return atomicTogether(earlier, now) ? Conflict() : Conflict{Conflict::Kind::Race, earlier};
+  if (!witness.knows(earlier)) {
+    if (atomicTogether(earlier, now) || wasObserved(earlier, witness, reads))
+      return {};
+    return {Conflict::Kind::Race, earlier};
+  }
   if ((now.what & Access::Async) && !(earlier.what & Access::Async) &&
       !witness.seesThroughProxy(earlier))
     return {Conflict::Kind::Proxy, earlier};
@@ -101,38 +118,55 @@ Conflict Shadow::checkRead(const Access &earlier, const Witness &witness) const 
 
 /// Adds an access beside those that `accesses` stands for already.
 void Shadow::append(Access &accesses, const Access &fresh) {
-  auto merges = [&](Access &old) {
+  bool strong = fresh.what & Access::Strong;
+  auto stands = [&](Access &old) {
     // Of one agent at one time, by one instruction: lanes are all that differs.
-    if (old.agent != fresh.agent || old.what != fresh.what || old.time != fresh.time)
-      return false;
-    old.lanes |= fresh.lanes;
-    return true;
+    if (old.agent == fresh.agent && old.what == fresh.what && old.time == fresh.time) {
+      old.lanes |= fresh.lanes;
+      return true;
+    }
+    // A thread that polls: its last read stands for all.
+    if (strong && old.agent == fresh.agent && old.lanes == fresh.lanes &&
+        (old.what & Access::Strong)) {
+      old = fresh;
+      return true;
+    }
+    return false;
   };
   if (accesses.agent != listed) {
-    if (!accesses.lanes || merges(accesses)) {
-      if (!accesses.lanes)
-        accesses = fresh;
-      return;
+    if (!accesses.lanes) {
+      accesses = fresh;
+    } else if (!stands(accesses)) {
+      uint32_t index = freeLists.empty() ? uint32_t(lists.size()) : freeLists.back();
+      if (freeLists.empty())
+        lists.emplace_back();
+      else
+        freeLists.pop_back();
+      lists[index].assign({accesses, fresh});
+      accesses.agent = listed;
+      accesses.time = index;
     }
-    uint32_t index = freeLists.empty() ? uint32_t(lists.size()) : freeLists.back();
-    if (freeLists.empty())
-      lists.emplace_back();
-    else
-      freeLists.pop_back();
-    lists[index].assign({accesses, fresh});
-    accesses.agent = listed;
-    accesses.time = index;
     return;
   }
   std::vector<Access> &list = lists[accesses.time];
-  if (merges(list.back()))
+  if (strong) {
+    // All of these are kept: a write that was observed must not look like a race.
+    for (Access &old : list)
+      if (stands(old))
+        return;
+    list.push_back(fresh);
+    return;
+  }
+  if (stands(list.back()))
     return;
   if (list.size() < mostListed) {
     list.push_back(fresh);
     return;
   }
   random = random * 6364136223846793005u + 1442695040888963407u;
-  list[(random >> 33) % mostListed] = fresh;
+  Access &victim = list[(random >> 33) % list.size()];
+  if (!(victim.what & Access::Strong))
+    victim = fresh;
 }
 
 Conflict Shadow::read(uint64_t offset, uint64_t size, const Witness &witness, bool races,
@@ -155,11 +189,12 @@ Conflict Shadow::read(uint64_t offset, uint64_t size, const Witness &witness, bo
           if (uninitialised)
             conflict.kind = Conflict::Kind::Uninitialised;
         } else if (races) {
-          conflict =
-              cell.write.agent == listed
-                  ? eachOf(cell.write,
-                           [&](const Access &each) { return checkWrite(each, witness, true); })
-                  : checkWrite(cell.write, witness, true);
+          conflict = cell.write.agent == listed
+                         ? eachOf(cell.write,
+                                  [&](const Access &each) {
+                                    return checkWrite(each, witness, true, cell.read);
+                                  })
+                         : checkWrite(cell.write, witness, true, cell.read);
         }
         if (conflict && !found) {
           found = conflict;
@@ -167,11 +202,11 @@ Conflict Shadow::read(uint64_t offset, uint64_t size, const Witness &witness, bo
         }
         if (!races)
           continue;
-        // A later read by the same lane, or one that knows of the earlier, stands for both.
+        // A later read by the same lane, or by one that knows of the earlier, stands for both.
         Access &last = cell.read;
-        if (!last.lanes ||
-            (last.agent != listed && witness.knows(last) &&
-             !((last.what ^ witness.access.what) & (Access::NonCoherent | Access::Strong))))
+        constexpr uint32_t kinds = Access::NonCoherent | Access::Strong;
+        if (last.lanes && last.agent != listed && !((last.what | witness.access.what) & kinds) &&
+            witness.knows(last))
           last = witness.access;
         else
           append(last, witness.access);
@@ -194,8 +229,9 @@ Conflict Shadow::write(uint64_t offset, uint64_t size, const Witness &witness, b
       for (uint64_t i = inPage >> page.shift; i < end; ++i) {
         Cell &cell = page.cells[i];
         if (races) {
-          Conflict conflict = eachOf(
-              cell.write, [&](const Access &each) { return checkWrite(each, witness, false); });
+          Conflict conflict = eachOf(cell.write, [&](const Access &each) {
+            return checkWrite(each, witness, false, cell.read);
+          });
           if (!conflict && cell.read.lanes)
             conflict =
                 eachOf(cell.read, [&](const Access &each) { return checkRead(each, witness); });
@@ -208,6 +244,7 @@ Conflict Shadow::write(uint64_t offset, uint64_t size, const Witness &witness, b
         // know of all.
         bool beside = races && cell.write.lanes && cell.write.agent != settled &&
                       (witness.access.what & Access::Strong) &&
+                      !(witness.access.what & Access::Update) &&
                       (cell.write.agent == listed || !witness.knows(cell.write));
         if (beside) {
           append(cell.write, witness.access);
@@ -221,6 +258,22 @@ Conflict Shadow::write(uint64_t offset, uint64_t size, const Witness &witness, b
     offset += part, size -= part;
   }
   return found;
+}
+
+Conflict Shadow::peek(uint64_t offset, uint64_t size, const Witness &witness) const {
+  for (uint64_t at = offset; at < offset + size; ++at) {
+    const Page &page = pages[at / pageBytes];
+    if (page.cells.empty())
+      continue;
+    const Cell &cell = page.cells[at % pageBytes >> page.shift];
+    Conflict conflict = eachOf(
+        cell.write, [&](const Access &each) { return checkWrite(each, witness, true, cell.read); });
+    if (!conflict)
+      continue;
+    conflict.offset = at;
+    return conflict;
+  }
+  return {};
 }
 
 void Shadow::endMbarrier(uint64_t offset, uint64_t size) {

@@ -38,6 +38,7 @@ struct Access {
     NonCoherent = 1u << 28, ///< a read through .nc
     Mbarrier = 1u << 29,    ///< by mbarrier.init: the bytes are an mbarrier now
     Copy = 1u << 30,        ///< by cp.async: not the thread itself
+    Update = 1u << 31,      ///< an atomic update, which reads what it replaces
   };
   Scope scope() const { return Scope(((what >> ScopeShift) & 3) + 1); }
   static uint32_t strong(Scope scope) { return Strong | (uint32_t(scope) - 1) << ScopeShift; }
@@ -85,6 +86,8 @@ public:
   Conflict read(uint64_t offset, uint64_t size, const Witness &witness, bool races,
                 bool uninitialised);
   Conflict write(uint64_t offset, uint64_t size, const Witness &witness, bool races);
+  /// Whether the witness knows of the last write, without a mark that it looked.
+  Conflict peek(uint64_t offset, uint64_t size, const Witness &witness) const;
 
   /// The bytes of an mbarrier are ordinary ones again.
   void endMbarrier(uint64_t offset, uint64_t size);
@@ -113,7 +116,9 @@ private:
   Page &refined(uint64_t page, uint64_t offset, uint64_t size);
   void split(Page &page, uint8_t shift);
   void release(const Access &accesses);
-  Conflict checkWrite(const Access &earlier, const Witness &witness, bool reading) const;
+  Conflict checkWrite(const Access &earlier, const Witness &witness, bool reading,
+                      const Access &reads) const;
+  bool wasObserved(const Access &write, const Witness &witness, const Access &reads) const;
   Conflict checkRead(const Access &earlier, const Witness &witness) const;
   template <typename F> Conflict eachOf(const Access &accesses, F check) const;
   void append(Access &accesses, const Access &fresh);

@@ -27,6 +27,13 @@ bool outside(Warp &warp, uint32_t lane, const std::string &what, uint64_t offset
                 what + "+" + std::to_string(int64_t(offset)));
 }
 
+bool outsideShared(Warp &warp, uint32_t lane, uint64_t address, uint32_t bytes) {
+  return refuse(warp, lane, FindingKind::OutOfBounds,
+                std::to_string(bytes) +
+                    " bytes are accessed that are not in a variable of the block",
+                describe(warp.block.shared, address));
+}
+
 /// Generic addresses say themselves where they lead.
 Space spaceOf(uint64_t &address) {
   uint64_t window = address >> 32;
@@ -55,8 +62,8 @@ bool locate(Warp &warp, uint32_t lane, Space space, uint64_t address, uint32_t b
     Buffer &shared = warp.block.shared;
     location.offset = address;
     location.buffer = &shared;
-    if (address > shared.size || bytes > shared.size - address)
-      return outside(warp, lane, "shared", address, bytes, shared.size);
+    if (!shared.isInside(address, bytes))
+      return outsideShared(warp, lane, address, bytes);
     location.bytes = shared.bytes.get() + address;
     return true;
   }

@@ -215,10 +215,8 @@ Step bulkCopy(Warp &warp, const Op &op, uint32_t mask) {
       }
       if (playing.checks.races) {
         // The engine counts on it: its initialisation must be visible to the engine.
-        Witness witness{{agent, 2, copy.time,
-                         pc | Access::Async | Access::Mbarrier | Access::strong(Scope::Cta)},
-                        &clock};
-        if (Conflict conflict = block.shared.shadow.read(copy.mbarrier, 8, witness, true, false))
+        Witness witness{{agent, 2, copy.time, pc | Access::Async | Access::Mbarrier}, &clock};
+        if (Conflict conflict = block.shared.shadow.peek(copy.mbarrier, 8, witness))
           playing.report(FindingKind::Race, warp, lane, conflict, block.shared);
       }
     }

@@ -14,7 +14,7 @@ constexpr uint16_t compareAndSwap = 100;
 template <typename T> Step atomic(Warp &warp, const Op &op, uint32_t mask) {
   Playing &playing = warp.playing;
   uint32_t count = op.count, bytes = uint32_t(sizeof(T)) * count;
-  uint32_t what = whatOf(warp, op);
+  uint32_t what = whatOf(warp, op) | Access::Update;
   const Slot *slots = playing.code.slots.data() + op.more; // results, then operands
   const Slot *operands = slots + op.moreDefs;
   const T *compare = op.mode == compareAndSwap ? warp.in<T>(operands[0]) : nullptr;

@@ -38,8 +38,10 @@ Mbarrier *find(Warp &warp, const Op &op, uint32_t lane, uint64_t &offset) {
   }
   // The initialisation must have happened before.
   if (warp.playing.checks.races) {
-    auto what = uint32_t(&op - warp.playing.code.ops.data());
-    checkRead(warp, lane, location, 8, what | Access::strong(Scope::Cta) | Access::Mbarrier);
+    auto what = uint32_t(&op - warp.playing.code.ops.data()) | Access::Mbarrier;
+    Witness witness{{warp.agent(), 1u << lane, warp.time, what}, &warp.clockOf(lane)};
+    if (Conflict conflict = location.buffer->shadow.peek(offset, 8, witness))
+      warp.playing.report(FindingKind::Race, warp, lane, conflict, *location.buffer);
   }
   return &found->second;
 }
@@ -118,13 +120,20 @@ Step arrive(Warp &warp, const Op &op, uint32_t mask) {
   Playing &playing = warp.playing;
   bool failed = false;
   const uint32_t *amounts = op.s[1] == noSlot ? nullptr : warp.in<uint32_t>(op.s[1]);
-  // What the lanes release, together where they mean the same mbarrier: it is one set of arrivals.
+  // What the lanes release, together where they mean the same mbarrier and the phase ends with the
+  // last of them at the earliest.
   uint32_t rest = mask;
   while (rest && !failed) {
     uint32_t leader = firstLane(rest), set = 0;
     uint64_t address = addressOf(warp, op, leader), offset = 0;
     forLanes(rest,
              [&](uint32_t lane) { set |= addressOf(warp, op, lane) == address ? 1u << lane : 0; });
+    uint64_t arrivals = 0;
+    forLanes(set, [&](uint32_t lane) {
+      arrivals += amounts && !(op.mode & ExpectMode) ? amounts[lane] : 1;
+    });
+    if (Mbarrier *barrier = find(warp, op, leader, offset); !barrier || barrier->pending < arrivals)
+      set = 1u << leader;
     rest &= ~set;
     Clock clock;
     if (playing.checks.races && !(op.mode & RelaxedMode))

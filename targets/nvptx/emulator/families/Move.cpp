@@ -108,7 +108,7 @@ uint64_t specialValue(Warp &warp, SpecialRegister special, uint32_t lane) {
   case S::DynamicSharedSize:
     return launch.dynamicShared;
   case S::TotalSharedSize:
-    return warp.block.shared.size;
+    return playing.kernel.sharedBytes + launch.dynamicShared;
   case S::EnvReg:
     return playing.gridWorkspace >> 32;
   case S::EnvReg2:
