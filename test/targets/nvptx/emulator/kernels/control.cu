@@ -44,11 +44,16 @@ __device__ __noinline__ uint32_t mix(uint32_t a, uint32_t b) {
   a ^= b * 0x9e3779b9u;
   return (a << 13 | a >> 19) * 5 + 0xe6546b64u;
 }
-__device__ __noinline__ uint32_t power(uint32_t base, uint32_t e) { // calls itself
-  if (e == 0)
-    return 1;
-  const uint32_t half = power(base, e / 2);
-  return e & 1 ? half * half * base : half * half;
+__device__ __noinline__ uint32_t times(uint32_t a, uint32_t b) { return a * b; }
+__device__ __noinline__ uint32_t power(uint32_t base, uint32_t e) { // a call in a loop
+  uint32_t p = 1;
+#pragma unroll 1
+  for (; e; e >>= 1) {
+    if (e & 1)
+      p = times(p, base);
+    base = times(base, base);
+  }
+  return p;
 }
 __device__ __noinline__ uint32_t minus(uint32_t a, uint32_t b) { return a - b; }
 using Binary = uint32_t (*)(uint32_t, uint32_t);
