@@ -42,13 +42,8 @@ void Playing::land(size_t index) {
       std::memcpy(to, from, copy.bytes);
     block.freeBulkSlots.push_back(copy.slot);
   }
-  if (copy.kind == InFlight::Kind::BulkStore) {
-    uint64_t thread = uint64_t(block.index) << 16 | copy.warp->number << 8 | copy.lane;
-    for (BulkGroups::Store &store : bulkGroups[thread].stores)
-      if (store.slot == copy.slot && store.time == copy.time)
-        store.read = store.written = true;
+  if (copy.kind == InFlight::Kind::BulkStore)
     return;
-  }
   auto found = block.mbarriers.find(copy.mbarrier);
   if (found == block.mbarriers.end()) {
     // The instruction that is to blame is the copy's, not the one at which the warp stands now.
@@ -85,7 +80,8 @@ void Playing::finishCopies(Warp &warp, uint32_t lane, uint32_t time) {
     if (!isDue(copy))
       continue;
     uint8_t *to = warp.block.shared.bytes.get() + copy.target;
-    std::memcpy(to, copy.source->bytes.get() + copy.offset, copy.read);
+    if (copy.read)
+      std::memcpy(to, copy.source->bytes.get() + copy.offset, copy.read);
     std::memset(to + copy.read, 0, copy.bytes - copy.read);
     progress();
   }
@@ -118,10 +114,10 @@ void Playing::finishStores(Warp &warp, uint32_t lane, uint32_t keep, bool readsO
       break;
     }
     clock.seen.add(bulkAgent(warp.block.index, store.slot), readsOnly ? 1u : ~0u, store.time);
-    store.read = true, store.written |= !readsOnly;
+    store.done = !readsOnly;
   }
   groups.stores.erase(std::remove_if(groups.stores.begin(), groups.stores.end(),
-                                     [](const BulkGroups::Store &store) { return store.written; }),
+                                     [](const BulkGroups::Store &store) { return store.done; }),
                       groups.stores.end());
   if (checks.races)
     warp.learn(1u << lane, clock);

@@ -42,7 +42,6 @@ struct InFlight {
   Block *block;
   Warp *warp;
   uint32_t lane = 0, slot = 0, time = 0;
-  uint32_t group = 0; ///< of a bulk store
   Buffer *source = nullptr, *target = nullptr;
   uint64_t sourceOffset = 0, targetOffset = 0;
   uint32_t bytes = 0;
@@ -57,7 +56,7 @@ struct InFlight {
 struct BulkGroups {
   struct Store {
     uint32_t group, slot, time;
-    bool read = false, written = false;
+    bool done = false; ///< waited for
   };
   uint32_t open = 0; ///< number of the group that is being filled
   std::vector<Store> stores;

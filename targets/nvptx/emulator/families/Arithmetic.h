@@ -7,6 +7,16 @@
 
 namespace pianola::ptx {
 
+/// Bit i for lane i: to compare with it is faster than to shift.
+struct LaneBits {
+  uint32_t of[warpSize] = {};
+  constexpr LaneBits() {
+    for (uint32_t lane = 0; lane < warpSize; ++lane)
+      of[lane] = 1u << lane;
+  }
+};
+inline constexpr LaneBits laneBits;
+
 /// d, a, b, ...: a result and as many operands as there are types.
 inline bool takeOperands(Decoder &decoder, Type result, std::initializer_list<Type> sources) {
   if (!decoder.expectOperands(1 + sources.size()) ||

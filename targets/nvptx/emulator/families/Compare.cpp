@@ -7,15 +7,6 @@ namespace pianola::ptx {
 
 namespace {
 
-struct LaneBits {
-  uint32_t of[warpSize] = {};
-  constexpr LaneBits() {
-    for (uint32_t lane = 0; lane < warpSize; ++lane)
-      of[lane] = 1u << lane;
-  }
-};
-constexpr LaneBits laneBits;
-
 template <typename F> inline uint32_t lanesWhere(F holds) {
   uint32_t lanes = 0;
   for (uint32_t lane = 0; lane < warpSize; ++lane)
@@ -224,17 +215,18 @@ bool takeFlush(Decoder &decoder, Type type, bool &ftz) {
 /// What set writes for true into a register of that type, 0 where it cannot.
 uint32_t valueOfTrue(Type type, Type source) {
   bool fromPairs = source == Type::F16x2 || source == Type::BF16x2;
+  bool fromHalf = source == Type::F16 || source == Type::BF16;
   switch (type) {
   case Type::U32:
   case Type::S32:
     return fromPairs ? 0xffff : setMask(true);
   case Type::U16:
   case Type::S16:
-    return source == Type::F16 || source == Type::BF16 ? 0xffff : 0;
+    return fromHalf ? 0xffff : 0;
   case Type::F32:
-    return fromPairs ? 0 : setF32(true);
+    return fromPairs || fromHalf ? 0 : setF32(true);
   case Type::F16:
-    return fromPairs ? 0 : setF16(true);
+    return fromPairs || source == Type::BF16 ? 0 : setF16(true);
   case Type::BF16:
     return fromPairs ? 0 : setBF16(true);
   case Type::F16x2:
@@ -256,13 +248,12 @@ bool decodeSetPredicate(Decoder &decoder) {
       !takeFlush(decoder, op.type, ftz))
     return false;
   const Operand &result = decoder.operands()[0];
-  bool pairs = op.type == Type::F16x2 || op.type == Type::BF16x2;
   if (result.kind == Operand::Kind::Pair && result.elements.size() == 2) {
+    if (sizeOf(op.type) == 2 && isFloat(op.type))
+      return decoder.fail("a comparison of this type has one result");
     if (!decoder.definePredicate(result.elements[0], op.d[0]) ||
         !decoder.definePredicate(result.elements[1], op.d[1]))
       return false;
-  } else if (pairs) {
-    return decoder.fail("a comparison of pairs has two results");
   } else if (!decoder.definePredicate(result, op.d[0])) {
     return false;
   }
@@ -281,6 +272,8 @@ bool decodeSet(Decoder &decoder) {
     return decoder.fail("expected the types of the result and of the operands");
   if (!takeFlush(decoder, op.other, ftz))
     return false;
+  if (ftz && op.type == Type::BF16)
+    return decoder.fail(".bf16 has no .ftz");
   op.value = valueOfTrue(op.type, op.other);
   if (!op.value)
     return decoder.fail("'set' has no such types");

@@ -52,6 +52,13 @@ uint64_t saturated(uint64_t value, Type from, Type to) {
   return uint64_t(std::clamp(wide, least, most));
 }
 
+/// Whether every number of `from` is one of `to`.
+bool holds(Type to, Type from) {
+  if (isSigned(to) == isSigned(from))
+    return sizeOf(to) >= sizeOf(from);
+  return isSigned(to) && sizeOf(to) > sizeOf(from);
+}
+
 Step convertSlowly(Warp &warp, const Op &op, uint32_t mask) {
   forLanes(mask, [&](uint32_t lane) {
     uint64_t value = integerOf(warp, op, op.other, lane);
@@ -127,6 +134,8 @@ bool decodeBetweenIntegers(Decoder &decoder, const Conversion &conversion) {
       !useInteger(decoder, op.other))
     return false;
   op.saturate = conversion.mode.sat;
+  if (op.saturate && holds(op.type, op.other))
+    return decoder.fail(".sat has nothing to do: the result has every value of the operand");
   bool narrows = sizeOf(op.type) <= sizeOf(op.other);
   // Extended by one sign to its type, and by another one to the register.
   bool twice =
@@ -162,6 +171,11 @@ bool decodeConvert(Decoder &decoder) {
     return decoder.fail(".rna needs .tf32");
   if (conversion.mode.ftz && op.type != Type::F32 && op.other != Type::F32)
     return decoder.fail(".ftz needs .f32");
+  if (op.type == Type::BF16 || op.other == Type::BF16) {
+    bool bytes = sizeOf(op.type) == 1 || sizeOf(op.other) == 1;
+    if (conversion.mode.sat || bytes)
+      return decoder.fail(".bf16 has no .sat, and no conversion from or to 8 bits");
+  }
   if (toPlain && fromPlain)
     return decodeBetweenFloats(decoder, conversion);
   if (conversion.relu || conversion.satfinite)

@@ -150,20 +150,22 @@ bool decodeBetweenFloats(Decoder &decoder, const Conversion &conversion) {
   bool narrows = sizeOf(to) < sizeOf(from) || (sizeOf(to) == sizeOf(from) && to != from);
   if (conversion.integral && to != from)
     return decoder.fail("a rounding to an integer needs the same type twice");
-  if (narrows && !conversion.rounds)
+  bool fromOtherHalf = sizeOf(to) == 2 && sizeOf(from) == 2; // .rn where nothing is said
+  if (narrows && !fromOtherHalf && !conversion.rounds)
     return decoder.fail("expected a rounding");
-  if (!narrows && conversion.rounds)
+  if (!narrows && conversion.rounds && (from != Type::BF16 || to == from))
     return decoder.fail("nothing is rounded here");
   if (!takeOperands(decoder, to, {from}))
     return false;
-  if (conversion.integral)
-    return decoder.run(toWhole(to, conversion.mode));
-  if (!conversion.relu && !conversion.satfinite)
-    return decoder.run(toFloat(to, from, conversion.mode));
-  bool fits = (to == Type::F16 || to == Type::BF16) && from == Type::F32 && !conversion.mode.sat;
-  if (!fits)
-    return decoder.fail(".relu and .satfinite are for .f16 and .bf16 from .f32, without .sat");
   op.rounding = conversion.mode.rounding;
+  if (!conversion.relu && !conversion.satfinite)
+    return decoder.run(conversion.integral ? toWhole(to, conversion.mode)
+                                           : toFloat(to, from, conversion.mode));
+  bool fits = narrows && sizeOf(to) == 2 && from == Type::F32 && !conversion.mode.sat &&
+              (op.rounding == Rounding::Nearest || op.rounding == Rounding::Zero);
+  if (!fits)
+    return decoder.fail(
+        ".relu and .satfinite are for .f16 and .bf16 from .f32, by .rn or .rz, without .sat");
   op.ftz = conversion.mode.ftz;
   op.mode = uint16_t((conversion.relu ? reluBit : 0) | (conversion.satfinite ? satfiniteBit : 0));
   return decoder.run(to == Type::F16 ? convertClamped<F16> : convertClamped<BF16>);

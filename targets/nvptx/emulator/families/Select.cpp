@@ -12,7 +12,7 @@ template <typename T> Step select(Warp &warp, const Op &op, uint32_t mask) {
   const T *a = warp.in<T>(op.s[0]), *b = warp.in<T>(op.s[1]);
   uint32_t first = warp.predicate(op.s[2]) ^ (op.mode ? ~0u : 0);
   computeLanes(warp.out<T>(op.d[0]), mask,
-               [&](uint32_t lane) { return first >> lane & 1 ? a[lane] : b[lane]; });
+               [&](uint32_t lane) { return first & laneBits.of[lane] ? a[lane] : b[lane]; });
   return Step::Next;
 }
 
@@ -36,7 +36,7 @@ template <typename T, typename Takes> Step selectBySign(Warp &warp, const Op &op
 /// .b .u .s .f of 16, 32 and 64 bits.
 template <typename Body> Handler forRegister(Type type, Body body) {
   bool whole = type >= Type::U8 && type <= Type::B64;
-  if (!whole && type != Type::F32 && type != Type::F64 && type != Type::F16 && type != Type::BF16)
+  if (!whole && type != Type::F32 && type != Type::F64)
     return nullptr;
   switch (sizeOf(type)) {
   case 2:
