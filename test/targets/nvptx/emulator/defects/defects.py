@@ -233,7 +233,7 @@ defect("exit_with_store_in_flight", "bulk", "bulk_store", "bulk_store_2x7.sm_90a
        [("async-misuse", "cp.async.bulk.global"), ("async-misuse", "ret;")])
 defect("exit_with_load_in_flight", "relay", "relay_bulk", "relay_bulk_4.sm_90a",
        "One bulk copy more, that nobody waits for.",
-       [("before", "ret;", "@!%p1 mbarrier.arrive.expect_tx.shared::cta.b64 _, [%r14], %r17;\n"
+       [("before", "ret;", "bar.sync 0;\n@!%p1 mbarrier.arrive.expect_tx.shared::cta.b64 _, [%r14], %r17;\n"
          "@!%p1 cp.async.bulk.shared::cluster.global.mbarrier::complete_tx::bytes "
          "[%r16], [%rd17], %r17, [%r14];")],
        [("async-misuse", "@!%p1 cp.async.bulk"), ("async-misuse", "ret;")])
@@ -251,9 +251,9 @@ defect("mbarrier_used_before_init", "mbarrier", "mbarrier_halves", "mbarrier_hal
        "No barrier between the initialisation and the first use by other warps.",
        [("drop", "bar.sync")],
        [(USE, "mbarrier.init"), (USE, "mbarrier.test_wait"), (USE, "mbarrier.arrive")])
-defect("arrival_spills_over", "mbarrier", "mbarrier_halves", "mbarrier_halves_2x9.sm_80",
-       "The consumers' mbarrier is counted by 63 of 64: one arrival runs into the next phase.",
-       [("before", "mbarrier.init.shared.b64 [%r21]", "mov.u32 %r22, 63;")],
+defect("arrivals_of_one_warp_expected", "mbarrier", "mbarrier_halves", "mbarrier_halves_2x9.sm_80",
+       "The empty mbarriers open with the arrivals of one of two warps.",
+       [("before", "mbarrier.init.shared.b64 [%r21]", "mov.u32 %r22, 32;")],
        [("race slot-reuse mbarrier-misuse phase-overrun", "mbarrier.arrive", 2),
         ("race", "st.shared.u32"), ("race", "ld.shared.u32"),
         ("phase-overrun deadlock livelock", "mbarrier.test_wait", 1)])

@@ -39,6 +39,22 @@ extern "C" __global__ void atomics_ticket(uint32_t *next, uint32_t *owners) {
     atomicAdd(next, 0x10000u);
 }
 
+// atomicAdd of two bf16. Before sm_90 the header has a loop that begins with a plain load, which races with
+// the other threads; this one begins with a strong load.
+__device__ __forceinline__ void addPair(__nv_bfloat162 *sum, __nv_bfloat162 v) {
+#if __CUDA_ARCH__ >= 900
+  atomicAdd(sum, v);
+#else
+  uint32_t *bits = reinterpret_cast<uint32_t *>(sum);
+  uint32_t old = *reinterpret_cast<volatile uint32_t *>(bits), seen;
+  do {
+    seen = old;
+    const __nv_bfloat162 next = __hadd2(reinterpret_cast<const __nv_bfloat162 &>(seen), v);
+    old = atomicCAS(bits, seen, reinterpret_cast<const uint32_t &>(next));
+  } while (old != seen);
+#endif
+}
+
 // Sums of whole numbers, which are exact in any order.
 extern "C" __global__ void atomics_float(const float *x, float *sum, double *wide, float *most,
                                          __half2 *halves, __nv_bfloat162 *brains) {
@@ -56,7 +72,7 @@ extern "C" __global__ void atomics_float(const float *x, float *sum, double *wid
     old = atomicCAS(bits, seen, __float_as_int(v));
   } while (old != seen);
   atomicAdd(&halves[i % 16], __floats2half2_rn(v, -1.0f));
-  atomicAdd(&brains[i % 32], __floats2bfloat162_rn(1.0f, v));
+  addPair(&brains[i % 32], __floats2bfloat162_rn(1.0f, v));
 }
 
 // 64 bins in shared memory, then one addition a bin and block.

@@ -59,7 +59,7 @@ __device__ __noinline__ uint32_t minus(uint32_t a, uint32_t b) { return a - b; }
 using Binary = uint32_t (*)(uint32_t, uint32_t);
 __device__ Binary table[3] = {mix, power, minus};
 
-// A call by name, one of a recursive function, and one through a table, where lanes choose differently.
+// A call by name, one that calls on in a loop, and one through a table, where lanes choose differently.
 extern "C" __global__ void call_functions(const uint32_t *x, uint32_t *y) {
   const uint32_t i = blockIdx.x * blockDim.x + threadIdx.x;
   const uint32_t v = x[i];
