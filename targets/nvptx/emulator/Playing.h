@@ -29,11 +29,12 @@ private:
   uint64_t state;
 };
 
-/// What a strong access leaves at its place for those that acquire it.
+/// What strong writes leave at their place for those that acquire it: apart for those that their
+/// scopes reach.
 struct Publication {
-  Clock clock;
-  Scope scope = Scope::None;
-  uint32_t block = 0;
+  Clock everywhere;                 ///< released to the whole device
+  std::map<uint32_t, Clock> inside; ///< by block: what it released to itself at least
+  uint64_t writer = 0;              ///< the thread that released last
 };
 
 /// A copy of the bulk engine, or another event that comes by itself at some time.
@@ -139,6 +140,7 @@ private:
   void land(size_t index);
   void landSome();
   bool passIdleTime();
+  uint64_t hashDozing() const;
   void wakeDozing(size_t index);
   void reportDeadlock(FindingKind kind);
   std::string waitGraph() const;
@@ -154,6 +156,7 @@ private:
   bool stopped = false;
   uint64_t lastProgress = 0, clockBase = 0;
   uint32_t idleRounds = 0;
+  uint64_t idleHash = 0;
   uint32_t style = 0; ///< how quanta are drawn
 };
 

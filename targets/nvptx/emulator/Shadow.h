@@ -52,14 +52,15 @@ struct Witness {
 
   /// Whether `earlier` is ordered before this access.
   bool knows(const Access &earlier) const {
-    if (!(earlier.lanes & ~access.lanes)) {
-      // In program order. Copies of one thread are not ordered with each other.
-      if (earlier.agent == access.agent && !(access.what & (Access::Async | Access::Copy)))
-        return true;
-      if (earlier.agent == access.agent + 32 && earlier.time <= copiesDone)
-        return true;
-    }
-    return clock->seen.covers(earlier.agent, earlier.lanes, earlier.time);
+    // The thread itself may be one of several lanes; of the others it must have heard.
+    uint32_t others = earlier.lanes & ~access.lanes;
+    // In program order. Copies of one thread are not ordered with each other.
+    bool isOwn =
+        (earlier.agent == access.agent && !(access.what & (Access::Async | Access::Copy))) ||
+        (earlier.agent == access.agent + 32 && earlier.time <= copiesDone);
+    if (isOwn && !others)
+      return true;
+    return clock->seen.covers(earlier.agent, isOwn ? others : earlier.lanes, earlier.time);
   }
   /// For an access by the asynchronous proxy: whether a generic write is visible to it.
   bool seesThroughProxy(const Access &earlier) const {
