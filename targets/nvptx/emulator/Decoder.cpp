@@ -74,6 +74,8 @@ Status Decoder::decode(const Function &entry) {
   for (auto function = reachable.rbegin(); function != reachable.rend(); ++function)
     if (!decodeFunction(**function))
       return Status::error(message);
+  if (kernel.usesStack)
+    kernel.localBytes += stackBytes;
   resolve();
   allocate();
   return {};
