@@ -53,6 +53,7 @@ Decoder::Family familyOf(std::string_view opcode) {
       {"ldmatrix", decodeLoadMatrix},
       {"stmatrix", decodeStoreMatrix},
       {"mma", decodeMultiplyMatrix},
+      {"movmatrix", decodeTransposeMatrix},
       {"wmma", decodeWarpMatrix},
       // Arithmetic.
       {"add", decodeAdd},

@@ -49,6 +49,7 @@ bool decodeAsyncCopy(Decoder &);
 bool decodeLoadMatrix(Decoder &);
 bool decodeStoreMatrix(Decoder &);
 bool decodeMultiplyMatrix(Decoder &);
+bool decodeTransposeMatrix(Decoder &);
 // WarpMatrix.cpp
 bool decodeWarpMatrix(Decoder &);
 // Integer.cpp
