@@ -117,6 +117,8 @@ struct Warp {
   /// For release patterns of a fence and a relaxed store: what was known at each lane's last fence,
   /// and at its last one of a scope that reaches all.
   std::unique_ptr<std::array<Reach, 32>> fences;
+  /// fence.mbarrier_init: what a relaxed arrival at the cluster's barrier hands over nevertheless.
+  std::unique_ptr<std::array<Clock, 32>> initialised;
   /// For acquire patterns of a relaxed load and a fence: what was read since.
   std::unique_ptr<std::array<Reach, 32>> pending;
 

@@ -62,7 +62,7 @@ extern "C" __global__ void __launch_bounds__(256)
     }
     asm volatile("fence.mbarrier_init.release.cluster;" ::: "memory");
   }
-  asm volatile("barrier.cluster.arrive.release.aligned;" ::: "memory");
+  asm volatile("barrier.cluster.arrive.relaxed.aligned;" ::: "memory");
   asm volatile("barrier.cluster.wait.acquire.aligned;" ::: "memory");
   uint32_t slot = 0, parity = 0;
   const auto advance = [&] {
