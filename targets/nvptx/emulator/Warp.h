@@ -131,8 +131,9 @@ struct Warp {
     uint8_t bytes, read;
   };
   std::vector<PendingCopy> copies;
-  std::array<uint32_t, 32> copyTime{};   ///< of the group that is being filled
-  std::array<uint32_t, 32> copiesDone{}; ///< all up to this time are complete
+  std::array<uint32_t, 32> copyTime{}; ///< of what was committed, or arrives on an mbarrier
+  std::array<std::vector<uint32_t>, 32> committed; ///< of each lane: the times of its groups
+  std::array<uint32_t, 32> copiesDone{};           ///< all up to this time are complete
   bool copiesUsed = false;
   std::array<uint32_t, 32> stackUsed{}; ///< bytes that alloca gave to each lane
 };

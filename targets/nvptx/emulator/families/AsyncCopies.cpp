@@ -83,20 +83,21 @@ Step copy(Warp &warp, const Op &op, uint32_t mask) {
 }
 
 Step commit(Warp &warp, const Op &, uint32_t mask) {
-  forLanes(mask, [&](uint32_t lane) { ++warp.copyTime[lane]; });
+  forLanes(mask, [&](uint32_t lane) { warp.committed[lane].push_back(++warp.copyTime[lane]); });
   return Step::Next;
 }
 
 /// value: how many of the last groups may still be under way; ~0: the open one is waited for too.
 Step waitGroup(Warp &warp, const Op &op, uint32_t mask) {
   forLanes(mask, [&](uint32_t lane) {
-    uint32_t committed = warp.copyTime[lane];
-    uint32_t time = op.value == ~uint64_t(0) ? committed + 1
-                    : committed > op.value   ? committed - uint32_t(op.value)
-                                             : 0;
-    warp.playing.finishCopies(warp, lane, time);
-    if (op.value == ~uint64_t(0))
-      ++warp.copyTime[lane];
+    std::vector<uint32_t> &committed = warp.committed[lane];
+    uint64_t pending = op.value;
+    if (pending == ~uint64_t(0)) {
+      committed.push_back(++warp.copyTime[lane]);
+      pending = 0;
+    }
+    if (committed.size() > pending)
+      warp.playing.finishCopies(warp, lane, committed[committed.size() - 1 - size_t(pending)]);
   });
   return Step::Next;
 }
@@ -128,7 +129,7 @@ Step arriveWhenComplete(Warp &warp, const Op &op, uint32_t mask) {
     copy.time = openGroup(warp, lane);
     copy.mbarrier = uint32_t(location.offset);
     copy.pc = warp.current().pc;
-    // Later copies are another group, so that the arrival does not stand for them.
+    // Later copies have another time, so that the arrival does not stand for them.
     ++warp.copyTime[lane];
     playing.launchCopy(std::move(copy));
   });

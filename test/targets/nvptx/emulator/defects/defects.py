@@ -497,3 +497,8 @@ defect("wait_group_in_one_thread", "copy_async", "copy_stages", "copy_stages_2x9
        [("change", "cp.async.wait_group 2;", "{ .reg .pred q; .reg .b32 l; mov.u32 l, %tid.x; setp.eq.u32 q, l, 0; "
          "@q cp.async.wait_group 2; }")],
        [(COPY, "cp.async.cg"), (COPY, "ld.shared.v4")])
+defect("group_counted_as_two", "persistent", "groups_and_arrivals", "groups_and_arrivals.sm_90a",
+       "A thread reads the copy of the last group, which may be pending.",
+       [("change", "cp.async.wait_group 0", "cp.async.wait_group 1")],
+       [(COPY, "cp.async.cg.shared.global", 2), (COPY, "ld.shared.v4.u32"), (COPY, "ld.shared.u32"),
+        ("async-misuse", "cp.async.mbarrier.arrive")])
