@@ -51,17 +51,17 @@ void Playing::land(size_t index) {
              describe(block.shared, copy.mbarrier));
     return stop();
   }
-  Clock clock;
+  Mbarrier &barrier = found->second;
   if (copy.kind == InFlight::Kind::CopyArrive) {
     if (checks.races)
-      clock.seen.add(copyAgent(block.index, copy.warp->number), 1u << copy.lane, copy.time);
-    arrive(block, copy.mbarrier, found->second, 1, clock);
+      barrier.gatheringTimes.add(32 + copy.warp->number, 1u << copy.lane, copy.time);
+    arrive(block, copy.mbarrier, barrier, 1);
     return;
   }
   if (checks.races)
-    found->second.gathering.seen.add(bulkAgent(block.index, copy.slot), ~0u, copy.time);
-  found->second.transactions -= copy.bytes;
-  completePhases(block, copy.mbarrier, found->second);
+    barrier.gatheringTimes.add(64 + copy.slot, ~0u, copy.time);
+  barrier.transactions -= copy.bytes;
+  completePhases(block, copy.mbarrier, barrier);
 }
 
 void Playing::finishCopies(Warp &warp, uint32_t lane, uint32_t time) {

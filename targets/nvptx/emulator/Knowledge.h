@@ -94,6 +94,11 @@ public:
     const BlockTimes *block = known ? known->find(blockOf(agent)) : nullptr;
     return block && block->covers(numberOf(agent), lanes, time);
   }
+  /// Until when all lanes of the agent are known.
+  uint32_t timeOf(Agent agent) const {
+    const BlockTimes *block = known ? known->find(blockOf(agent)) : nullptr;
+    return block && numberOf(agent) < block->times.size() ? block->times[numberOf(agent)] : 0;
+  }
   void join(const Knowledge &other);
   /// Accesses of these lanes of an agent, up to and including `time`.
   void add(Agent agent, uint32_t lanes, uint32_t time);

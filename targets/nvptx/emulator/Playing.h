@@ -111,7 +111,8 @@ public:
   /// cp.async.bulk.wait_group: all but the last `keep` groups of the lane are complete, or have
   /// read their source.
   void finishStores(Warp &warp, uint32_t lane, uint32_t keep, bool readsOnly);
-  void arrive(Block &block, uint32_t offset, Mbarrier &barrier, uint32_t count, const Clock &clock);
+  /// What arrives has been added to what the mbarrier gathers.
+  void arrive(Block &block, uint32_t offset, Mbarrier &barrier, uint32_t count);
   void completePhases(Block &block, uint32_t offset, Mbarrier &barrier);
 
   DeviceState &device;

@@ -84,9 +84,7 @@ void Playing::fence(Warp &warp, uint32_t mask, Order order, Scope scope) {
   warp.passTime();
 }
 
-void Playing::arrive(Block &block, uint32_t offset, Mbarrier &barrier, uint32_t count,
-                     const Clock &clock) {
-  barrier.gathering.join(clock);
+void Playing::arrive(Block &block, uint32_t offset, Mbarrier &barrier, uint32_t count) {
   barrier.pending -= count;
   completePhases(block, offset, barrier);
 }
@@ -96,8 +94,12 @@ void Playing::completePhases(Block &block, uint32_t offset, Mbarrier &barrier) {
     return;
   ++barrier.phase;
   barrier.pending = barrier.expected;
-  barrier.released.join(barrier.gathering);
-  barrier.gathering = {};
+  if (checks.races) {
+    barrier.released.join(barrier.gathering);
+    barrier.gatheringTimes.block = block.index;
+    barrier.released.seen.add(barrier.gatheringTimes);
+    barrier.gathering = {}, barrier.gatheringTimes = {};
+  }
   progress();
   for (auto &warp : block.warps)
     for (Group &group : warp->groups)

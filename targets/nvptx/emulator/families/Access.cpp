@@ -109,11 +109,10 @@ bool locate(Warp &warp, uint32_t lane, Space space, uint64_t address, uint32_t b
   return true;
 }
 
-void checkRead(Warp &warp, uint32_t lane, const Location &location, uint32_t bytes, uint32_t what) {
+void AccessCheck::read(uint32_t lane, const Location &location, uint32_t bytes) {
   Playing &playing = warp.playing;
   if (location.buffer) {
-    Witness witness{
-        {warp.agent(), 1u << lane, warp.time, what}, &warp.clockOf(lane), warp.copiesDone[lane]};
+    warp.turnTo(witness, lane);
     if (Conflict conflict = location.buffer->shadow.read(
             location.offset, bytes, witness, playing.checks.races, playing.checks.uninitialised))
       playing.report(FindingKind::Race, warp, lane, conflict, *location.buffer);
@@ -129,12 +128,10 @@ void checkRead(Warp &warp, uint32_t lane, const Location &location, uint32_t byt
   }
 }
 
-void checkWrite(Warp &warp, uint32_t lane, const Location &location, uint32_t bytes,
-                uint32_t what) {
+void AccessCheck::write(uint32_t lane, const Location &location, uint32_t bytes) {
   Playing &playing = warp.playing;
   if (location.buffer) {
-    Witness witness{
-        {warp.agent(), 1u << lane, warp.time, what}, &warp.clockOf(lane), warp.copiesDone[lane]};
+    warp.turnTo(witness, lane);
     if (Conflict conflict =
             location.buffer->shadow.write(location.offset, bytes, witness, playing.checks.races))
       playing.report(FindingKind::Race, warp, lane, conflict, *location.buffer);

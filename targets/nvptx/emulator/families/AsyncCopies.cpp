@@ -57,8 +57,9 @@ Step copy(Warp &warp, const Op &op, uint32_t mask) {
     uint32_t time = openGroup(warp, lane);
     if (playing.checking) {
       // The copy is a thread of its own, that begins here and knows what the lane knows and did.
-      Clock clock = warp.publish(1u << lane);
-      Witness witness{{copyAgent(warp.block.index, warp.number), 1u << lane, time, what}, &clock};
+      Witness witness = warp.witness(what);
+      warp.turnTo(witness, lane);
+      witness.access.agent = copyAgent(warp.block.index, warp.number), witness.access.time = time;
       if (read)
         if (Conflict conflict = source.buffer->shadow.read(
                 source.offset, read, witness, playing.checks.races, playing.checks.uninitialised))

@@ -19,6 +19,7 @@ template <bool IsStore> Step moveMatrix(Warp &warp, const Op &op, uint32_t) {
   auto what = uint32_t(&op - playing.code.ops.data());
   const Slot *slots = playing.code.slots.data() + op.more;
   uint32_t values[4][warpSize];
+  AccessCheck check(warp, what);
   if (mask != ~0u) {
     playing.report(FindingKind::BarrierDivergence, warp, firstLane(mask),
                    "the instruction needs a warp of 32 threads");
@@ -45,8 +46,7 @@ template <bool IsStore> Step moveMatrix(Warp &warp, const Op &op, uint32_t) {
       else
         std::memcpy(value, part.bytes, 2 * elements);
       if (playing.checking)
-        IsStore ? checkWrite(warp, lane, part, 2 * elements, what)
-                : checkRead(warp, lane, part, 2 * elements, what);
+        IsStore ? check.write(lane, part, 2 * elements) : check.read(lane, part, 2 * elements);
     };
     for (uint32_t lane = 0; lane < warpSize; ++lane) {
       uint32_t major = lane / 4, minor = 2 * (lane % 4);
