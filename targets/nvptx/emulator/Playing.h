@@ -106,8 +106,8 @@ public:
   void fence(Warp &warp, uint32_t mask, Order order, Scope scope);
 
   void launchCopy(InFlight copy);
-  /// All cp.async copies of the lane up to the time are done.
-  void finishCopies(Warp &warp, uint32_t lane, uint32_t time);
+  /// All cp.async copies of these lanes, each up to its time, are done.
+  void finishCopies(Warp &warp, uint32_t mask, const std::array<uint32_t, 32> &times);
   /// cp.async.bulk.wait_group: all but the last `keep` groups of the lane are complete, or have
   /// read their source.
   void finishStores(Warp &warp, uint32_t lane, uint32_t keep, bool readsOnly);

@@ -142,6 +142,27 @@ void AccessCheck::write(uint32_t lane, const Location &location, uint32_t bytes)
   }
 }
 
+/// No lane's own program order counts for the others, but what all lanes of the warp know does.
+Witness AccessCheck::shared(uint32_t lanes) const {
+  Witness together = witness;
+  together.access.lanes = lanes;
+  together.thread = Witness::nobody;
+  together.clock = &warp.common;
+  together.familiar = witness.access.agent, together.familiarTime = warp.convergedTime;
+  return together;
+}
+
+bool AccessCheck::readTogether(uint32_t lanes, const Location &location, uint32_t bytes) {
+  const Checks &checks = warp.playing.checks;
+  return !warp.diverged && !location.buffer->shadow.read(location.offset, bytes, shared(lanes),
+                                                         checks.races, checks.uninitialised);
+}
+
+bool AccessCheck::writeTogether(uint32_t lanes, const Location &location, uint32_t bytes) {
+  return !warp.diverged && !location.buffer->shadow.write(location.offset, bytes, shared(lanes),
+                                                          warp.playing.checks.races);
+}
+
 void skipCacheModifiers(Decoder &decoder) {
   for (const char *word :
        {"ca", "cg", "cs", "lu", "cv", "wb", "wt", "L1::evict_normal", "L1::evict_unchanged",

@@ -42,6 +42,10 @@ public:
   AccessCheck(Warp &warp, uint32_t what) : warp(warp), witness(warp.witness(what)) {}
   void read(uint32_t lane, const Location &location, uint32_t bytes);
   void write(uint32_t lane, const Location &location, uint32_t bytes);
+  /// An access that several lanes share. False, and nothing is reported, where not all of them know
+  /// of what was there before.
+  bool readTogether(uint32_t lanes, const Location &location, uint32_t bytes);
+  bool writeTogether(uint32_t lanes, const Location &location, uint32_t bytes);
   /// What the warp knows has changed: an acquire, a release.
   void refresh() {
     uint32_t what = witness.access.what;
@@ -49,6 +53,8 @@ public:
   }
 
 private:
+  Witness shared(uint32_t lanes) const;
+
   Warp &warp;
   Witness witness;
 };
