@@ -1,7 +1,8 @@
 // Speed.cpp - how many thread instructions a second the PTX emulator executes: with all checks and
 // without, on one core, and on every core at once (a seed each).
 //
-//     ninja -C build emulator-speed && build/bin/emulator-speed [seconds for each figure] [part of a kernel's name]
+//     ninja -C build emulator-speed && build/bin/emulator-speed [seconds for each figure] [part of
+//     a kernel's name]
 //
 // Kernels are those of the emulator's tests, larger.
 #include "targets/nvptx/emulator/Code.h"
@@ -26,7 +27,7 @@ namespace {
 /// One launch, on a device of its own.
 struct Workload {
   const char *name, *file, *kernel;
-  uint32_t grid, block;
+  uint32_t grid, block, dynamicShared;
   std::function<void(Device &, Arguments &)> prepare;
 };
 
@@ -54,23 +55,56 @@ uint64_t zeros(Device &device, size_t bytes) {
   return at;
 }
 
+/// A persistent kernel: in each layer every block plays one record of its tape, and waits for all
+/// of the layer before.
+void prepareTape(Device &device, Arguments &arguments) {
+  constexpr uint32_t blocks = 132, layers = 40, rows = 4, width = 64;
+  struct Record {
+    uint32_t source, target, awaits, until, signals, halve, unused[2];
+    float weights[rows][width];
+  };
+  std::vector<Record> tape(blocks * layers);
+  std::vector<uint32_t> begins(blocks + 1);
+  for (uint32_t block = 0; block < blocks; ++block) {
+    begins[block + 1] = (block + 1) * layers;
+    for (uint32_t layer = 0; layer < layers; ++layer) {
+      Record &record = tape[block * layers + layer];
+      record.source = layer * blocks * rows;
+      record.target = (layer + 1) * blocks * rows + block * rows;
+      record.awaits = layer ? layer - 1 : ~0u;
+      record.until = blocks;
+      record.signals = layer;
+      for (auto &row : record.weights)
+        for (float &weight : row)
+          weight = 1.0f / 64;
+    }
+  }
+  uint64_t atTape = *device.allocate(tape.size() * sizeof(Record));
+  (void)device.write(atTape, tape.data(), tape.size() * sizeof(Record)).ok();
+  uint64_t atBegins = *device.allocate(begins.size() * 4);
+  (void)device.write(atBegins, begins.data(), begins.size() * 4).ok();
+  uint64_t activations = *device.allocate((layers + 1) * blocks * rows * 4);
+  (void)device.fill(activations, 0, blocks * rows * 4).ok();
+  arguments.add(atTape).add(atBegins).add(activations).add(zeros(device, layers * 4));
+}
+
 const std::vector<Workload> &workloads() {
   static const std::vector<Workload> all = {
-      {"sum by shuffles", "reduce.sm_80", "reduce_shuffle", 64, 256,
+      {"sum by shuffles", "reduce.sm_80", "reduce_shuffle", 64, 256, 0,
        [](Device &d, Arguments &a) { a.add(floats(d, 1 << 20)).add(zeros(d, 256)).add(1u << 20); }},
-      {"sum in shared memory", "reduce.sm_80", "reduce_tree", 2048, 256,
+      {"sum in shared memory", "reduce.sm_80", "reduce_tree", 2048, 256, 0,
        [](Device &d, Arguments &a) {
          a.add(floats(d, 1 << 19)).add(zeros(d, 8192)).add(1u << 19);
        }},
-      {"histogram", "atomics.sm_80", "histogram", 64, 256,
+      {"histogram", "atomics.sm_80", "histogram", 64, 256, 0,
        [](Device &d, Arguments &a) {
          a.add(words(d, 1 << 17, 2654435761u, ~0u)).add(zeros(d, 256)).add(1u << 19);
        }},
-      {"divergent loops", "control.sm_80", "branch_collatz", 128, 256,
+      {"divergent loops", "control.sm_80", "branch_collatz", 128, 256, 0,
        [](Device &d, Arguments &a) {
          a.add(words(d, 128 * 256, 7, 100003)).add(zeros(d, 128 * 256 * 4));
        }},
-      {"product with mma", "gemm.sm_80", "gemm_f16", 0, 128,
+      {"product with mma", "gemm.sm_80", "gemm_f16", 0, 128, 0,
        [](Device &d, Arguments &a) {
          a.add(words(d, 256 * 128, 0, 1))
              .add(words(d, 256 * 128, 0, 1))
@@ -78,7 +112,7 @@ const std::vector<Workload> &workloads() {
              .add(256u)
              .add(256u);
        }},
-      {"matrix times vector", "gemv.sm_80", "gemv_bf16", 256, 128,
+      {"matrix times vector", "gemv.sm_80", "gemv_bf16", 256, 128, 0,
        [](Device &d, Arguments &a) {
          a.add(words(d, 1024 * 512, 3, 16256))
              .add(words(d, 512, 5, 16256))
@@ -86,10 +120,12 @@ const std::vector<Workload> &workloads() {
              .add(1024u)
              .add(1024u);
        }},
-      {"ring of bulk copies", "bulk.sm_90a", "bulk_ring", 132, 160,
+      {"ring of bulk copies", "bulk.sm_90a", "bulk_ring", 132, 160, 0,
        [](Device &d, Arguments &a) {
          a.add(words(d, 132 * 64 * 256, 9, 1000)).add(zeros(d, 132 * 128 * 8)).add(64u);
        }},
+      {"persistent kernel with a tape", "tape.sm_90a", "tape_player", 132, 160,
+       3 * (32 + 4 * 64 * 4), prepareTape},
   };
   return all;
 }
@@ -119,6 +155,7 @@ Count measure(const Workload &workload, const std::string &text, Checks checks, 
     Launch launch;
     launch.grid = workload.grid ? Dim3{workload.grid} : Dim3{8, 8};
     launch.block = {workload.block};
+    launch.dynamicShared = workload.dynamicShared;
     launch.seed = seed++;
     launch.checks = checks;
     auto begin = std::chrono::steady_clock::now();

@@ -72,6 +72,7 @@ struct BlockTimes {
   uint32_t block = 0;
   std::vector<uint32_t> times; ///< by agent number; those beyond are 0
   std::vector<Ahead> ahead;
+  uint64_t sum = 0; ///< of the times: what covers another has no smaller one
 
   bool covers(uint32_t number, uint32_t lanes, uint32_t time) const;
   /// Everything that `other` covers is covered afterwards.
@@ -109,6 +110,8 @@ public:
 
 private:
   Ref<Known> known;
+  /// What was joined last: many threads hand over the same, one after the other.
+  Ref<Known> absorbed;
 };
 
 /// `seen`: what happened before. `proxied`: what is visible to the asynchronous proxy too, because

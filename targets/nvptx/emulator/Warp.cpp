@@ -143,6 +143,9 @@ Clock Warp::publish(uint32_t mask) const {
 }
 
 void Warp::learn(uint32_t mask, const Clock &clock) {
+  if (!(mask & ~lastLearners) && clock == lastLearnt)
+    return;
+  lastLearnt = clock, lastLearners = mask;
   if (!diverged && mask == aliveMask) {
     common.join(clock);
     return;

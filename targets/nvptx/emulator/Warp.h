@@ -130,6 +130,9 @@ struct Warp {
   /// All lanes know each other's accesses up to this time, though their clocks do not say so.
   uint32_t convergedTime = 0;
   Clock common; ///< what all lanes know, where diverged is null
+  /// What these lanes learnt last: who polls learns the same again and again.
+  Clock lastLearnt;
+  uint32_t lastLearners = 0;
   std::unique_ptr<std::array<Clock, 32>> diverged;
   /// For release patterns of a fence and a relaxed store: what was known at each lane's last fence.
   struct Fence {
