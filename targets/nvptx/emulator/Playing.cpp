@@ -4,6 +4,7 @@
 #include "targets/nvptx/emulator/Profile.h"
 
 #include <algorithm>
+#include <thread>
 
 namespace pianola::ptx {
 
@@ -12,6 +13,9 @@ namespace {
 constexpr uint32_t mostIdleRounds = 64;
 /// Reads of the same value, at the same instruction, before a group counts as one that only waits.
 constexpr uint32_t pollsToSleep = 12;
+/// Warp instructions without progress before threads that ask the host sleep between their reads.
+constexpr uint64_t stillToSleep = 200'000;
+constexpr uint32_t hostNap = 50; ///< microseconds
 
 } // namespace
 
@@ -50,13 +54,16 @@ Played Playing::run() {
       freeSms.push_back(sm);
   startBlocks();
   while (!stopped && !(blocks.empty() && waitingBlocks.empty())) {
+    if (launch.pause)
+      launch.pause(0);
     if (!runnable.empty()) {
       Warp &warp = *runnable[random.below(uint32_t(runnable.size()))];
       runWarp(warp, drawQuantum());
       landSome();
       if (!dozing.empty() && random.oneIn(4))
         wakeDozing(random.below(uint32_t(dozing.size())));
-      if (instructions - lastProgress > launch.patience)
+      if (instructions - lastProgress > (hostPolled ? stillToSleep : launch.patience) &&
+          !waitForHost())
         reportDeadlock(FindingKind::Livelock);
       if (launch.budget && instructions > launch.budget && !stopped && !runnable.empty()) {
         report(FindingKind::Budget, *runnable.front(), 0,
@@ -70,6 +77,7 @@ Played Playing::run() {
     }
   }
   played.warpInstructions = instructions;
+  played.stopped = stopped;
   return std::move(played);
 }
 
@@ -238,10 +246,34 @@ template <bool Profiling> void Playing::runGroup(Warp &warp, uint32_t quantum) {
 /// end. Each round is twice as long as the one before. False once that has been tried long enough
 /// and nothing changed.
 bool Playing::passIdleTime() {
+  if (hostPolled) {
+    bool patient = waitForHost();
+    wakeAll();
+    return patient;
+  }
   if (++idleRounds > mostIdleRounds)
     return false;
   clockBase += uint64_t(1000) << std::min(idleRounds, 40u);
-  bool woken = !dozing.empty();
+  wakeAll();
+  return !runnable.empty();
+}
+
+/// Sleeps, because the host may be about to write what is polled. False once the host had enough
+/// time, or where nobody asks the host.
+bool Playing::waitForHost() {
+  using namespace std::chrono;
+  auto begin = steady_clock::now();
+  if (!hostPolled || duration<double>(begin - hostPolledSince).count() > launch.hostPatience)
+    return false;
+  if (launch.pause)
+    launch.pause(hostNap);
+  else
+    std::this_thread::sleep_for(microseconds(hostNap));
+  clockBase += uint64_t(duration_cast<nanoseconds>(steady_clock::now() - begin).count());
+  return true;
+}
+
+void Playing::wakeAll() {
   while (!dozing.empty())
     wakeDozing(dozing.size() - 1);
   for (auto &[index, block] : blocks) {
@@ -251,11 +283,9 @@ bool Playing::passIdleTime() {
           continue;
         group.timedOut = true;
         wake(*warp, group);
-        woken = true;
       }
     }
   }
-  return woken;
 }
 
 void Playing::doze(Warp &warp, Group::State state) {

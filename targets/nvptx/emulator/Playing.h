@@ -7,6 +7,7 @@
 #include "targets/nvptx/emulator/DeviceState.h"
 #include "targets/nvptx/emulator/Emulator.h"
 
+#include <chrono>
 #include <set>
 
 namespace pianola::ptx {
@@ -83,7 +84,12 @@ public:
   void stop() { stopped = true; }
   bool isStopped() const { return stopped; }
   /// Something changed that a waiting thread may be waiting for.
-  void progress() { lastProgress = instructions, idleRounds = 0; }
+  void progress() { lastProgress = instructions, idleRounds = 0, hostPolled = false; }
+  /// Memory of the host was read: it may be the host that one waits for.
+  void readHost() {
+    if (!hostPolled)
+      hostPolled = true, hostPolledSince = std::chrono::steady_clock::now();
+  }
   void wake(Warp &warp, Group &group);
   void makeRunnable(Warp &warp);
   /// The running group waits for nothing that wakes it: it is tried again now and then.
@@ -140,6 +146,8 @@ private:
   void land(size_t index);
   void landSome();
   bool passIdleTime();
+  void wakeAll();
+  bool waitForHost();
   void wakeDozing(size_t index);
   void reportDeadlock(FindingKind kind);
   std::string waitGraph() const;
@@ -154,6 +162,8 @@ private:
   std::set<std::tuple<FindingKind, uint32_t, uint32_t>> reported;
   bool stopped = false;
   uint64_t lastProgress = 0, clockBase = 0;
+  bool hostPolled = false; ///< since the last progress
+  std::chrono::steady_clock::time_point hostPolledSince;
   uint32_t idleRounds = 0;
   uint32_t style = 0; ///< how quanta are drawn
 };

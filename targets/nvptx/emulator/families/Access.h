@@ -23,6 +23,18 @@ inline uint64_t addressOf(const Warp &warp, const Op &op, uint32_t lane, int ind
   return uint32_t(warp.in<uint32_t>(op.s[index])[lane] + uint32_t(constant));
 }
 
+/// Memory of the host is read and written atomically, as the host's own threads would.
+template <typename E> E readShared(const uint8_t *bytes) {
+  return __atomic_load_n(reinterpret_cast<const E *>(bytes), __ATOMIC_SEQ_CST);
+}
+template <typename E> void writeShared(uint8_t *bytes, E value) {
+  __atomic_store_n(reinterpret_cast<E *>(bytes), value, __ATOMIC_SEQ_CST);
+}
+/// Whether an access by a strong operation is one to memory of the host.
+inline bool isShared(const Location &location) {
+  return location.buffer && location.buffer->isHosts;
+}
+
 /// Finds the bytes of an access. False, with a finding that ends the launch, where there are none,
 /// they are not aligned to `alignment`, or they may not be written. `location` may hold the one of
 /// another lane: buffers are mostly the same.

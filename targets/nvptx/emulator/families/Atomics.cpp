@@ -48,15 +48,29 @@ template <typename T> Step atomic(Warp &warp, const Op &op, uint32_t mask) {
     bool writes = true;
     for (uint32_t i = 0; i < count; ++i) {
       T old, fresh;
-      std::memcpy(&old, location.bytes + i * sizeof(T), sizeof(T));
-      if (compare) {
-        writes = old == compare[lane];
-        fresh = writes ? swap[lane] : old;
+      auto *place = reinterpret_cast<T *>(location.bytes + i * sizeof(T));
+      auto replace = [&] {
+        if (compare) {
+          writes = old == compare[lane];
+          fresh = writes ? swap[lane] : old;
+        } else {
+          fresh =
+              T(reduced(Reduction(op.mode), op.type, op.ftz, old, warp.in<T>(operands[i])[lane]));
+        }
+      };
+      if (isShared(location)) {
+        playing.readHost();
+        old = readShared<T>(location.bytes + i * sizeof(T));
+        do
+          replace();
+        while (!__atomic_compare_exchange_n(place, &old, fresh, false, __ATOMIC_SEQ_CST,
+                                            __ATOMIC_SEQ_CST));
       } else {
-        fresh = T(reduced(Reduction(op.mode), op.type, op.ftz, old, warp.in<T>(operands[i])[lane]));
+        std::memcpy(&old, place, sizeof(T));
+        replace();
+        std::memcpy(place, &fresh, sizeof(T));
       }
       changed |= fresh != old;
-      std::memcpy(location.bytes + i * sizeof(T), &fresh, sizeof(T));
       results[i][lane] = old;
       if (!first && i == 0)
         first = genericAddress(warp, location), seen = old;

@@ -31,13 +31,19 @@ template <typename E, typename R> Step load(Warp &warp, const Op &op, uint32_t m
       failed = 1;
       return;
     }
-    std::memcpy(values[lane], location.bytes, bytes);
+    if (strong && isShared(location)) {
+      playing.readHost();
+      for (uint32_t i = 0; i < count; ++i)
+        values[lane][i] = readShared<E>(location.bytes + i * sizeof(E));
+    } else {
+      std::memcpy(values[lane], location.bytes, bytes);
+    }
     if (strong) {
       if (location.buffer)
         playing.acquire(warp, lane, op, *location.buffer, location.offset), check.refresh();
       if (!first) {
         first = genericAddress(warp, location);
-        std::memcpy(&polled, location.bytes, std::min<size_t>(bytes, 8));
+        std::memcpy(&polled, values[lane], std::min<size_t>(bytes, 8));
       }
     }
     if (checked)

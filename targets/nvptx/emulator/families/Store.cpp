@@ -32,9 +32,16 @@ template <typename E, typename R> Step store(Warp &warp, const Op &op, uint32_t 
     E values[8];
     for (uint32_t i = 0; i < count; ++i)
       values[i] = E(sources[i][lane]);
-    if (location.buffer)
-      changed |= std::memcmp(location.bytes, values, bytes) != 0;
-    std::memcpy(location.bytes, values, bytes);
+    if (strong && isShared(location)) {
+      for (uint32_t i = 0; i < count; ++i) {
+        changed |= readShared<E>(location.bytes + i * sizeof(E)) != values[i];
+        writeShared<E>(location.bytes + i * sizeof(E), values[i]);
+      }
+    } else {
+      if (location.buffer)
+        changed |= std::memcmp(location.bytes, values, bytes) != 0;
+      std::memcpy(location.bytes, values, bytes);
+    }
     if (playing.checking)
       check.write(lane, location, bytes);
     if (strong && location.buffer)
