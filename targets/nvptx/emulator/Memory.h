@@ -10,6 +10,7 @@
 #include "runtime/Status.h"
 #include "targets/nvptx/emulator/Shadow.h"
 
+#include <cstdlib>
 #include <memory>
 #include <string>
 #include <vector>
@@ -27,14 +28,19 @@ struct Extent {
   std::string name;
 };
 
+struct FreeBytes {
+  void operator()(uint8_t *bytes) const { std::free(bytes); }
+};
+
 /// Bytes with a name.
 struct Buffer {
-  Buffer(std::string name, uint64_t size, uint64_t seed);
+  /// Zeros cost no memory until they are touched; other buffers begin with garbage.
+  Buffer(std::string name, uint64_t size, uint64_t seed, bool zero = false);
 
   std::string name;
   uint64_t base = 0; ///< address of its first byte
   uint64_t size;
-  std::unique_ptr<uint8_t[]> bytes;
+  std::unique_ptr<uint8_t[], FreeBytes> bytes;
   Shadow shadow;
   bool released = false;
   bool readOnly = false; ///< to the kernel
@@ -51,7 +57,7 @@ public:
   explicit Memory(uint64_t capacity, uint64_t seed) : capacity(capacity), seed(seed) {}
 
   /// Null where `bytes` do not fit.
-  Buffer *allocate(uint64_t bytes, std::string name);
+  Buffer *allocate(uint64_t bytes, std::string name, bool zero = false);
   Status release(uint64_t address);
   /// The buffer in whose window the address lies, a released one too, or null.
   Buffer *find(uint64_t address) const {
