@@ -10,8 +10,12 @@
 
 namespace pianola::ptx {
 
+/// What copies in flight may keep of their sources; beyond it they are read when they land.
+static constexpr uint64_t mostEarlyBytes = 64 << 20;
+
 void Playing::launchCopy(InFlight copy) {
-  if (copy.kind != InFlight::Kind::CopyArrive && checking && random.oneIn(2))
+  bool early = copy.kind != InFlight::Kind::CopyArrive && checking && random.oneIn(2);
+  if (early && inFlight.size() * uint64_t(copy.bytes) < mostEarlyBytes)
     copy.early.assign(copy.source->bytes.get() + copy.sourceOffset,
                       copy.source->bytes.get() + copy.sourceOffset + copy.bytes);
   inFlight.push_back(std::move(copy));
@@ -55,6 +59,11 @@ void Playing::land(size_t index) {
   }
   Mbarrier &barrier = found->second;
   if (copy.kind == InFlight::Kind::CopyArrive) {
+    if (!found->second.pending) {
+      reportAt(copy.pc, FindingKind::MbarrierMisuse, *copy.warp, copy.lane,
+               "an arrival, where the phase lacks none", describe(block.shared, copy.mbarrier));
+      return stop();
+    }
     if (checks.races)
       barrier.gatheringTimes.add(32 + copy.warp->number, 1u << copy.lane, copy.time);
     arrive(block, copy.mbarrier, barrier, 1);
@@ -93,7 +102,7 @@ void Playing::finishStores(Warp &warp, uint32_t lane, uint32_t keep, bool readsO
   BulkGroups &groups = found->second;
   Clock clock;
   for (BulkGroups::Store &store : groups.stores) {
-    if (store.group + keep >= groups.open)
+    if (uint64_t(store.group) + keep >= groups.open)
       continue;
     for (size_t i = 0; i < inFlight.size(); ++i) {
       InFlight &copy = inFlight[i];

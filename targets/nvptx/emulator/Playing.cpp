@@ -16,6 +16,8 @@ constexpr uint32_t pollsToSleep = 12;
 /// Warp instructions without progress before threads that ask the host sleep between their reads.
 constexpr uint64_t stillToSleep = 200'000;
 constexpr uint32_t hostNap = 50; ///< microseconds
+/// Registers, local and shared memory of the blocks that run at the same time.
+constexpr uint64_t mostResidentBytes = uint64_t(2) << 30;
 
 } // namespace
 
@@ -49,8 +51,16 @@ Played Playing::run() {
       std::min<uint64_t>({device.row.blocksPerSm, device.row.threadsPerSm / ((threads + 31) & ~31u),
                           device.row.sharedPerSm / sharedEach}));
   perSm = std::max(perSm, 1u);
+  // Blocks that need much memory of this machine wait for each other, as if there were fewer SMs.
+  uint64_t warpBytes =
+      kernel.registerBytes + uint64_t(kernel.localBytes) * (warpSize + warpSize / 8);
+  uint64_t blockBytes =
+      (threads + 31) / 32 * (warpBytes + sizeof(Warp)) + kernel.sharedSpan + launch.dynamicShared;
+  uint64_t resident = std::max<uint64_t>(1, mostResidentBytes / blockBytes);
+  if (launch.cooperative)
+    resident = ~uint64_t(0);
   for (uint32_t slot = perSm; slot-- > 0;)
-    for (uint32_t sm = device.row.sms; sm-- > 0;)
+    for (uint32_t sm = device.row.sms; sm-- > 0 && freeSms.size() < resident;)
       freeSms.push_back(sm);
   startBlocks();
   while (!stopped && !(blocks.empty() && waitingBlocks.empty())) {
@@ -65,8 +75,9 @@ Played Playing::run() {
       if (instructions - lastProgress > (hostPolled ? stillToSleep : launch.patience) &&
           !waitForHost())
         reportDeadlock(FindingKind::Livelock);
-      if (launch.budget && instructions > launch.budget && !stopped && !runnable.empty()) {
-        report(FindingKind::Budget, *runnable.front(), 0,
+      if (launch.budget && instructions > launch.budget && !stopped && !blocks.empty()) {
+        Warp &any = runnable.empty() ? *blocks.begin()->second->warps.front() : *runnable.front();
+        report(FindingKind::Budget, any, 0,
                "stopped after " + std::to_string(instructions) + " warp instructions");
         stop();
       }
@@ -107,6 +118,9 @@ void Playing::removeBlock(Block &block) {
     stop();
     return;
   }
+  // Another block's shared memory may come to lie where this one's is.
+  publications.erase(publications.lower_bound({&block.shared, 0}),
+                     publications.upper_bound({&block.shared, ~uint64_t(0)}));
   freeSms.push_back(block.sm);
   std::swap(freeSms.back(), freeSms[random.below(uint32_t(freeSms.size()))]);
   blocks.erase(block.index);
