@@ -105,6 +105,7 @@ public:
   void add(Agent agent, uint32_t lanes, uint32_t time);
   void add(const BlockTimes &times);
 
+  bool empty() const { return !known; }
   bool operator==(const Knowledge &other) const { return known == other.known; }
   bool operator!=(const Knowledge &other) const { return known != other.known; }
 
@@ -115,16 +116,19 @@ private:
 };
 
 /// `seen`: what happened before. `proxied`: what is visible to the asynchronous proxy too, because
-/// a fence.proxy.async stood on the way.
+/// a fence.proxy.async stood on the way. `fenced`: what happened before a fence.sc of which the
+/// thread knows, if only through relaxed accesses; it happened before the thread's own next
+/// fence.sc.
 struct Clock {
-  Knowledge seen, proxied;
+  Knowledge seen, proxied, fenced;
 
   void join(const Clock &other) {
     seen.join(other.seen);
     proxied.join(other.proxied);
+    fenced.join(other.fenced);
   }
   bool operator==(const Clock &other) const {
-    return seen == other.seen && proxied == other.proxied;
+    return seen == other.seen && proxied == other.proxied && fenced == other.fenced;
   }
 };
 

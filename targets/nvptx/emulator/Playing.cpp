@@ -72,8 +72,9 @@ Played Playing::run() {
       landSome();
       if (!dozing.empty() && random.oneIn(4))
         wakeDozing(random.below(uint32_t(dozing.size())));
-      if (instructions - lastProgress > (hostPolled ? stillToSleep : launch.patience) &&
-          !waitForHost())
+      // Many warps that compute for long before the first of them stores need more patience.
+      uint64_t patience = launch.patience * (1 + runnable.size() / 64);
+      if (instructions - lastProgress > (hostPolled ? stillToSleep : patience) && !waitForHost())
         reportDeadlock(FindingKind::Livelock);
       if (launch.budget && instructions > launch.budget && !stopped && !blocks.empty()) {
         Warp &any = runnable.empty() ? *blocks.begin()->second->warps.front() : *runnable.front();
@@ -118,9 +119,9 @@ void Playing::removeBlock(Block &block) {
     stop();
     return;
   }
-  // Another block's shared memory may come to lie where this one's is.
+  // The next block's shared memory may lie at the same place.
   publications.erase(publications.lower_bound({&block.shared, 0}),
-                     publications.upper_bound({&block.shared, ~uint64_t(0)}));
+                     publications.upper_bound({&block.shared, UINT64_MAX}));
   freeSms.push_back(block.sm);
   std::swap(freeSms.back(), freeSms[random.below(uint32_t(freeSms.size()))]);
   blocks.erase(block.index);
@@ -256,6 +257,20 @@ template <bool Profiling> void Playing::runGroup(Warp &warp, uint32_t quantum) {
   played.threadInstructions += threads;
 }
 
+/// The registers of all who poll or sleep.
+uint64_t Playing::hashDozing() const {
+  uint64_t hash = 0;
+  for (const Warp *warp : dozing) {
+    // Warps in any order; the words of one in theirs.
+    uint64_t own = reinterpret_cast<uintptr_t>(warp);
+    const auto *words = reinterpret_cast<const uint32_t *>(warp->registers.get());
+    for (uint32_t i = 0; i < kernel.registerBytes / 4; ++i)
+      own = (own ^ words[i]) * 0x9e3779b97f4a7c15u, own ^= own >> 29;
+    hash += own;
+  }
+  return hash;
+}
+
 /// No warp can run, no copy is in flight: let time pass, so that sleepers, timeouts and watchdogs
 /// end. Each round is twice as long as the one before. False once that has been tried long enough
 /// and nothing changed.
@@ -265,9 +280,15 @@ bool Playing::passIdleTime() {
     wakeAll();
     return patient;
   }
-  if (++idleRounds > mostIdleRounds)
-    return false;
-  clockBase += uint64_t(1000) << std::min(idleRounds, 40u);
+  if (++idleRounds > mostIdleRounds) {
+    // A loop may read or sleep a thousand times and count: then its registers change.
+    uint64_t hash = hashDozing();
+    if (hash == idleHash || instructions - lastProgress > launch.patience)
+      return false;
+    idleHash = hash;
+    idleRounds = mostIdleRounds / 2;
+  }
+  clockBase += uint64_t(1000) << std::min(idleRounds, 30u);
   wakeAll();
   return !runnable.empty();
 }

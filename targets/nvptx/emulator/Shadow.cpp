@@ -16,16 +16,17 @@ bool atomicTogether(const Access &a, const Access &b) {
 
 } // namespace
 
-bool Witness::asksClock(const Access &earlier, bool ownLanes) const {
+bool Witness::asksClock(const Access &earlier, uint32_t lanes) const {
   // Copies of one thread are not ordered with each other, but for those that it has waited for.
-  if (ownLanes && earlier.agent == thread + 32 && earlier.time <= copiesDone && thread != nobody)
+  if (thread != nobody && earlier.agent == thread + 32 && earlier.time <= copiesDone &&
+      !(lanes &= ~access.lanes))
     return true;
   uint32_t known = clock->seen.timeOf(earlier.agent);
   if (earlier.time <= known) {
     familiar = earlier.agent, familiarTime = known;
     return true;
   }
-  return clock->seen.covers(earlier.agent, earlier.lanes, earlier.time);
+  return clock->seen.covers(earlier.agent, lanes, earlier.time);
 }
 
 Shadow::Shadow(uint64_t bytes, uint64_t seed)

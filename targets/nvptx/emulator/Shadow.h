@@ -66,10 +66,14 @@ struct Witness {
   bool knows(const Access &earlier) const {
     if (earlier.agent == familiar && earlier.time <= familiarTime)
       return true;
-    bool ownLanes = !(earlier.lanes & ~access.lanes);
-    if (earlier.agent == thread && (ownLanes || earlier.time <= convergedTime))
-      return true;
-    return asksClock(earlier, ownLanes);
+    // The thread itself may be one of several lanes; of the others it must have heard.
+    uint32_t others = earlier.lanes;
+    if (earlier.agent == thread) {
+      if (earlier.time <= convergedTime)
+        return true;
+      others &= ~access.lanes;
+    }
+    return !others || asksClock(earlier, others);
   }
   /// For an access by the asynchronous proxy: whether a generic write is visible to it.
   bool seesThroughProxy(const Access &earlier) const {
@@ -77,7 +81,7 @@ struct Witness {
   }
 
 private:
-  bool asksClock(const Access &earlier, bool ownLanes) const;
+  bool asksClock(const Access &earlier, uint32_t lanes) const;
 };
 
 struct Conflict {

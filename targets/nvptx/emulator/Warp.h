@@ -134,14 +134,15 @@ struct Warp {
   Clock lastLearnt;
   uint32_t lastLearners = 0;
   std::unique_ptr<std::array<Clock, 32>> diverged;
-  /// For release patterns of a fence and a relaxed store: what was known at each lane's last fence.
-  struct Fence {
-    Clock clock;
-    Scope scope = Scope::None;
+  /// What reaches the own block, and what reaches all.
+  struct Reach {
+    Clock inside, everywhere;
   };
-  std::unique_ptr<std::array<Fence, 32>> fences;
+  /// For release patterns of a fence and a relaxed store: what was known at each lane's last fence,
+  /// and at its last one of a scope that reaches all.
+  std::unique_ptr<std::array<Reach, 32>> fences;
   /// For acquire patterns of a relaxed load and a fence: what was read since.
-  std::unique_ptr<std::array<Clock, 32>> pending;
+  std::unique_ptr<std::array<Reach, 32>> pending;
 
   // cp.async: groups of copies of each lane, by the time of the copy agent.
   struct PendingCopy {
