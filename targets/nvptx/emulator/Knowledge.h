@@ -127,6 +127,7 @@ struct Clock {
     proxied.join(other.proxied);
     fenced.join(other.fenced);
   }
+  bool empty() const { return seen.empty() && proxied.empty() && fenced.empty(); }
   bool operator==(const Clock &other) const {
     return seen == other.seen && proxied == other.proxied && fenced == other.fenced;
   }

@@ -35,7 +35,7 @@ void Playing::acquire(Warp &warp, uint32_t lane, const Op &op, const Buffer &buf
   if (reachesAll(op.scope))
     read.everywhere = published.everywhere;
   if (acquires(op.order)) {
-    read.inside.join(read.everywhere);
+    warp.learn(1u << lane, read.everywhere);
     warp.learn(1u << lane, read.inside);
     return;
   }
@@ -79,7 +79,8 @@ void Playing::release(Warp &warp, uint32_t lane, const Op &op, const Buffer &buf
     return;
   // An update hands on what its predecessors released.
   Publication &published = found != publications.end() ? found->second : publications[place];
-  published.inside[warp.block.index].join(fresh.inside);
+  if (!(fresh.inside == fresh.everywhere)) // what reaches all reaches the own block too
+    published.inside[warp.block.index].join(fresh.inside);
   published.everywhere.join(fresh.everywhere);
   published.writer = writer;
 }

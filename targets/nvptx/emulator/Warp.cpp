@@ -143,7 +143,7 @@ Clock Warp::publish(uint32_t mask) const {
 }
 
 void Warp::learn(uint32_t mask, const Clock &clock) {
-  if (!(mask & ~lastLearners) && clock == lastLearnt)
+  if ((!(mask & ~lastLearners) && clock == lastLearnt) || clock.empty())
     return;
   lastLearnt = clock, lastLearners = mask;
   if (!diverged && mask == aliveMask) {
