@@ -247,9 +247,10 @@ template <bool Profiling> void Playing::runGroup(Warp &warp, uint32_t quantum) {
 /// and nothing changed.
 bool Playing::passIdleTime() {
   if (hostPolled) {
-    bool patient = waitForHost();
+    if (!waitForHost())
+      return false;
     wakeAll();
-    return patient;
+    return !runnable.empty();
   }
   if (++idleRounds > mostIdleRounds)
     return false;

@@ -10,6 +10,7 @@ PIANOLA_DRIVER_API(PIANOLA_SIGNATURE)
 // Old versions of functions are declared too.
 #define __CUDA_API_VERSION_INTERNAL
 #include <cuda.h>
+#include <cudaProfiler.h>
 
 #include <type_traits>
 

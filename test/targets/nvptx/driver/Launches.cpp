@@ -155,13 +155,14 @@ TEST_F(Launches, WildStoreStays) {
   CUdeviceptr x = allocate(64);
   uint32_t n = 64;
   EXPECT_SUCCESS(api().cuMemsetD8_v2(x, 0, 64));
+  CUfunction add = function("add_one");
   testing::internal::CaptureStderr();
-  ASSERT_SUCCESS(launch(function("add_one"), 1, 64, 0, nullptr, x, n)); // 16 are there
+  ASSERT_SUCCESS(launch(add, 1, 64, 0, nullptr, x, n)); // 16 are there
   EXPECT_ERROR(ILLEGAL_ADDRESS, api().cuCtxSynchronize());
   std::string heard = testing::internal::GetCapturedStderr();
   EXPECT_NE(heard.find("out-of-bounds"), std::string::npos) << heard;
   // Nothing goes on in this context, but it can be destroyed, and another one is healthy.
-  EXPECT_ERROR(ILLEGAL_ADDRESS, launch(function("add_one"), 1, 16, 0, nullptr, x, 16u));
+  EXPECT_ERROR(ILLEGAL_ADDRESS, launch(add, 1, 16, 0, nullptr, x, 16u));
   EXPECT_ERROR(ILLEGAL_ADDRESS, api().cuMemAlloc_v2(&x, 64));
   begin();
   x = put<uint32_t>({1, 2});
