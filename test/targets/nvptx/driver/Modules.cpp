@@ -23,6 +23,7 @@ TEST_F(Modules, FunctionsAndVariables) {
   size_t bytes = 0;
   ASSERT_SUCCESS(api().cuModuleGetGlobal_v2(&table, &bytes, module, "table"));
   EXPECT_EQ(bytes, 16u);
+  EXPECT_ERROR(INVALID_VALUE, api().cuMemFree_v2(table));
   EXPECT_ERROR(NOT_FOUND, api().cuModuleGetGlobal_v2(&table, &bytes, module, "chair"));
   EXPECT_EQ(get<uint32_t>(table, 4), (std::vector<uint32_t>{3, 1, 4, 1}));
   uint32_t nine = 9;
