@@ -22,6 +22,8 @@ TEST_F(Contexts, NoneIsCurrent) {
   EXPECT_ERROR(INVALID_CONTEXT, api().cuCtxPopCurrent_v2(&current));
   EXPECT_ERROR(INVALID_CONTEXT, api().cuCtxDestroy_v2(nullptr));
   EXPECT_ERROR(INVALID_DEVICE, api().cuCtxCreate_v2(&current, 0, 1));
+  EXPECT_ERROR(INVALID_DEVICE, api().cuCtxCreate_v3(&current, nullptr, 0, 0, 1));
+  EXPECT_ERROR(NOT_SUPPORTED, api().cuCtxCreate_v3(&current, nullptr, 1, 0, 0));
 }
 
 TEST_F(Contexts, Stack) {

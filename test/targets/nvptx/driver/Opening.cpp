@@ -58,7 +58,8 @@ TEST(Opening, FunctionsByPlainName) {
   auto at = [](auto *function) { return reinterpret_cast<void *>(function); };
   EXPECT_EQ(ask("cuInit", 12000), at(api().cuInit));
   EXPECT_EQ(ask("cuMemAlloc", 12000), at(api().cuMemAlloc_v2));
-  EXPECT_EQ(ask("cuCtxCreate", 12000), at(api().cuCtxCreate_v2));
+  EXPECT_EQ(ask("cuCtxCreate", 11000), at(api().cuCtxCreate_v2));
+  EXPECT_EQ(ask("cuCtxCreate", 12000), at(api().cuCtxCreate_v3));
   EXPECT_EQ(ask("cuCtxCreate", 13000), at(api().cuCtxCreate_v4));
   EXPECT_EQ(ask("cuMemsetD8Async", 12000), at(api().cuMemsetD8Async));
   EXPECT_EQ(ask("cuLaunchKernel", 12000), at(api().cuLaunchKernel));
