@@ -82,6 +82,13 @@ CUresult cuCtxCreate_v2(CUcontext *context, unsigned flags, CUdevice device) {
   return create(call, context, flags, device);
 }
 
+CUresult cuCtxCreate_v3(CUcontext *context, void *, int count, unsigned flags, CUdevice device) {
+  Call call(Needs::Initialised);
+  if (!call.wrong && count)
+    return CUDA_ERROR_NOT_SUPPORTED;
+  return create(call, context, flags, device);
+}
+
 CUresult cuCtxCreate_v4(CUcontext *context, CUctxCreateParams *parameters, unsigned flags,
                         CUdevice device) {
   Call call(Needs::Initialised);

@@ -216,6 +216,8 @@ CUresult cuDeviceGetUuid_v2(CUuuid *uuid, CUdevice device) {
   return CUDA_SUCCESS;
 }
 
+CUresult cuDeviceGetUuid(CUuuid *uuid, CUdevice device) { return cuDeviceGetUuid_v2(uuid, device); }
+
 CUresult cuDeviceTotalMem_v2(size_t *bytes, CUdevice device) {
   const DeviceRow *row;
   if (CUresult result = findRow(Call(Needs::Initialised), device, bytes, row))

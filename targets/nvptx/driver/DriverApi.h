@@ -1,4 +1,13 @@
 // DriverApi.h - every function of the CUDA driver API that the emulator has, by name and signature.
+//
+// libpianola-cuda.so stands in for libcuda.so.1. The environment says what it emulates:
+//
+//     PIANOLA_EMULATED_DEVICE     a name of targets/nvptx/Devices.cpp, or h200
+//     PIANOLA_EMULATOR_SEED       which interleaving, of streams and of threads; 0
+//     PIANOLA_EMULATOR_CHECKS     all, or none: no races, no reads of what nothing wrote
+//     PIANOLA_EMULATOR_FINDINGS   fail: the next synchronisation fails where a kernel sounded wrong
+//                                 but could go on; report: it is only said on stderr
+//     PIANOLA_EMULATOR_PATIENCE   seconds that a kernel may wait for the host; 10
 #ifndef PIANOLA_TARGETS_NVPTX_DRIVER_DRIVERAPI_H
 #define PIANOLA_TARGETS_NVPTX_DRIVER_DRIVERAPI_H
 
@@ -14,6 +23,7 @@
   F(cuDeviceGetCount, (int *count))                                                                \
   F(cuDeviceGet, (CUdevice * device, int ordinal))                                                 \
   F(cuDeviceGetName, (char *name, int length, CUdevice device))                                    \
+  F(cuDeviceGetUuid, (CUuuid * uuid, CUdevice device))                                             \
   F(cuDeviceGetUuid_v2, (CUuuid * uuid, CUdevice device))                                          \
   F(cuDeviceTotalMem_v2, (size_t *bytes, CUdevice device))                                         \
   F(cuDeviceGetAttribute, (int *value, CUdevice_attribute attribute, CUdevice device))             \
@@ -23,6 +33,8 @@
   F(cuDevicePrimaryCtxSetFlags_v2, (CUdevice device, unsigned flags))                              \
   F(cuDevicePrimaryCtxGetState, (CUdevice device, unsigned *flags, int *active))                   \
   F(cuCtxCreate_v2, (CUcontext * context, unsigned flags, CUdevice device))                        \
+  F(cuCtxCreate_v3,                                                                                \
+    (CUcontext * context, void *affinities, int count, unsigned flags, CUdevice device))           \
   F(cuCtxCreate_v4,                                                                                \
     (CUcontext * context, CUctxCreateParams * parameters, unsigned flags, CUdevice device))        \
   F(cuCtxDestroy_v2, (CUcontext context))                                                          \

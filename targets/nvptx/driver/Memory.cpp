@@ -1,6 +1,7 @@
 // Device memory, and what pointers point to.
 #include "targets/nvptx/driver/State.h"
 
+#include <algorithm>
 #include <cstring>
 #include <fstream>
 
@@ -25,6 +26,16 @@ uint64_t usedBytes() {
   for (const auto &[handle, context] : library().contexts.objects())
     used += context->device.usedBytes();
   return used;
+}
+
+/// Variables of modules are memory of the device that nobody allocated.
+bool isVariable(const Context &context, CUdeviceptr address) {
+  for (const auto &[handle, module] : library().modules.objects())
+    if (module->context == &context)
+      for (auto [variable, begin] : module->module->addresses)
+        if (begin == address)
+          return true;
+  return false;
 }
 
 template <typename T> CUresult answer(void *data, T value) {
@@ -106,7 +117,7 @@ CUresult cuMemFree_v2(CUdeviceptr address) {
     return call.wrong;
   auto extent = call.context->device.extent(address);
   bool isHosts = call.context->pinned(reinterpret_cast<void *>(address));
-  if (!extent || extent->first != address || isHosts)
+  if (!extent || extent->first != address || isHosts || isVariable(*call.context, address))
     return CUDA_ERROR_INVALID_VALUE;
   call.waitForAll();
   return call.context->device.release(address).ok() ? CUDA_SUCCESS : CUDA_ERROR_INVALID_VALUE;

@@ -114,7 +114,7 @@ int versionOf(const char *suffix) {
     return 0;
   if (!strcmp(suffix, "_v4"))
     return 12050;
-  return !strcmp(suffix, "_v2") ? 3020 : 11000;
+  return !strcmp(suffix, "_v2") ? 3020 : 11040;
 }
 
 } // namespace

@@ -16,15 +16,20 @@ public:
     waiting.fetch_add(1, std::memory_order_relaxed);
     mutex.lock();
     waiting.fetch_sub(1, std::memory_order_relaxed);
+    taken.fetch_add(1, std::memory_order_relaxed);
   }
   void unlock() { mutex.unlock(); }
 
-  /// By the holder: lets those go first who wait now. A mutex alone would let it starve them.
+  /// By the holder: lets one go first who waits now. A mutex alone would go back to the holder
+  /// before the other one is awake.
   void giveWay() {
     if (!waiting.load(std::memory_order_relaxed))
       return;
+    uint64_t before = taken.load(std::memory_order_relaxed);
     mutex.unlock();
-    std::this_thread::yield();
+    while (waiting.load(std::memory_order_relaxed) &&
+           taken.load(std::memory_order_relaxed) == before)
+      std::this_thread::yield();
     lock();
   }
   /// By the holder: others may go meanwhile.
@@ -37,6 +42,7 @@ public:
 private:
   std::mutex mutex;
   std::atomic<uint32_t> waiting{0};
+  std::atomic<uint64_t> taken{0};
 };
 
 } // namespace pianola::cuda

@@ -276,9 +276,10 @@ uint64_t Playing::hashDozing() const {
 /// and nothing changed.
 bool Playing::passIdleTime() {
   if (hostPolled) {
-    bool patient = waitForHost();
+    if (!waitForHost())
+      return false;
     wakeAll();
-    return patient;
+    return !runnable.empty();
   }
   if (++idleRounds > mostIdleRounds) {
     // A loop may read or sleep a thousand times and count: then its registers change.
