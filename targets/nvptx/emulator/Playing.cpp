@@ -62,13 +62,16 @@ Played Playing::run() {
   while (!stopped && !(blocks.empty() && waitingBlocks.empty())) {
     if (!runnable.empty()) {
       Warp &warp = *runnable[random.below(uint32_t(runnable.size()))];
-      runWarp(warp, drawQuantum());
+      uint32_t quantum = drawQuantum();
+      if (launch.budget)
+        quantum = uint32_t(std::min<uint64_t>(quantum, launch.budget - instructions));
+      runWarp(warp, quantum);
       landSome();
       if (!dozing.empty() && random.oneIn(4))
         wakeDozing(random.below(uint32_t(dozing.size())));
       if (instructions - lastProgress > launch.patience)
         reportDeadlock(FindingKind::Livelock);
-      if (launch.budget && instructions > launch.budget && !stopped && !blocks.empty()) {
+      if (launch.budget && instructions >= launch.budget && !stopped && !blocks.empty()) {
         Warp &any = runnable.empty() ? *blocks.begin()->second->warps.front() : *runnable.front();
         report(FindingKind::Budget, any, 0,
                "stopped after " + std::to_string(instructions) + " warp instructions");
