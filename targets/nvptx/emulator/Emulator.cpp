@@ -153,6 +153,23 @@ Result<uint64_t> Device::allocate(uint64_t bytes, std::string name) {
                        std::to_string(state->memory.total() - state->memory.used()) + " are free");
 }
 
+Result<uint64_t> Device::adopt(void *memory, uint64_t bytes, std::string name) {
+  if (!memory || !bytes)
+    return Status::error("adopt: there is no memory");
+  if (Buffer *buffer = state->memory.adopt(memory, bytes, std::move(name)))
+    return buffer->base;
+  return Status::error("adopt: no address is free");
+}
+
+Result<std::pair<uint64_t, uint64_t>> Device::extent(uint64_t address) const {
+  auto buffer = state->memory.findRange(address, 0, "extent");
+  if (!buffer)
+    return buffer.status();
+  return std::pair((*buffer)->base, (*buffer)->size);
+}
+
+uint64_t Device::usedBytes() const { return state->memory.used(); }
+
 Status Device::release(uint64_t address) { return state->memory.release(address); }
 
 Status Device::write(uint64_t address, const void *source, uint64_t bytes) {

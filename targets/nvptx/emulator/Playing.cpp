@@ -4,6 +4,7 @@
 #include "targets/nvptx/emulator/Profile.h"
 
 #include <algorithm>
+#include <thread>
 
 namespace pianola::ptx {
 
@@ -12,6 +13,9 @@ namespace {
 constexpr uint32_t mostIdleRounds = 64;
 /// Reads of the same value, at the same instruction, before a group counts as one that only waits.
 constexpr uint32_t pollsToSleep = 12;
+/// Warp instructions without progress before threads that ask the host sleep between their reads.
+constexpr uint64_t stillToSleep = 200'000;
+constexpr uint32_t hostNap = 50; ///< microseconds
 /// Registers, local and shared memory of the blocks that run at the same time.
 constexpr uint64_t mostResidentBytes = uint64_t(2) << 30;
 
@@ -60,6 +64,8 @@ Played Playing::run() {
       freeSms.push_back(sm);
   startBlocks();
   while (!stopped && !(blocks.empty() && waitingBlocks.empty())) {
+    if (launch.pause)
+      launch.pause(0);
     if (!runnable.empty()) {
       Warp &warp = *runnable[random.below(uint32_t(runnable.size()))];
       uint32_t quantum = drawQuantum();
@@ -69,7 +75,9 @@ Played Playing::run() {
       landSome();
       if (!dozing.empty() && random.oneIn(4))
         wakeDozing(random.below(uint32_t(dozing.size())));
-      if (instructions - lastProgress > launch.patience)
+      // Many warps that compute for long before the first of them stores need more patience.
+      uint64_t patience = launch.patience * (1 + runnable.size() / 64);
+      if (instructions - lastProgress > (hostPolled ? stillToSleep : patience) && !waitForHost())
         reportDeadlock(FindingKind::Livelock);
       if (launch.budget && instructions >= launch.budget && !stopped && !blocks.empty()) {
         Warp &any = runnable.empty() ? *blocks.begin()->second->warps.front() : *runnable.front();
@@ -84,6 +92,7 @@ Played Playing::run() {
     }
   }
   played.warpInstructions = instructions;
+  played.stopped = stopped;
   return std::move(played);
 }
 
@@ -113,9 +122,9 @@ void Playing::removeBlock(Block &block) {
     stop();
     return;
   }
-  // Another block's shared memory may come to lie where this one's is.
+  // The next block's shared memory may lie at the same place.
   publications.erase(publications.lower_bound({&block.shared, 0}),
-                     publications.upper_bound({&block.shared, ~uint64_t(0)}));
+                     publications.upper_bound({&block.shared, UINT64_MAX}));
   freeSms.push_back(block.sm);
   std::swap(freeSms.back(), freeSms[random.below(uint32_t(freeSms.size()))]);
   blocks.erase(block.index);
@@ -251,14 +260,58 @@ template <bool Profiling> void Playing::runGroup(Warp &warp, uint32_t quantum) {
   played.threadInstructions += threads;
 }
 
+/// The registers of all who poll or sleep.
+uint64_t Playing::hashDozing() const {
+  uint64_t hash = 0;
+  for (const Warp *warp : dozing) {
+    // Warps in any order; the words of one in theirs.
+    uint64_t own = reinterpret_cast<uintptr_t>(warp);
+    const auto *words = reinterpret_cast<const uint32_t *>(warp->registers.get());
+    for (uint32_t i = 0; i < kernel.registerBytes / 4; ++i)
+      own = (own ^ words[i]) * 0x9e3779b97f4a7c15u, own ^= own >> 29;
+    hash += own;
+  }
+  return hash;
+}
+
 /// No warp can run, no copy is in flight: let time pass, so that sleepers, timeouts and watchdogs
 /// end. Each round is twice as long as the one before. False once that has been tried long enough
 /// and nothing changed.
 bool Playing::passIdleTime() {
-  if (++idleRounds > mostIdleRounds)
+  if (hostPolled) {
+    bool patient = waitForHost();
+    wakeAll();
+    return patient;
+  }
+  if (++idleRounds > mostIdleRounds) {
+    // A loop may read or sleep a thousand times and count: then its registers change.
+    uint64_t hash = hashDozing();
+    if (hash == idleHash || instructions - lastProgress > launch.patience)
+      return false;
+    idleHash = hash;
+    idleRounds = mostIdleRounds / 2;
+  }
+  clockBase += uint64_t(1000) << std::min(idleRounds, 30u);
+  wakeAll();
+  return !runnable.empty();
+}
+
+/// Sleeps, because the host may be about to write what is polled. False once the host had enough
+/// time, or where nobody asks the host.
+bool Playing::waitForHost() {
+  using namespace std::chrono;
+  auto begin = steady_clock::now();
+  if (!hostPolled || duration<double>(begin - hostPolledSince).count() > launch.hostPatience)
     return false;
-  clockBase += uint64_t(1000) << std::min(idleRounds, 40u);
-  bool woken = !dozing.empty();
+  if (launch.pause)
+    launch.pause(hostNap);
+  else
+    std::this_thread::sleep_for(microseconds(hostNap));
+  clockBase += uint64_t(duration_cast<nanoseconds>(steady_clock::now() - begin).count());
+  return true;
+}
+
+void Playing::wakeAll() {
   while (!dozing.empty())
     wakeDozing(dozing.size() - 1);
   for (auto &[index, block] : blocks) {
@@ -268,11 +321,9 @@ bool Playing::passIdleTime() {
           continue;
         group.timedOut = true;
         wake(*warp, group);
-        woken = true;
       }
     }
   }
-  return woken;
 }
 
 void Playing::doze(Warp &warp, Group::State state) {
