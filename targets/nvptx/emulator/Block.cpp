@@ -2,6 +2,8 @@
 
 #include "targets/nvptx/emulator/Playing.h"
 
+#include <utility>
+
 namespace pianola::ptx {
 
 Block::Block(Playing &playing, uint32_t index, Dim3 id, uint32_t sm)
@@ -11,6 +13,7 @@ Block::Block(Playing &playing, uint32_t index, Dim3 id, uint32_t sm)
   shared.extents = &playing.sharedExtents;
   auto threads = uint32_t(playing.launch.block.count());
   aliveThreads = threads;
+  cluster.arrivedFor.resize((threads + warpSize - 1) / warpSize * warpSize);
   for (uint32_t first = 0; first < threads; first += warpSize)
     warps.push_back(std::make_unique<Warp>(playing, *this, first / warpSize,
                                            std::min(warpSize, threads - first)));
@@ -21,6 +24,21 @@ void Block::threadsEnded(uint32_t count) {
   for (uint32_t number = 0; number < barriers.size(); ++number)
     if (barriers[number].arrived && !barriers[number].expected)
       checkBarrier(number);
+  if (cluster.arrived)
+    checkCluster();
+}
+
+void Block::checkCluster() {
+  if (cluster.arrived < aliveThreads)
+    return;
+  cluster.arrived = 0;
+  ++cluster.phase;
+  cluster.released.join(std::exchange(cluster.gathering, {}));
+  playing.progress();
+  for (auto &warp : warps)
+    for (Group &group : warp->groups)
+      if (group.state == Group::State::Barrier && group.waitsFor == clusterBarrier)
+        playing.wake(*warp, group);
 }
 
 void Block::checkBarrier(uint32_t number) {

@@ -45,6 +45,16 @@ struct Mbarrier {
   std::vector<Waiting> waiting;
 };
 
+/// In Group::waitsFor: the barrier of the cluster, which is this block alone.
+constexpr uint32_t clusterBarrier = 16;
+
+struct ClusterBarrier {
+  uint32_t arrived = 0;
+  uint64_t phase = 0;               ///< those that are complete
+  std::vector<uint64_t> arrivedFor; ///< by thread: the phase; 0: not arrived since it waited
+  Clock gathering, released;
+};
+
 struct Block {
   Block(Playing &playing, uint32_t index, Dim3 id, uint32_t sm);
 
@@ -56,6 +66,7 @@ struct Block {
   std::vector<std::unique_ptr<Warp>> warps;
   uint32_t aliveThreads = 0;
   std::array<NamedBarrier, 16> barriers;
+  ClusterBarrier cluster;
   std::map<uint32_t, Mbarrier> mbarriers; ///< by offset in shared memory
 
   /// Who issued the bulk copy that has, or last had, each slot.
@@ -68,6 +79,7 @@ struct Block {
 
   /// A completed barrier lets its waiters go on.
   void checkBarrier(uint32_t number);
+  void checkCluster();
   void threadsEnded(uint32_t count);
 };
 

@@ -21,6 +21,7 @@
 namespace pianola::ptx {
 
 constexpr uint32_t warpSize = 32;
+constexpr uint32_t stackBytes = 1u << 14; ///< of a thread, where the kernel uses alloca
 
 /// Where 32 values begin: bytes from the start of the register file, or ~bytes from the start of
 /// the constants.
@@ -116,6 +117,7 @@ struct Kernel {
   Code code;
   uint32_t registerBytes = 0; ///< of a warp
   uint32_t localBytes = 0;    ///< of a thread
+  bool usesStack = false;     ///< alloca: the last `stackBytes` of localBytes are the stack
   uint32_t sharedBytes = 0;   ///< of a block, without what a launch adds
   /// Where the variables of a block's shared memory lie: further apart than on a device, so that
   /// what runs over the end of one meets nobody's bytes. What a launch adds begins at `sharedSpan`.

@@ -105,6 +105,8 @@ Status Decoder::decode(const Function &entry) {
   for (auto function = reachable.rbegin(); function != reachable.rend(); ++function)
     if (!decodeFunction(**function))
       return Status::error(message);
+  if (kernel.usesStack)
+    kernel.localBytes += stackBytes;
   resolve();
   if (!allocate())
     return Status::error(module.name() + ":" + std::to_string(entry.line) + ": '" + kernel.name +
@@ -222,7 +224,7 @@ bool Decoder::decodeFunction(const Function &function) {
     virtualBytes.push_back(sizeOf(reg.type));
   for (const Register &reg : function.registers) {
     uint32_t bytes = sizeOf(reg.type);
-    if (reg.type == Type::Pred || bytes == 2 || bytes == 4 || bytes == 8)
+    if (reg.type == Type::Pred || bytes == 2 || bytes == 4 || bytes == 8 || bytes == 16)
       continue;
     message = module.name() + ":" + std::to_string(function.line) + ": register '" +
               std::string(reg.name) + "' of " + std::to_string(bytes * 8) +

@@ -131,6 +131,11 @@ std::string Playing::waitGraph() const {
           what += "waits for lanes " + hexadecimal(group.needs & ~group.mask) + " of its warp";
           break;
         case Group::State::Barrier: {
+          if (group.waitsFor == clusterBarrier) {
+            what += "waits for the cluster's barrier, " + std::to_string(block->cluster.arrived) +
+                    " of " + std::to_string(block->aliveThreads) + " threads have come";
+            break;
+          }
           const NamedBarrier &barrier = block->barriers[group.waitsFor];
           what += "waits for barrier " + std::to_string(group.waitsFor) + ", " +
                   std::to_string(barrier.arrived) + " of " +

@@ -25,6 +25,8 @@ enum class Type : uint8_t {
   B32,
   B64,
   B128,
+  S4, ///< only in matrices, eight to a register
+  U4,
   F16,
   F16x2,
   BF16,

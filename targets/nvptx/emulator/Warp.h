@@ -156,6 +156,7 @@ struct Warp {
   std::array<uint32_t, 32> copyTime{};   ///< of the group that is being filled
   std::array<uint32_t, 32> copiesDone{}; ///< all up to this time are complete
   bool copiesUsed = false;
+  std::array<uint32_t, 32> stackUsed{}; ///< bytes that alloca gave to each lane
 };
 
 } // namespace pianola::ptx

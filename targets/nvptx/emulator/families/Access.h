@@ -23,12 +23,21 @@ inline uint64_t addressOf(const Warp &warp, const Op &op, uint32_t lane, int ind
   return uint32_t(warp.in<uint32_t>(op.s[index])[lane] + uint32_t(constant));
 }
 
-/// Memory of the host is read and written atomically, as the host's own threads would.
+/// Memory of the host is read and written atomically, as the host's own threads would: 16 bytes as
+/// two halves.
 template <typename E> E readShared(const uint8_t *bytes) {
-  return __atomic_load_n(reinterpret_cast<const E *>(bytes), __ATOMIC_SEQ_CST);
+  if constexpr (sizeof(E) == sizeof(Wide))
+    return {readShared<uint64_t>(bytes), readShared<uint64_t>(bytes + 8)};
+  else
+    return __atomic_load_n(reinterpret_cast<const E *>(bytes), __ATOMIC_SEQ_CST);
 }
 template <typename E> void writeShared(uint8_t *bytes, E value) {
-  __atomic_store_n(reinterpret_cast<E *>(bytes), value, __ATOMIC_SEQ_CST);
+  if constexpr (sizeof(E) == sizeof(Wide)) {
+    writeShared<uint64_t>(bytes, value.low);
+    writeShared<uint64_t>(bytes + 8, value.high);
+  } else {
+    __atomic_store_n(reinterpret_cast<E *>(bytes), value, __ATOMIC_SEQ_CST);
+  }
 }
 /// Whether an access by a strong operation is one to memory of the host.
 inline bool isShared(const Location &location) {

@@ -226,8 +226,13 @@ Step bulkCopy(Warp &warp, const Op &op, uint32_t mask) {
               source.offset, bytes, reader, playing.checks.races, playing.checks.uninitialised))
         playing.report(FindingKind::Race, warp, lane, conflict, *source.buffer);
       Witness writer{{agent, 2, copy.time, pc | Access::Async}, &clock};
-      if (reduction)
+      if (reduction) {
         writer.access.what |= Access::strong(Scope::Gpu);
+        // It reads what it replaces.
+        if (Conflict conflict = target.buffer->shadow.read(target.offset, bytes, writer, false,
+                                                           playing.checks.uninitialised))
+          playing.report(FindingKind::Uninitialised, warp, lane, conflict, *target.buffer);
+      }
       if (Conflict conflict =
               target.buffer->shadow.write(target.offset, bytes, writer, playing.checks.races))
         playing.report(isStore ? FindingKind::Race : FindingKind::SlotReuse, warp, lane, conflict,

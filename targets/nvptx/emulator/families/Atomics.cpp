@@ -3,6 +3,7 @@
 #include "targets/nvptx/emulator/families/Access.h"
 #include "targets/nvptx/emulator/families/Families.h"
 
+#include <algorithm>
 #include <cstring>
 
 namespace pianola::ptx {
@@ -23,7 +24,7 @@ template <typename T> Step atomic(Warp &warp, const Op &op, uint32_t mask) {
   Location location;
   AccessCheck check(warp, what);
   bool failed = false, changed = false;
-  uint64_t first = 0, seen = 0;
+  uint64_t first = 0, seen = 0; // of 16 bytes the first eight
   // Lanes take turns, in an order that nothing may depend on.
   uint32_t start = playing.checking ? playing.random.below(warpSize) : 0;
   auto visit = [&](uint32_t lane) {
@@ -53,19 +54,27 @@ template <typename T> Step atomic(Warp &warp, const Op &op, uint32_t mask) {
         if (compare) {
           writes = old == compare[lane];
           fresh = writes ? swap[lane] : old;
+        } else if constexpr (sizeof(T) == sizeof(Wide)) {
+          fresh = warp.in<T>(operands[i])[lane]; // exchange is all there is
         } else {
           fresh =
               T(reduced(Reduction(op.mode), op.type, op.ftz, old, warp.in<T>(operands[i])[lane]));
         }
       };
-      if (isShared(location)) {
-        playing.readHost();
-        old = readShared<T>(location.bytes + i * sizeof(T));
-        do
+      if constexpr (sizeof(T) <= 8) {
+        if (isShared(location)) {
+          playing.readHost();
+          old = readShared<T>(location.bytes + i * sizeof(T));
+          do
+            replace();
+          while (!__atomic_compare_exchange_n(place, &old, fresh, false, __ATOMIC_SEQ_CST,
+                                              __ATOMIC_SEQ_CST));
+        } else {
+          old = *place;
           replace();
-        while (!__atomic_compare_exchange_n(place, &old, fresh, false, __ATOMIC_SEQ_CST,
-                                            __ATOMIC_SEQ_CST));
-      } else {
+          *place = fresh;
+        }
+      } else { // 16 bytes: the host has no such update
         std::memcpy(&old, place, sizeof(T));
         replace();
         std::memcpy(place, &fresh, sizeof(T));
@@ -73,7 +82,8 @@ template <typename T> Step atomic(Warp &warp, const Op &op, uint32_t mask) {
       changed |= fresh != old;
       results[i][lane] = old;
       if (!first && i == 0)
-        first = genericAddress(warp, location), seen = old;
+        first = genericAddress(warp, location),
+        std::memcpy(&seen, &old, std::min(sizeof old, sizeof seen));
     }
     // What it acquires is known before it is checked: the value that it reads decides.
     playing.acquire(warp, lane, op, *location.buffer, location.offset);
@@ -137,14 +147,16 @@ bool decodeAtomic(Decoder &decoder) {
   bool swaps = hasResult && decoder.accept("cas");
   if (swaps) {
     op.mode = compareAndSwap;
-    if (op.count != 1 || (op.type != Type::B16 && op.type != Type::B32 && op.type != Type::B64))
+    if (op.count != 1 || (op.type != Type::B16 && op.type != Type::B32 && op.type != Type::B64 &&
+                          op.type != Type::B128))
       return decoder.fail("compare and swap of this type is not supported");
   } else {
     for (std::string_view word : decoder.instruction().words)
       if (Reduction named = reductionNamed(word); named != Reduction::None)
         if (decoder.accept(word))
           op.mode = uint16_t(named);
-    if (!reductionExists(Reduction(op.mode), op.type) ||
+    bool isWideExchange = op.type == Type::B128 && Reduction(op.mode) == Reduction::Exchange;
+    if (!(isWideExchange ? op.count == 1 : reductionExists(Reduction(op.mode), op.type)) ||
         (Reduction(op.mode) == Reduction::Exchange && !hasResult))
       return decoder.fail("this operation does not exist for the type");
     // f32 updates of global memory flush subnormal numbers, those of shared memory do not (PTX ISA,
@@ -170,9 +182,10 @@ bool decodeAtomic(Decoder &decoder) {
   decoder.more(defs, uses);
   op.earlyClobber = true;
   uint32_t bytes = sizeOf(op.type);
-  return decoder.run(bytes == 2   ? atomic<uint16_t>
-                     : bytes == 4 ? atomic<uint32_t>
-                                  : atomic<uint64_t>);
+  return decoder.run(bytes == 2    ? atomic<uint16_t>
+                     : bytes == 4  ? atomic<uint32_t>
+                     : bytes == 16 ? atomic<Wide>
+                                   : atomic<uint64_t>);
 }
 
 } // namespace pianola::ptx

@@ -170,7 +170,7 @@ bool decodeBarrier(Decoder &decoder) {
            decoder.run(warpBarrier);
   }
   if (decoder.accept("cluster"))
-    return decoder.fail("clusters of more than one block are not supported");
+    return decodeClusterBarrier(decoder);
   decoder.accept("cta");
   bool aligned = decoder.accept("aligned") || decoder.opcode() == "bar";
   op.mode = aligned ? AlignedMode : 0;

@@ -29,6 +29,11 @@ bool decodeAtomic(Decoder &);
 bool decodeBarrier(Decoder &);
 bool decodeFence(Decoder &);
 bool decodeMembar(Decoder &);
+// Clusters.cpp
+bool decodeClusterBarrier(Decoder &);
+bool decodeMapAddress(Decoder &);
+// Stack.cpp
+bool decodeStack(Decoder &);
 // WarpWide.cpp
 bool decodeShuffle(Decoder &);
 bool decodeVote(Decoder &);
@@ -44,6 +49,9 @@ bool decodeAsyncCopy(Decoder &);
 bool decodeLoadMatrix(Decoder &);
 bool decodeStoreMatrix(Decoder &);
 bool decodeMultiplyMatrix(Decoder &);
+bool decodeTransposeMatrix(Decoder &);
+// WarpMatrix.cpp
+bool decodeWarpMatrix(Decoder &);
 // Integer.cpp
 bool decodeAdd(Decoder &);
 bool decodeSubtract(Decoder &);

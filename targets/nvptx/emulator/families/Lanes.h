@@ -11,6 +11,13 @@
 
 namespace pianola::ptx {
 
+/// A register of 128 bits.
+struct Wide {
+  uint64_t low, high;
+  bool operator==(const Wide &other) const { return low == other.low && high == other.high; }
+  bool operator!=(const Wide &other) const { return !(*this == other); }
+};
+
 /// d[lane] = f(lane) for the lanes of the mask.
 template <typename D, typename F> inline void computeLanes(D *__restrict d, uint32_t mask, F f) {
   if (mask == ~0u) {

@@ -72,13 +72,17 @@ template <typename E, typename R> Step load(Warp &warp, const Op &op, uint32_t m
 
 /// Sign and zero extension are C++'s own, from an element of the right sign.
 template <typename E> Handler intoRegister(uint32_t registerBytes) {
-  if constexpr (sizeof(E) <= 2)
-    if (registerBytes == 2)
-      return load<E, uint16_t>;
-  if constexpr (sizeof(E) <= 4)
-    if (registerBytes == 4)
-      return load<E, uint32_t>;
-  return registerBytes == 8 ? load<E, uint64_t> : nullptr;
+  if constexpr (sizeof(E) == sizeof(Wide)) {
+    return registerBytes == sizeof(Wide) ? load<Wide, Wide> : nullptr;
+  } else {
+    if constexpr (sizeof(E) <= 2)
+      if (registerBytes == 2)
+        return load<E, uint16_t>;
+    if constexpr (sizeof(E) <= 4)
+      if (registerBytes == 4)
+        return load<E, uint32_t>;
+    return registerBytes == 8 ? load<E, uint64_t> : nullptr;
+  }
 }
 
 Handler loadOf(Type type, uint32_t registerBytes) {
@@ -92,6 +96,8 @@ Handler loadOf(Type type, uint32_t registerBytes) {
     return extends ? intoRegister<int32_t>(registerBytes) : intoRegister<uint32_t>(registerBytes);
   case 8:
     return intoRegister<uint64_t>(registerBytes);
+  case 16:
+    return intoRegister<Wide>(registerBytes);
   default:
     return nullptr;
   }

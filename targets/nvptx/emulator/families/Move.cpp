@@ -34,6 +34,26 @@ template <typename W, typename N> Step pack(Warp &warp, const Op &op, uint32_t m
   return Step::Next;
 }
 
+/// mov.b128 from two halves, and back.
+Step packWide(Warp &warp, const Op &op, uint32_t mask) {
+  const Slot *parts = warp.playing.code.slots.data() + op.more;
+  const uint64_t *low = warp.in<uint64_t>(parts[0]), *high = warp.in<uint64_t>(parts[1]);
+  computeEach(warp.out<Wide>(op.d[0]), mask,
+              [&](uint32_t lane) { return Wide{low[lane], high[lane]}; });
+  return Step::Next;
+}
+
+Step unpackWide(Warp &warp, const Op &op, uint32_t mask) {
+  const Slot *parts = warp.playing.code.slots.data() + op.more;
+  const Wide *a = warp.in<Wide>(op.s[0]);
+  forLanes(mask, [&](uint32_t lane) {
+    Wide value = a[lane];
+    warp.out<uint64_t>(parts[0])[lane] = value.low;
+    warp.out<uint64_t>(parts[1])[lane] = value.high;
+  });
+  return Step::Next;
+}
+
 template <typename W, typename N> Step unpack(Warp &warp, const Op &op, uint32_t mask) {
   const Slot *parts = warp.playing.code.slots.data() + op.more;
   const W *a = warp.in<W>(op.s[0]);
@@ -158,12 +178,13 @@ bool decodeVectorMove(Decoder &decoder, const Operand &vector, bool isPack) {
   Op &op = decoder.op;
   uint32_t bytes = sizeOf(op.type);
   auto count = uint32_t(vector.elements.size());
-  if ((count != 2 && count != 4) || bytes % count || bytes / count == 1 || bytes > 8)
+  if ((count != 2 && count != 4) || bytes % count || bytes / count == 1 ||
+      (bytes > 8 && !(bytes == 16 && count == 2)))
     return decoder.fail("a value of " + std::to_string(bytes * 8) + " bits has no " +
                         std::to_string(count) + " parts");
   op.count = uint8_t(count);
   uint32_t part = bytes / count;
-  Type partType = part == 2 ? Type::B16 : Type::B32;
+  Type partType = part == 2 ? Type::B16 : part == 4 ? Type::B32 : Type::B64;
   std::vector<Slot> slots(count);
   for (size_t i = 0; i < count; ++i)
     if (!(isPack ? decoder.use(vector.elements[i], partType, slots[i])
@@ -171,15 +192,18 @@ bool decodeVectorMove(Decoder &decoder, const Operand &vector, bool isPack) {
       return false;
   if (isPack) {
     decoder.more({}, slots);
-    return decoder.define(0, bytes, op.d[0]) && decoder.run(bytes == 4  ? pack<uint32_t, uint16_t>
-                                                            : part == 2 ? pack<uint64_t, uint16_t>
+    op.earlyClobber = bytes == 16;
+    return decoder.define(0, bytes, op.d[0]) && decoder.run(bytes == 16  ? packWide
+                                                            : bytes == 4 ? pack<uint32_t, uint16_t>
+                                                            : part == 2  ? pack<uint64_t, uint16_t>
                                                                         : pack<uint64_t, uint32_t>);
   }
   decoder.more(slots, {});
   op.earlyClobber = true;
-  return decoder.use(1, op.type, op.s[0]) && decoder.run(bytes == 4  ? unpack<uint32_t, uint16_t>
-                                                         : part == 2 ? unpack<uint64_t, uint16_t>
-                                                                     : unpack<uint64_t, uint32_t>);
+  return decoder.use(1, op.type, op.s[0]) && decoder.run(bytes == 16  ? unpackWide
+                                                         : bytes == 4 ? unpack<uint32_t, uint16_t>
+                                                         : part == 2  ? unpack<uint64_t, uint16_t>
+                                                                      : unpack<uint64_t, uint32_t>);
 }
 
 } // namespace
@@ -220,7 +244,10 @@ bool decodeMove(Decoder &decoder) {
                   : op.type;
   if (!decoder.use(source, type, op.s[0]))
     return false;
-  return decoder.run(bytes == 8 ? copy<uint64_t> : bytes == 4 ? copy<uint32_t> : copy<uint16_t>);
+  return decoder.run(bytes == 16  ? copy<Wide>
+                     : bytes == 8 ? copy<uint64_t>
+                     : bytes == 4 ? copy<uint32_t>
+                                  : copy<uint16_t>);
 }
 
 bool decodeConvertAddress(Decoder &decoder) {

@@ -10,12 +10,20 @@
 #include "targets/nvptx/emulator/numeric/Integer.h"
 #include "targets/nvptx/emulator/numeric/SmallFloats.h"
 
+#include <algorithm>
+#include <cmath>
+
 namespace pianola::ptx {
 
 namespace {
 
-constexpr uint32_t rowsOfA = 16, columnsOfB = 8, deepest = 32;
-enum : uint16_t { SaturateMode = 1 };
+constexpr uint32_t rowsOfA = 16, columnsOfB = 8, deepest = 64;
+enum : uint16_t { SaturateMode = 1, EightRowsMode = 2 };
+
+uint32_t elementsIn(Type type) {
+  return type == Type::S4 || type == Type::U4 ? 8
+                                              : 4 / sizeOf(type == Type::TF32 ? Type::B32 : type);
+}
 
 /// Element i of a register of 32 bits, as a number.
 template <Type K, typename T> T element(uint32_t word, uint32_t i) {
@@ -32,6 +40,10 @@ template <Type K, typename T> T element(uint32_t word, uint32_t i) {
     return T(decodeE5M2(uint8_t(word >> (8 * i))));
   case Type::S8:
     return T(int8_t(word >> (8 * i)));
+  case Type::S4:
+    return T(int32_t(word << (28 - 4 * i)) >> 28);
+  case Type::U4:
+    return T(word >> (4 * i) & 15);
   default:
     return T(uint8_t(word >> (8 * i)));
   }
@@ -60,6 +72,10 @@ void unpack(Type type, const uint32_t *words, uint32_t perRegister, T (*out)[war
     return unpackAs<Type::E5M2>(words, perRegister, out);
   case Type::S8:
     return unpackAs<Type::S8>(words, perRegister, out);
+  case Type::S4:
+    return unpackAs<Type::S4>(words, perRegister, out);
+  case Type::U4:
+    return unpackAs<Type::U4>(words, perRegister, out);
   default:
     return unpackAs<Type::U8>(words, perRegister, out);
   }
@@ -67,19 +83,20 @@ void unpack(Type type, const uint32_t *words, uint32_t perRegister, T (*out)[war
 
 /// The fragments of the ISA's figures: with e elements in a register, lane l and register r of A
 /// hold row l / 4 + 8 (r % 2) from k = e (l % 4) + 4 e (r / 2) on, and of B column l / 4 from k = e
-/// (l % 4) + 4 e r on.
+/// (l % 4) + 4 e r on. Where A has eight rows, its registers lie like those of B.
 template <typename T>
 void gatherFragments(Warp &warp, const Op &op, const Slot *slots, T (&a)[rowsOfA][deepest],
                      T (&b)[deepest][columnsOfB]) {
-  uint32_t perRegister = 4 / sizeOf(op.type == Type::TF32 ? Type::B32 : op.type);
+  uint32_t perRegister = elementsIn(op.type);
+  bool isLow = op.mode & EightRowsMode;
   uint32_t registersOfA = op.value & 0xff, registersOfB = op.value >> 8 & 0xff;
-  T elements[4][warpSize];
+  T elements[8][warpSize];
   for (uint32_t r = 0; r < registersOfA; ++r) {
     unpack(op.type, warp.in<uint32_t>(slots[r]), perRegister, elements);
     for (uint32_t e = 0; e < perRegister; ++e)
       for (uint32_t lane = 0; lane < warpSize; ++lane)
-        a[lane / 4 + 8 * (r % 2)][perRegister * (lane % 4) + 4 * perRegister * (r / 2) + e] =
-            elements[e][lane];
+        a[lane / 4 + (isLow ? 0 : 8 * (r % 2))]
+         [perRegister * (lane % 4) + 4 * perRegister * (isLow ? r : r / 2) + e] = elements[e][lane];
   }
   for (uint32_t r = 0; r < registersOfB; ++r) {
     unpack(op.other, warp.in<uint32_t>(slots[registersOfA + r]), perRegister, elements);
@@ -186,12 +203,56 @@ Step multiplyInteger(Warp &warp, const Op &op, uint32_t) {
   return Step::Next;
 }
 
-bool isInteger(Type type) { return type == Type::S8 || type == Type::U8; }
+/// Fragments as those of tf32, with a number of f64 in each register.
+Step multiplyDouble(Warp &warp, const Op &op, uint32_t) {
+  if (!gatherWarp(warp))
+    return Step::Switch;
+  const Slot *results = warp.playing.code.slots.data() + op.more, *operands = results + op.moreDefs;
+  uint32_t registersOfA = op.value & 0xff;
+  bool isLow = op.mode & EightRowsMode;
+  double fresh[4][warpSize];
+  for (uint32_t r = 0; r < op.moreDefs; ++r) {
+    const double *c = warp.in<double>(operands[registersOfA + (op.value >> 8 & 0xff) + r]);
+    for (uint32_t lane = 0; lane < warpSize; ++lane) {
+      uint32_t row = lane / 4, column = 2 * (lane % 4) + r % 2;
+      double sum = c[lane];
+      for (uint32_t k = 0; k < op.target; ++k) {
+        Slot a = operands[isLow ? k / 4 : k / 4 * 2 + r / 2], b = operands[registersOfA + k / 4];
+        sum = std::fma(warp.in<double>(a)[4 * row + k % 4], warp.in<double>(b)[4 * column + k % 4],
+                       sum);
+      }
+      fresh[r][lane] = sum;
+    }
+  }
+  for (uint32_t r = 0; r < op.moreDefs; ++r)
+    std::copy(fresh[r], fresh[r] + warpSize, warp.out<double>(results[r]));
+  return Step::Next;
+}
+
+/// movmatrix: transposes 8 x 8 elements of 16 bits, which lie as ldmatrix leaves them.
+Step transpose(Warp &warp, const Op &op, uint32_t) {
+  if (!gatherWarp(warp))
+    return Step::Switch;
+  const auto *a = warp.in<uint16_t>(op.s[0]);
+  uint16_t fresh[2 * warpSize];
+  for (uint32_t row = 0; row < 8; ++row)
+    for (uint32_t column = 0; column < 8; ++column)
+      fresh[8 * row + column] = a[8 * column + row];
+  std::copy(fresh, fresh + 2 * warpSize, warp.out<uint16_t>(op.d[0]));
+  return Step::Next;
+}
+
+bool isNibble(Type type) { return type == Type::S4 || type == Type::U4; }
+bool isInteger(Type type) { return type == Type::S8 || type == Type::U8 || isNibble(type); }
 
 /// Whether the ISA multiplies these with that depth.
-bool exists(Type a, Type b, uint32_t depth) {
+bool exists(Type a, Type b, uint32_t depth, bool isLow) {
+  if (isNibble(a) && isNibble(b))
+    return isLow ? depth == 32 : depth == 32 || depth == 64;
+  if (isLow)
+    return isInteger(a) && isInteger(b) && !isNibble(a) && !isNibble(b) && depth == 16;
   bool eights = (a == Type::E4M3 || a == Type::E5M2) && (b == Type::E4M3 || b == Type::E5M2);
-  if (isInteger(a) && isInteger(b))
+  if (isInteger(a) && isInteger(b) && !isNibble(a) && !isNibble(b))
     return depth == 16 || depth == 32;
   if (eights)
     return depth == 32 || depth == 16;
@@ -215,7 +276,49 @@ bool useAll(Decoder &decoder, size_t operand, size_t count, std::vector<Slot> &o
   return true;
 }
 
+/// m8n8k4, and m16n8 with k 4, 8 or 16.
+bool decodeDouble(Decoder &decoder) {
+  Op &op = decoder.op;
+  bool isLow = op.mode & EightRowsMode;
+  if (isLow ? op.target != 4 : op.target != 4 && op.target != 8 && op.target != 16)
+    return decoder.unknown();
+  decoder.accept("rn");
+  const uint32_t registersOfB = op.target / 4, registersOfA = (isLow ? 1 : 2) * registersOfB,
+                 accumulators = isLow ? 2 : 4;
+  op.value = registersOfA | registersOfB << 8;
+  const uint32_t counts[] = {accumulators, registersOfA, registersOfB, accumulators};
+  std::vector<Slot> defs, uses;
+  for (size_t operand = 0; operand < 4; ++operand) {
+    const Operand &vector = decoder.operands()[operand];
+    bool single = counts[operand] == 1 && decoder.isRegister(vector);
+    if (!single &&
+        (vector.kind != Operand::Kind::Vector || vector.elements.size() != counts[operand]))
+      return decoder.fail("operand " + std::to_string(operand + 1) + " must be a vector of " +
+                          std::to_string(counts[operand]) + " registers");
+    for (uint32_t i = 0; i < counts[operand]; ++i) {
+      const Operand &each = single ? vector : vector.elements[i];
+      std::vector<Slot> &into = operand ? uses : defs;
+      into.emplace_back();
+      if (!(operand ? decoder.use(each, Type::B64, into.back())
+                    : decoder.define(each, 8, into.back())))
+        return false;
+    }
+  }
+  decoder.more(defs, uses);
+  return decoder.run(multiplyDouble);
+}
+
 } // namespace
+
+bool decodeTransposeMatrix(Decoder &decoder) {
+  Op &op = decoder.op;
+  op.splits = op.earlyClobber = true;
+  if (!decoder.accept("sync") || !decoder.accept("aligned") || !decoder.accept("m8n8") ||
+      !decoder.accept("trans") || !decoder.accept("b16"))
+    return decoder.unknown();
+  return decoder.expectOperands(2) && decoder.define(0, 4, op.d[0]) &&
+         decoder.use(1, Type::B32, op.s[0]) && decoder.run(transpose);
+}
 
 bool decodeMultiplyMatrix(Decoder &decoder) {
   Op &op = decoder.op;
@@ -223,21 +326,26 @@ bool decodeMultiplyMatrix(Decoder &decoder) {
   if (!decoder.accept("sync") || !decoder.accept("aligned"))
     return decoder.fail("only dense mma.sync.aligned is supported");
   static const std::pair<const char *, uint32_t> shapes[] = {
-      {"m16n8k4", 4}, {"m16n8k8", 8}, {"m16n8k16", 16}, {"m16n8k32", 32}};
+      {"m16n8k4", 4},   {"m16n8k8", 8}, {"m16n8k16", 16}, {"m16n8k32", 32},
+      {"m16n8k64", 64}, {"m8n8k4", 4},  {"m8n8k16", 16},  {"m8n8k32", 32}};
   for (auto [word, depth] : shapes)
     if (decoder.accept(word))
-      op.target = depth;
+      op.target = depth, op.mode = word[1] == '8' ? EightRowsMode : 0;
   if (!decoder.accept("row") || !decoder.accept("col"))
     return decoder.unknown();
   decoder.accept("kind::f8f6f4");
   if (decoder.accept("satfinite"))
-    op.mode = SaturateMode;
+    op.mode |= SaturateMode;
   Type result, addend;
   // d, a, b, c in this order.
   if (!decoder.takeType(result) || !decoder.takeType(op.type) || !decoder.takeType(op.other) ||
       !decoder.takeType(addend))
     return decoder.fail("expected four types");
-  if (!op.target || !exists(op.type, op.other, op.target) || result != addend ||
+  bool isLow = op.mode & EightRowsMode;
+  if (op.type == Type::F64 && op.other == Type::F64 && result == Type::F64 && addend == Type::F64 &&
+      decoder.expectOperands(4))
+    return decodeDouble(decoder);
+  if (!op.target || !exists(op.type, op.other, op.target, isLow) || result != addend ||
       !decoder.expectOperands(4))
     return decoder.unknown();
   bool integer = isInteger(op.type);
@@ -245,9 +353,9 @@ bool decodeMultiplyMatrix(Decoder &decoder) {
               : result != Type::F32 &&
                     !(result == Type::F16 && op.type != Type::BF16 && op.type != Type::TF32))
     return decoder.fail("no such accumulator");
-  uint32_t perRegister = 4 / sizeOf(op.type);
-  uint32_t registersOfB = op.target / (4 * perRegister), registersOfA = 2 * registersOfB;
-  uint32_t accumulators = result == Type::F16 ? 2 : 4;
+  uint32_t registersOfB = op.target / (4 * elementsIn(op.type)),
+           registersOfA = (isLow ? 1 : 2) * registersOfB;
+  uint32_t accumulators = result == Type::F16 || isLow ? 2 : 4;
   op.value = registersOfA | registersOfB << 8;
   const Operand &results = decoder.operands()[0];
   std::vector<Slot> defs(accumulators), uses;

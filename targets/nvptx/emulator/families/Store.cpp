@@ -57,13 +57,17 @@ template <typename E, typename R> Step store(Warp &warp, const Op &op, uint32_t 
 }
 
 template <typename E> Handler fromRegister(uint32_t registerBytes) {
-  if constexpr (sizeof(E) <= 2)
-    if (registerBytes == 2)
-      return store<E, uint16_t>;
-  if constexpr (sizeof(E) <= 4)
-    if (registerBytes == 4)
-      return store<E, uint32_t>;
-  return registerBytes == 8 ? store<E, uint64_t> : nullptr;
+  if constexpr (sizeof(E) == sizeof(Wide)) {
+    return registerBytes == sizeof(Wide) ? store<Wide, Wide> : nullptr;
+  } else {
+    if constexpr (sizeof(E) <= 2)
+      if (registerBytes == 2)
+        return store<E, uint16_t>;
+    if constexpr (sizeof(E) <= 4)
+      if (registerBytes == 4)
+        return store<E, uint32_t>;
+    return registerBytes == 8 ? store<E, uint64_t> : nullptr;
+  }
 }
 
 Handler storeOf(uint32_t bytes, uint32_t registerBytes) {
@@ -76,6 +80,8 @@ Handler storeOf(uint32_t bytes, uint32_t registerBytes) {
     return fromRegister<uint32_t>(registerBytes);
   case 8:
     return fromRegister<uint64_t>(registerBytes);
+  case 16:
+    return fromRegister<Wide>(registerBytes);
   default:
     return nullptr;
   }
