@@ -1,6 +1,6 @@
 // A libFuzzer target: whatever the text, loading and playing it must neither crash nor hang.
 //
-//     cmake --preset runtime-asan -B build-fuzz -D PIANOLA_SANITIZE=fuzzer-no-link,address,undefined
+//     cmake --preset runtime-asan -B build-fuzz -DPIANOLA_SANITIZE=fuzzer-no-link,address,undefined
 //     ninja -C build-fuzz fuzz-ptx-text
 //     python3 test/targets/nvptx/emulator/fuzz/seeds.py /tmp/seeds
 //     export UBSAN_OPTIONS=halt_on_error=1
