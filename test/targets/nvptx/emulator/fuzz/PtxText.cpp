@@ -1,7 +1,12 @@
 // A libFuzzer target: whatever the text, loading and playing it must neither crash nor hang.
 //
+//     cmake --preset runtime-asan -B build-fuzz -DPIANOLA_SANITIZE=fuzzer-no-link,address,undefined
+//     ninja -C build-fuzz fuzz-ptx-text
 //     python3 test/targets/nvptx/emulator/fuzz/seeds.py /tmp/seeds
-//     build-asan/bin/tests/fuzz-ptx-text -timeout=10 -malloc_limit_mb=256 /tmp/corpus /tmp/seeds
+//     export UBSAN_OPTIONS=halt_on_error=1
+//     build-fuzz/bin/tests/fuzz-ptx-text -timeout=10 -max_len=20000 /tmp/corpus /tmp/seeds
+//
+// What does harm goes, as small as it can be, into corpus/ beside this file, which the test runs.
 #include "test/targets/nvptx/emulator/fuzz/Mutation.h"
 #include "test/targets/nvptx/emulator/fuzz/Trial.h"
 
