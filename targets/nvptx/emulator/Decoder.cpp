@@ -14,6 +14,9 @@ namespace {
 constexpr uint64_t mostLocalBytes = 512 << 10, mostSharedBytes = 1 << 20,
                    mostParameterBytes = 64 << 10;
 
+constexpr size_t deepestCalls = 500;
+constexpr uint32_t mostRegisterBytes = 64 << 20; ///< of a warp
+
 /// Between variables of shared memory: more than one vector, and whole cells of the race detector.
 constexpr uint64_t redZone = 32;
 
@@ -51,8 +54,10 @@ Status Decoder::decode(const Function &entry) {
   for (const Variable &variable : module.syntax->variables)
     if (variable.space == Space::Shared && !variable.isExtern && used.count(&variable))
       placeShared(variable);
-  for (const Function *function : reachable)
-    placeVariables(*function);
+  for (size_t i = 0; i < reachable.size(); ++i) {
+    placeVariables(*reachable[i]);
+    frames[reachable[i]].number = uint32_t(i);
+  }
   // What a launch adds begins where the kernel's own ends.
   uint32_t alignment = 16;
   for (const Variable &variable : module.syntax->variables)
@@ -75,7 +80,9 @@ Status Decoder::decode(const Function &entry) {
     if (!decodeFunction(**function))
       return Status::error(message);
   resolve();
-  allocate();
+  if (!allocate())
+    return Status::error(module.name() + ":" + std::to_string(entry.line) + ": '" + kernel.name +
+                         "' and what it calls need too many registers");
   return {};
 }
 
@@ -87,6 +94,12 @@ bool Decoder::collect(const Function &function, Path &path) {
   if (state == 1) {
     message = module.name() + ":" + std::to_string(function.line) + ": '" +
               std::string(function.name) + "' calls itself: recursion is not supported";
+    return false;
+  }
+  if (path.size() >= deepestCalls) {
+    message = module.name() + ":" + std::to_string(function.line) + ": '" +
+              std::string(function.name) + "' is called by more than " +
+              std::to_string(deepestCalls) + " functions one inside of the other";
     return false;
   }
   state = 1;
@@ -243,7 +256,7 @@ bool Decoder::emit() {
     op.guard = Slot(firstRegister + current->guard);
     op.guardNegated = current->guardNegated;
   }
-  if (kernel.code.ops.size() >= (1u << 24) - 1)
+  if (kernel.code.ops.size() >= (1u << 24) - 1 || kernel.code.constants.size() >= 1u << 30)
     return fail("the kernel is too long");
   kernel.code.ops.push_back(op);
   kernel.code.source.push_back(current);
@@ -252,14 +265,15 @@ bool Decoder::emit() {
                   current < inside->instructions.data() + inside->instructions.size();
     auto instruction = inText ? uint32_t(current - inside->instructions.data()) : ~0u;
     std::string_view name = "(before the first stage)";
-    for (auto &[first, stage] : inside->stages)
-      if (first <= instruction)
-        name = stage;
-    auto found = std::find(kernel.code.stages.begin(), kernel.code.stages.end(), name);
-    if (found == kernel.code.stages.end())
-      found = kernel.code.stages.insert(kernel.code.stages.end(), std::string(name));
+    auto next = std::upper_bound(inside->stages.begin(), inside->stages.end(), instruction,
+                                 [](uint32_t at, const auto &each) { return at < each.first; });
+    if (next != inside->stages.begin())
+      name = next[-1].second;
+    auto [place, fresh] = stageNumbers.try_emplace(name, uint32_t(kernel.code.stages.size()));
+    if (fresh)
+      kernel.code.stages.emplace_back(name);
     kernel.code.stage.resize(kernel.code.ops.size());
-    kernel.code.stage.back() = uint32_t(found - kernel.code.stages.begin());
+    kernel.code.stage.back() = place->second;
   }
   return true;
 }
@@ -269,24 +283,27 @@ void Decoder::resolve() {
     kernel.code.ops[index].target = frames[function].first;
   if (!kernel.code.stages.empty())
     kernel.code.stage.resize(kernel.code.ops.size());
-  kernel.pointeeEntries.resize(module.syntax->functions.size());
+  if (!pointees.empty())
+    kernel.pointees.resize(module.syntax->functions.size());
   for (const Function *function : pointees)
-    kernel.pointeeEntries[function->index] = frames[function].first;
+    kernel.pointees[function->index] = {frames[function].first, frames[function].number};
 }
 
 /// A frame begins where the frames of all callers end.
-void Decoder::allocate() {
+bool Decoder::allocate() {
   std::unordered_map<const Function *, uint32_t> base;
-  kernel.callFrames.resize(module.syntax->functions.size());
+  kernel.callFrames.resize(reachable.size());
   for (const Extent &extent : extents) { // callers before callees
     uint32_t end = allocateRegisters(kernel.code, extent.firstOp, extent.endOp,
                                      extent.firstRegister, extent.endRegister, virtualBytes,
                                      frames[extent.function].returnAddress, base[extent.function]);
     for (const Function *callee : callees[extent.function])
       base[callee] = std::max(base[callee], end);
+    if (end > mostRegisterBytes)
+      return false;
     kernel.registerBytes = std::max(kernel.registerBytes, end);
     // The last op is a return: its operand is where the return address lies.
-    CallFrame &frame = kernel.callFrames[extent.function->index];
+    CallFrame &frame = kernel.callFrames[frames[extent.function].number];
     frame.returnAddress = kernel.code.ops[extent.endOp - 1].s[0];
     const auto &locals = frames[extent.function].locals;
     for (const Variable *parameter : extent.function->parameters)
@@ -295,6 +312,7 @@ void Decoder::allocate() {
     for (const Variable *result : extent.function->results)
       frame.results.emplace_back(locals.at(result), uint32_t(result->size));
   }
+  return true;
 }
 
 Slot Decoder::newRegister(uint32_t bytes) {
@@ -619,7 +637,7 @@ Slot Decoder::constant(uint64_t bits, uint32_t bytes) {
     place->second = ~Slot(constants.size());
     for (uint32_t lane = 0; lane < warpSize; ++lane)
       for (uint32_t i = 0; i < bytes; ++i)
-        constants.push_back(uint8_t(bits >> (8 * i)));
+        constants.push_back(i < 8 ? uint8_t(bits >> (8 * i)) : 0);
     constants.resize((constants.size() + 63) / 64 * 64);
   }
   return place->second;

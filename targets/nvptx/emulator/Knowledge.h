@@ -72,6 +72,7 @@ struct BlockTimes {
   uint32_t block = 0;
   std::vector<uint32_t> times; ///< by agent number; those beyond are 0
   std::vector<Ahead> ahead;
+  uint64_t sum = 0; ///< of the times: what covers another has no smaller one
 
   bool covers(uint32_t number, uint32_t lanes, uint32_t time) const;
   /// Everything that `other` covers is covered afterwards.
@@ -94,29 +95,41 @@ public:
     const BlockTimes *block = known ? known->find(blockOf(agent)) : nullptr;
     return block && block->covers(numberOf(agent), lanes, time);
   }
+  /// Until when all lanes of the agent are known.
+  uint32_t timeOf(Agent agent) const {
+    const BlockTimes *block = known ? known->find(blockOf(agent)) : nullptr;
+    return block && numberOf(agent) < block->times.size() ? block->times[numberOf(agent)] : 0;
+  }
   void join(const Knowledge &other);
   /// Accesses of these lanes of an agent, up to and including `time`.
   void add(Agent agent, uint32_t lanes, uint32_t time);
   void add(const BlockTimes &times);
 
+  bool empty() const { return !known; }
   bool operator==(const Knowledge &other) const { return known == other.known; }
   bool operator!=(const Knowledge &other) const { return known != other.known; }
 
 private:
   Ref<Known> known;
+  /// What was joined last: many threads hand over the same, one after the other.
+  Ref<Known> absorbed;
 };
 
 /// `seen`: what happened before. `proxied`: what is visible to the asynchronous proxy too, because
-/// a fence.proxy.async stood on the way.
+/// a fence.proxy.async stood on the way. `fenced`: what happened before a fence.sc of which the
+/// thread knows, if only through relaxed accesses; it happened before the thread's own next
+/// fence.sc.
 struct Clock {
-  Knowledge seen, proxied;
+  Knowledge seen, proxied, fenced;
 
   void join(const Clock &other) {
     seen.join(other.seen);
     proxied.join(other.proxied);
+    fenced.join(other.fenced);
   }
+  bool empty() const { return seen.empty() && proxied.empty() && fenced.empty(); }
   bool operator==(const Clock &other) const {
-    return seen == other.seen && proxied == other.proxied;
+    return seen == other.seen && proxied == other.proxied && fenced == other.fenced;
   }
 };
 

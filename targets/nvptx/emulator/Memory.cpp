@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <cstring>
-#include <new>
 
 namespace pianola::ptx {
 
@@ -14,10 +13,11 @@ constexpr uint64_t mostWindows = 1u << 20;
 
 } // namespace
 
-Buffer::Buffer(std::string name, uint64_t size, uint64_t seed)
-    : name(std::move(name)), size(size), bytes(new(std::nothrow) uint8_t[size + 64]),
+Buffer::Buffer(std::string name, uint64_t size, uint64_t seed, bool zero)
+    : name(std::move(name)), size(size),
+      bytes(static_cast<uint8_t *>(zero ? std::calloc(size + 64, 1) : std::malloc(size + 64))),
       shadow(bytes ? size : 0, seed) {
-  if (bytes)
+  if (bytes && !zero)
     std::memset(bytes.get(), garbage, size + 64);
 }
 
@@ -45,12 +45,12 @@ Buffer *Memory::place(std::unique_ptr<Buffer> buffer, uint64_t base) {
   return buffers.back().get();
 }
 
-Buffer *Memory::allocate(uint64_t bytes, std::string name) {
+Buffer *Memory::allocate(uint64_t bytes, std::string name, bool zero) {
   if (bytes > capacity - inUse)
     return nullptr;
   if (name.empty())
     name = "buffer" + std::to_string(buffers.size());
-  auto buffer = std::make_unique<Buffer>(std::move(name), bytes, seed + buffers.size());
+  auto buffer = std::make_unique<Buffer>(std::move(name), bytes, seed + buffers.size(), zero);
   if (!buffer->bytes)
     return nullptr;
   uint64_t offset = 256 * (1 + 2 * ((seed + buffers.size() * 5) % 8));

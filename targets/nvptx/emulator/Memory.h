@@ -10,6 +10,7 @@
 #include "runtime/Status.h"
 #include "targets/nvptx/emulator/Shadow.h"
 
+#include <cstdlib>
 #include <memory>
 #include <string>
 #include <vector>
@@ -32,13 +33,14 @@ struct FreeBytes {
   bool owned = true;
   void operator()(uint8_t *bytes) const {
     if (owned)
-      delete[] bytes;
+      std::free(bytes);
   }
 };
 
 /// Bytes with a name.
 struct Buffer {
-  Buffer(std::string name, uint64_t size, uint64_t seed);
+  /// Zeros cost no memory until they are touched; other buffers begin with garbage.
+  Buffer(std::string name, uint64_t size, uint64_t seed, bool zero = false);
   /// Bytes of the host, which both sides see while a kernel runs.
   Buffer(std::string name, void *host, uint64_t size, uint64_t seed);
 
@@ -63,7 +65,7 @@ public:
   explicit Memory(uint64_t capacity, uint64_t seed) : capacity(capacity), seed(seed) {}
 
   /// Null where `bytes` do not fit.
-  Buffer *allocate(uint64_t bytes, std::string name);
+  Buffer *allocate(uint64_t bytes, std::string name, bool zero = false);
   /// Memory of the host. Where its address has windows of its own, nobody else's, it is the
   /// device's address too, as unified addressing promises of pinned memory.
   Buffer *adopt(void *host, uint64_t bytes, std::string name);

@@ -6,7 +6,8 @@ namespace pianola::ptx {
 namespace {
 
 constexpr uint32_t mostRegisters = 1u << 22; ///< in one function, used ones
-constexpr unsigned deepestBraces = 1000;
+constexpr unsigned deepestBraces = 256;
+constexpr size_t mostBranchTargets = 1u << 18; ///< of all brx.idx of one function
 
 /// The digits at the end of a register's name: "%r" and 12 of "%r12".
 bool splitNumber(std::string_view name, std::string_view &prefix, uint32_t &number) {
@@ -102,12 +103,16 @@ bool Parsing::closeBrace() {
   if (!scopes.empty())
     return true;
   // The lists of brx.idx are resolved here, and become operands of the instructions that name them.
+  size_t listed = 0;
   for (Instruction &instruction : function->instructions) {
     if (instruction.words[0] != "brx" || instruction.operands.size() != 2)
       continue;
     auto targets = function->branchTargets.find(instruction.operands[1].text);
     if (targets == function->branchTargets.end())
       return fail(instruction.line, "brx needs the label of a .branchtargets list");
+    listed += targets->second.size();
+    if (listed > mostBranchTargets)
+      return fail(instruction.line, "too many branch targets in one function");
     Operand &labels = instruction.operands[1];
     labels.kind = Operand::Kind::List;
     for (uint32_t index : targets->second) {

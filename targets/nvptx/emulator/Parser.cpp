@@ -279,6 +279,8 @@ bool Parsing::parseModuleVariables(Space space, bool isExtern) {
     variable.isExtern = isExtern;
     if (!parseVariable(variable, space))
       return false;
+    if (!variable.value.empty() && (isExtern || space == Space::Shared))
+      return fail(variable.line, "'" + std::string(variable.name) + "' may not have a value");
     auto [place, fresh] = variables.try_emplace(variable.name, &variable);
     if (!fresh && !place->second->isExtern)
       return fail(variable.line, "'" + std::string(variable.name) + "' is defined twice");
@@ -432,6 +434,8 @@ bool Parsing::parseInitialSymbol(Variable &out) {
     relocation.function = called->second;
   else
     return failHere("'" + std::string(name) + "' is not declared");
+  if (relocation.variable && relocation.variable->space == Space::Shared)
+    return failHere("'" + std::string(name) + "' has no address before a block runs");
   if (peek().is('+') || peek().is('-')) {
     bool minus = take().is('-');
     minus ^= accept('-');

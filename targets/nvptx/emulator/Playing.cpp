@@ -16,6 +16,8 @@ constexpr uint32_t pollsToSleep = 12;
 /// Warp instructions without progress before threads that ask the host sleep between their reads.
 constexpr uint64_t stillToSleep = 200'000;
 constexpr uint32_t hostNap = 50; ///< microseconds
+/// Registers, local and shared memory of the blocks that run at the same time.
+constexpr uint64_t mostResidentBytes = uint64_t(2) << 30;
 
 } // namespace
 
@@ -49,8 +51,16 @@ Played Playing::run() {
       std::min<uint64_t>({device.row.blocksPerSm, device.row.threadsPerSm / ((threads + 31) & ~31u),
                           device.row.sharedPerSm / sharedEach}));
   perSm = std::max(perSm, 1u);
+  // Blocks that need much memory of this machine wait for each other, as if there were fewer SMs.
+  uint64_t warpBytes =
+      kernel.registerBytes + uint64_t(kernel.localBytes) * (warpSize + warpSize / 8);
+  uint64_t blockBytes =
+      (threads + 31) / 32 * (warpBytes + sizeof(Warp)) + kernel.sharedSpan + launch.dynamicShared;
+  uint64_t resident = std::max<uint64_t>(1, mostResidentBytes / blockBytes);
+  if (launch.cooperative)
+    resident = ~uint64_t(0);
   for (uint32_t slot = perSm; slot-- > 0;)
-    for (uint32_t sm = device.row.sms; sm-- > 0;)
+    for (uint32_t sm = device.row.sms; sm-- > 0 && freeSms.size() < resident;)
       freeSms.push_back(sm);
   startBlocks();
   while (!stopped && !(blocks.empty() && waitingBlocks.empty())) {
@@ -62,11 +72,13 @@ Played Playing::run() {
       landSome();
       if (!dozing.empty() && random.oneIn(4))
         wakeDozing(random.below(uint32_t(dozing.size())));
-      if (instructions - lastProgress > (hostPolled ? stillToSleep : launch.patience) &&
-          !waitForHost())
+      // Many warps that compute for long before the first of them stores need more patience.
+      uint64_t patience = launch.patience * (1 + runnable.size() / 64);
+      if (instructions - lastProgress > (hostPolled ? stillToSleep : patience) && !waitForHost())
         reportDeadlock(FindingKind::Livelock);
-      if (launch.budget && instructions > launch.budget && !stopped && !runnable.empty()) {
-        report(FindingKind::Budget, *runnable.front(), 0,
+      if (launch.budget && instructions > launch.budget && !stopped && !blocks.empty()) {
+        Warp &any = runnable.empty() ? *blocks.begin()->second->warps.front() : *runnable.front();
+        report(FindingKind::Budget, any, 0,
                "stopped after " + std::to_string(instructions) + " warp instructions");
         stop();
       }
@@ -107,6 +119,9 @@ void Playing::removeBlock(Block &block) {
     stop();
     return;
   }
+  // The next block's shared memory may lie at the same place.
+  publications.erase(publications.lower_bound({&block.shared, 0}),
+                     publications.upper_bound({&block.shared, UINT64_MAX}));
   freeSms.push_back(block.sm);
   std::swap(freeSms.back(), freeSms[random.below(uint32_t(freeSms.size()))]);
   blocks.erase(block.index);
@@ -242,6 +257,20 @@ template <bool Profiling> void Playing::runGroup(Warp &warp, uint32_t quantum) {
   played.threadInstructions += threads;
 }
 
+/// The registers of all who poll or sleep.
+uint64_t Playing::hashDozing() const {
+  uint64_t hash = 0;
+  for (const Warp *warp : dozing) {
+    // Warps in any order; the words of one in theirs.
+    uint64_t own = reinterpret_cast<uintptr_t>(warp);
+    const auto *words = reinterpret_cast<const uint32_t *>(warp->registers.get());
+    for (uint32_t i = 0; i < kernel.registerBytes / 4; ++i)
+      own = (own ^ words[i]) * 0x9e3779b97f4a7c15u, own ^= own >> 29;
+    hash += own;
+  }
+  return hash;
+}
+
 /// No warp can run, no copy is in flight: let time pass, so that sleepers, timeouts and watchdogs
 /// end. Each round is twice as long as the one before. False once that has been tried long enough
 /// and nothing changed.
@@ -252,9 +281,15 @@ bool Playing::passIdleTime() {
     wakeAll();
     return !runnable.empty();
   }
-  if (++idleRounds > mostIdleRounds)
-    return false;
-  clockBase += uint64_t(1000) << std::min(idleRounds, 40u);
+  if (++idleRounds > mostIdleRounds) {
+    // A loop may read or sleep a thousand times and count: then its registers change.
+    uint64_t hash = hashDozing();
+    if (hash == idleHash || instructions - lastProgress > launch.patience)
+      return false;
+    idleHash = hash;
+    idleRounds = mostIdleRounds / 2;
+  }
+  clockBase += uint64_t(1000) << std::min(idleRounds, 30u);
   wakeAll();
   return !runnable.empty();
 }

@@ -30,11 +30,12 @@ private:
   uint64_t state;
 };
 
-/// What a strong access leaves at its place for those that acquire it.
+/// What strong writes leave at their place for those that acquire it: apart for those that their
+/// scopes reach.
 struct Publication {
-  Clock clock;
-  Scope scope = Scope::None;
-  uint32_t block = 0;
+  Clock everywhere;                 ///< released to the whole device
+  std::map<uint32_t, Clock> inside; ///< by block: what it released to itself at least
+  uint64_t writer = 0;              ///< the thread that released last
 };
 
 /// A copy of the bulk engine, or another event that comes by itself at some time.
@@ -112,12 +113,13 @@ public:
   void fence(Warp &warp, uint32_t mask, Order order, Scope scope);
 
   void launchCopy(InFlight copy);
-  /// All cp.async copies of the lane up to the time are done.
-  void finishCopies(Warp &warp, uint32_t lane, uint32_t time);
+  /// All cp.async copies of these lanes, each up to its time, are done.
+  void finishCopies(Warp &warp, uint32_t mask, const std::array<uint32_t, 32> &times);
   /// cp.async.bulk.wait_group: all but the last `keep` groups of the lane are complete, or have
   /// read their source.
   void finishStores(Warp &warp, uint32_t lane, uint32_t keep, bool readsOnly);
-  void arrive(Block &block, uint32_t offset, Mbarrier &barrier, uint32_t count, const Clock &clock);
+  /// What arrives has been added to what the mbarrier gathers.
+  void arrive(Block &block, uint32_t offset, Mbarrier &barrier, uint32_t count);
   void completePhases(Block &block, uint32_t offset, Mbarrier &barrier);
 
   DeviceState &device;
@@ -147,6 +149,7 @@ private:
   bool passIdleTime();
   void wakeAll();
   bool waitForHost();
+  uint64_t hashDozing() const;
   void wakeDozing(size_t index);
   void reportDeadlock(FindingKind kind);
   std::string waitGraph() const;
@@ -164,6 +167,7 @@ private:
   bool hostPolled = false; ///< since the last progress
   std::chrono::steady_clock::time_point hostPolledSince;
   uint32_t idleRounds = 0;
+  uint64_t idleHash = 0;
   uint32_t style = 0; ///< how quanta are drawn
 };
 

@@ -47,10 +47,29 @@ inline uint32_t whatOf(const Warp &warp, const Op &op) {
   return op.order == Order::Weak ? what : what | Access::strong(op.scope);
 }
 
-/// Checks a read or a write of bytes that were located, and reports what it finds. The launch goes
-/// on.
-void checkRead(Warp &warp, uint32_t lane, const Location &location, uint32_t bytes, uint32_t what);
-void checkWrite(Warp &warp, uint32_t lane, const Location &location, uint32_t bytes, uint32_t what);
+/// Checks reads and writes of bytes that were located, lane after lane of one instruction, and
+/// reports what it finds. The launch goes on.
+class AccessCheck {
+public:
+  AccessCheck(Warp &warp, uint32_t what) : warp(warp), witness(warp.witness(what)) {}
+  void read(uint32_t lane, const Location &location, uint32_t bytes);
+  void write(uint32_t lane, const Location &location, uint32_t bytes);
+  /// An access that several lanes share. False, and nothing is reported, where not all of them know
+  /// of what was there before.
+  bool readTogether(uint32_t lanes, const Location &location, uint32_t bytes);
+  bool writeTogether(uint32_t lanes, const Location &location, uint32_t bytes);
+  /// What the warp knows has changed: an acquire, a release.
+  void refresh() {
+    uint32_t what = witness.access.what;
+    witness = warp.witness(what);
+  }
+
+private:
+  Witness shared(uint32_t lanes) const;
+
+  Warp &warp;
+  Witness witness;
+};
 
 /// The order and scope that an instruction without words for them has.
 inline void settleOrder(Op &op) {

@@ -57,8 +57,9 @@ Step copy(Warp &warp, const Op &op, uint32_t mask) {
     uint32_t time = openGroup(warp, lane);
     if (playing.checking) {
       // The copy is a thread of its own, that begins here and knows what the lane knows and did.
-      Clock clock = warp.publish(1u << lane);
-      Witness witness{{copyAgent(warp.block.index, warp.number), 1u << lane, time, what}, &clock};
+      Witness witness = warp.witness(what);
+      warp.turnTo(witness, lane);
+      witness.access.agent = copyAgent(warp.block.index, warp.number), witness.access.time = time;
       if (read)
         if (Conflict conflict = source.buffer->shadow.read(
                 source.offset, read, witness, playing.checks.races, playing.checks.uninitialised))
@@ -89,15 +90,14 @@ Step commit(Warp &warp, const Op &, uint32_t mask) {
 
 /// value: how many of the last groups may still be under way; ~0: the open one is waited for too.
 Step waitGroup(Warp &warp, const Op &op, uint32_t mask) {
+  std::array<uint32_t, 32> times{};
+  bool all = op.value == ~uint64_t(0);
   forLanes(mask, [&](uint32_t lane) {
     uint32_t committed = warp.copyTime[lane];
-    uint32_t time = op.value == ~uint64_t(0) ? committed + 1
-                    : committed > op.value   ? committed - uint32_t(op.value)
-                                             : 0;
-    warp.playing.finishCopies(warp, lane, time);
-    if (op.value == ~uint64_t(0))
-      ++warp.copyTime[lane];
+    times[lane] = all ? committed + 1 : committed > op.value ? committed - uint32_t(op.value) : 0;
+    warp.copyTime[lane] += all;
   });
+  warp.playing.finishCopies(warp, mask, times);
   return Step::Next;
 }
 

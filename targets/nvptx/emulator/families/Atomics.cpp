@@ -21,6 +21,7 @@ template <typename T> Step atomic(Warp &warp, const Op &op, uint32_t mask) {
   const T *swap = compare ? warp.in<T>(operands[1]) : nullptr;
   T results[8][warpSize];
   Location location;
+  AccessCheck check(warp, what);
   bool failed = false, changed = false;
   uint64_t first = 0, seen = 0;
   // Lanes take turns, in an order that nothing may depend on.
@@ -40,9 +41,8 @@ template <typename T> Step atomic(Warp &warp, const Op &op, uint32_t mask) {
       return;
     }
     if (playing.checks.uninitialised) {
-      Witness witness{{warp.agent(), 1u << lane, warp.time, what}, &warp.clockOf(lane)};
       if (Conflict conflict =
-              location.buffer->shadow.read(location.offset, bytes, witness, false, true))
+              location.buffer->shadow.read(location.offset, bytes, warp.witness(what), false, true))
         playing.report(FindingKind::Uninitialised, warp, lane, conflict, *location.buffer);
     }
     bool writes = true;
@@ -77,9 +77,9 @@ template <typename T> Step atomic(Warp &warp, const Op &op, uint32_t mask) {
     }
     // What it acquires is known before it is checked: the value that it reads decides.
     playing.acquire(warp, lane, op, *location.buffer, location.offset);
+    check.refresh();
     if (playing.checking)
-      writes ? checkWrite(warp, lane, location, bytes, what)
-             : checkRead(warp, lane, location, bytes, what);
+      writes ? check.write(lane, location, bytes) : check.read(lane, location, bytes);
     if (writes)
       playing.release(warp, lane, op, *location.buffer, location.offset, true);
   };

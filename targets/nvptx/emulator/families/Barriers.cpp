@@ -74,7 +74,8 @@ Step barrier(Warp &warp, const Op &op, uint32_t mask) {
   barrier.arrived += threads;
   barrier.arrivals.emplace_back(&warp, mask);
   if (playing.checks.races) {
-    barrier.clock.join(warp.publish(mask));
+    warp.joinClocks(mask, barrier.clock);
+    warp.addTimes(mask, barrier.times);
     warp.passTime();
   }
   if (op.s[2] != noSlot) {
@@ -107,6 +108,28 @@ Step proxyFence(Warp &warp, const Op &, uint32_t mask) {
 
 Step nothing(Warp &, const Op &, uint32_t) { return Step::Next; }
 
+Step warpBarrier(Warp &warp, const Op &op, uint32_t mask);
+
+/// Lanes may meet at different bar.warp.sync, in the two arms of a branch. Lets the groups go on
+/// that wait at any of them, if all that they wait for have come.
+void meetElsewhere(Warp &warp) {
+  const std::vector<Op> &ops = warp.playing.code.ops;
+  auto waits = [&](const Group &group) {
+    return group.state == Group::State::Converging && ops[group.pc].run == warpBarrier;
+  };
+  uint32_t come = 0, needs = 0;
+  for (const Group &group : warp.groups)
+    if (waits(group))
+      come |= group.mask, needs |= group.needs & warp.aliveMask;
+  if (needs & ~come)
+    return;
+  if (warp.playing.checks.races)
+    warp.synchroniseLanes(come);
+  for (Group &group : warp.groups)
+    if (waits(group))
+      ++group.pc, group.state = Group::State::Ready;
+}
+
 /// bar.warp.sync
 Step warpBarrier(Warp &warp, const Op &op, uint32_t mask) {
   const uint32_t *members = warp.in<uint32_t>(op.s[0]);
@@ -119,8 +142,10 @@ Step warpBarrier(Warp &warp, const Op &op, uint32_t mask) {
     refuse(warp, wrong, "a lane waits for others with a mask that does not name itself");
     return Step::Switch;
   }
-  if (!warp.gather(needs))
+  if (!warp.gather(needs)) {
+    meetElsewhere(warp);
     return Step::Switch;
+  }
   mask = warp.current().mask;
   if (warp.playing.checks.races) {
     for (uint32_t rest = mask; rest;) {

@@ -284,8 +284,8 @@ Step callThroughPointer(Warp &warp, const Op &op, uint32_t mask) {
   forLanes(mask, [&](uint32_t lane) {
     uint64_t index = (address[lane] - codeWindow) / codeStride;
     bool callable = address[lane] >= codeWindow && address[lane] % codeStride == 0 &&
-                    index < kernel.pointeeEntries.size() && kernel.pointeeEntries[index];
-    const CallFrame *frame = callable ? &kernel.callFrames[index] : nullptr;
+                    index < kernel.pointees.size() && kernel.pointees[index].first;
+    const CallFrame *frame = callable ? &kernel.callFrames[kernel.pointees[index].frame] : nullptr;
     if (!frame || frame->parameters.size() != op.value || wild) {
       if (!wild)
         warp.playing.report(FindingKind::Trap, warp, lane,
@@ -297,7 +297,7 @@ Step callThroughPointer(Warp &warp, const Op &op, uint32_t mask) {
       warp.copyLocal(lane, frame->parameters[i].first, uint32_t(list[2 * i]),
                      std::min(frame->parameters[i].second, uint32_t(list[2 * i + 1])));
     warp.out<uint32_t>(frame->returnAddress)[lane] = back;
-    target[lane] = kernel.pointeeEntries[index];
+    target[lane] = kernel.pointees[index].first;
   });
   if (wild) {
     warp.playing.stop();
@@ -310,8 +310,9 @@ Step takeResultThroughPointer(Warp &warp, const Op &op, uint32_t mask) {
   const uint64_t *address = warp.in<uint64_t>(op.s[0]);
   const Slot *list = warp.playing.code.slots.data() + op.more;
   forLanes(mask, [&](uint32_t lane) {
+    const Kernel &kernel = warp.playing.kernel;
     const CallFrame &frame =
-        warp.playing.kernel.callFrames[(address[lane] - codeWindow) / codeStride];
+        kernel.callFrames[kernel.pointees[(address[lane] - codeWindow) / codeStride].frame];
     for (size_t i = 0; i < op.value && i < frame.results.size(); ++i)
       warp.copyLocal(lane, uint32_t(list[2 * i]), frame.results[i].first,
                      std::min(frame.results[i].second, uint32_t(list[2 * i + 1])));
@@ -376,7 +377,7 @@ bool decodeCall(Decoder &decoder) {
     const Decoder::Frame &frame = decoder.frameOf(function);
     if (!listCopies(decoder, arguments, function.parameters, frame, false))
       return false;
-    decoder.op.value2 = function.index;
+    decoder.op.value2 = frame.number;
     decoder.callsTo(function);
     decoder.run(call);
     if (!decoder.emit())
