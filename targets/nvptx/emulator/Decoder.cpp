@@ -27,6 +27,32 @@ uint64_t aligned(uint64_t offset, uint64_t alignment) {
 /// Functions that CUDA's runtime library has, which a launch executes itself.
 bool isBuiltin(std::string_view name) { return name == "vprintf" || name == "__assertfail"; }
 
+const char *nameOf(Space space) {
+  static const char *const names[] = {"generic", ".global", ".shared",
+                                      ".local",  ".const",  ".param"};
+  return names[size_t(space)];
+}
+
+/// What an operand is, for messages.
+std::string described(const Operand &operand) {
+  switch (operand.kind) {
+  case Operand::Kind::Immediate:
+  case Operand::Kind::Float:
+  case Operand::Kind::Single:
+    return "a constant";
+  case Operand::Kind::Address:
+    return "an address in brackets";
+  case Operand::Kind::Vector:
+    return "a vector";
+  case Operand::Kind::List:
+    return "a list";
+  case Operand::Kind::Pair:
+    return "a pair";
+  default:
+    return (operand.negated ? "'!" : "'") + std::string(operand.text) + "'";
+  }
+}
+
 } // namespace
 
 Status Decoder::decode(const Function &entry) {
@@ -38,7 +64,7 @@ Status Decoder::decode(const Function &entry) {
     offset += parameter->size;
     if (offset > mostParameterBytes)
       return Status::error(module.name() + ":" + std::to_string(entry.line) +
-                           ": the parameters are too large");
+                           ": the parameters of '" + kernel.name + "' are too large");
   }
   kernel.parameterBytes = uint32_t(offset);
   if (!collect(entry, path))
@@ -118,7 +144,10 @@ bool Decoder::collect(const Function &function, Path &path) {
         continue;
       if (operand.function->isDeclared || operand.function->isEntry) {
         message = module.name() + ":" + std::to_string(instruction.line) + ": '" +
-                  std::string(operand.function->name) + "' has no body: linking is not supported";
+                  std::string(operand.function->name) +
+                  (operand.function->isEntry ? "' is an entry, which cannot be called: "
+                                             : "' has no body, and linking is not supported: ") +
+                  std::string(instruction.text);
         return false;
       }
       called.push_back(operand.function);
@@ -428,8 +457,8 @@ bool Decoder::expectOperands(size_t least, size_t most) {
   if (found >= least && found <= most)
     return true;
   return fail("expected " + std::to_string(least) +
-              (most != least ? " to " + std::to_string(most) : "") + " operands, found " +
-              std::to_string(found));
+              (most != least ? (most == least + 1 ? " or " : " to ") + std::to_string(most) : "") +
+              (most == 1 ? " operand, found " : " operands, found ") + std::to_string(found));
 }
 
 uint32_t Decoder::registerBytes(const Operand &operand) const {
@@ -448,11 +477,13 @@ bool Decoder::define(const Operand &operand, uint32_t bytes, Slot &out) {
     return true;
   }
   if (!isRegister(operand) || operand.negated)
-    return fail("the result must be a register");
+    return fail("the result must be a register, and " + described(operand) + " is none");
   Type type = inside->registers[operand.index].type;
   if (type == Type::Pred || sizeOf(type) != bytes)
-    return fail("the result needs a register of " + std::to_string(bytes * 8) + " bits, and '" +
-                std::string(operand.text) + "' is none");
+    return fail(
+        "the result needs a register of " + std::to_string(bytes * 8) + " bits, and '" +
+        std::string(operand.text) + "' " +
+        (type == Type::Pred ? "is a predicate" : "has " + std::to_string(sizeOf(type) * 8)));
   out = Slot(firstRegister + operand.index);
   return true;
 }
@@ -464,7 +495,7 @@ bool Decoder::definePredicate(const Operand &operand, Slot &out) {
   }
   if (!isRegister(operand) || operand.negated ||
       inside->registers[operand.index].type != Type::Pred)
-    return fail("the result must be a predicate");
+    return fail("the result must be a predicate, and " + described(operand) + " is none");
   out = Slot(firstRegister + operand.index);
   return true;
 }
@@ -476,7 +507,7 @@ bool Decoder::usePredicate(const Operand &operand, Slot &out, bool &negated) {
     return true;
   }
   if (!isRegister(operand) || inside->registers[operand.index].type != Type::Pred)
-    return fail("'" + std::string(operand.text) + "' is no predicate");
+    return fail("expected a predicate, and " + described(operand) + " is none");
   out = Slot(firstRegister + operand.index);
   negated = operand.negated;
   return true;
@@ -496,8 +527,10 @@ bool Decoder::use(const Operand &operand, Type type, Slot &out) {
   switch (operand.kind) {
   case Operand::Kind::Register:
     if (inside->registers[operand.index].type == Type::Pred || registerBytes(operand) != bytes)
-      return fail("'" + std::string(operand.text) + "' is no register of " +
-                  std::to_string(bytes * 8) + " bits");
+      return fail("expected a value of " + std::to_string(bytes * 8) + " bits, and '" +
+                  std::string(operand.text) + "' " +
+                  (registerBytes(operand) ? "has " + std::to_string(registerBytes(operand) * 8)
+                                          : "is a predicate"));
     out = Slot(firstRegister + operand.index);
     return true;
   case Operand::Kind::Immediate:
@@ -536,7 +569,7 @@ bool Decoder::use(const Operand &operand, Type type, Slot &out) {
     break;
   }
   default:
-    return fail("'" + std::string(operand.text) + "' is no value");
+    return fail("expected a register or a constant, and " + described(operand) + " is none");
   }
   out = constant(bits, bytes);
   return true;
@@ -599,7 +632,8 @@ bool Decoder::address(size_t operand, Space space, int index) {
     } else if (space == Space::Param && where == Space::Local) {
       op.space = Space::Local;
     } else if (where != space) {
-      return fail("'" + std::string(base.variable->name) + "' is not in that state space");
+      return fail("'" + std::string(base.variable->name) + "' is a " + nameOf(where) +
+                  " variable, and the address is meant as " + nameOf(space));
     }
     op.s[index] = constant(0, 8);
     op.wideAddress |= uint8_t(1u << index);

@@ -59,11 +59,13 @@ bool Parsing::parseStatement() {
       return closeBrace();
     if (token.is('@'))
       return parseInstruction();
-    return failHere("expected an instruction, found '" + std::string(token.text) + "'");
+    return failHere("expected an instruction, found " + found());
   case Token::Kind::Word:
     break;
-  default:
+  case Token::Kind::End:
     return expect('}');
+  default:
+    return failHere("expected an instruction, found " + found());
   }
   if (peek(1).is(':')) {
     take(), take();
@@ -250,8 +252,8 @@ bool Parsing::parseInstruction() {
     } while (accept(','));
   }
   const Token &last = stream[at ? at - 1 : 0];
-  if (!expect(';'))
-    return false;
+  if (!accept(';')) // on the line where it is missing, not where the next instruction begins
+    return fail(last.line, "expected ';' after '" + std::string(last.text) + "', found " + found());
   out.text = std::string_view(first.text.data(),
                               size_t(last.text.data() + last.text.size() - first.text.data()));
   function->instructions.push_back(std::move(out));
@@ -280,7 +282,7 @@ bool Parsing::parseOperand(Operand &out, bool mayBeLabel) {
   pair.elements.emplace_back();
   out = std::move(pair);
   if (peek().kind != Token::Kind::Word)
-    return failHere("expected a second result, found '" + std::string(peek().text) + "'");
+    return failHere("expected a second result, found " + found());
   return parseName(out.elements.back(), false);
 }
 
@@ -324,6 +326,8 @@ bool Parsing::parseNumber(Operand &out) {
       negative = !negative;
     else if (sign.is('~'))
       inverted = !inverted;
+  if (peek().kind == Token::Kind::End)
+    return failHere("expected an operand, found " + found());
   const Token &token = take();
   out.bits = token.bits;
   switch (token.kind) {

@@ -68,7 +68,10 @@ Played Playing::run() {
       launch.pause(0);
     if (!runnable.empty()) {
       Warp &warp = *runnable[random.below(uint32_t(runnable.size()))];
-      runWarp(warp, drawQuantum());
+      uint32_t quantum = drawQuantum();
+      if (launch.budget)
+        quantum = uint32_t(std::min<uint64_t>(quantum, launch.budget - instructions));
+      runWarp(warp, quantum);
       landSome();
       if (!dozing.empty() && random.oneIn(4))
         wakeDozing(random.below(uint32_t(dozing.size())));
@@ -76,7 +79,7 @@ Played Playing::run() {
       uint64_t patience = launch.patience * (1 + runnable.size() / 64);
       if (instructions - lastProgress > (hostPolled ? stillToSleep : patience) && !waitForHost())
         reportDeadlock(FindingKind::Livelock);
-      if (launch.budget && instructions > launch.budget && !stopped && !blocks.empty()) {
+      if (launch.budget && instructions >= launch.budget && !stopped && !blocks.empty()) {
         Warp &any = runnable.empty() ? *blocks.begin()->second->warps.front() : *runnable.front();
         report(FindingKind::Budget, any, 0,
                "stopped after " + std::to_string(instructions) + " warp instructions");

@@ -9,8 +9,8 @@ namespace {
 
 void add(Profile::Line &sum, const Profile::Line &line) {
   sum.warps += line.warps, sum.threads += line.threads, sum.bytes += line.bytes;
-  sum.wavefronts += line.wavefronts, sum.sectors += line.sectors,
-      sum.leastSectors += line.leastSectors;
+  sum.wavefronts += line.wavefronts, sum.leastWavefronts += line.leastWavefronts;
+  sum.sectors += line.sectors, sum.leastSectors += line.leastSectors;
 }
 
 /// Shared memory has 32 banks of 4 bytes; lanes that read different words of one bank take turns.
@@ -47,6 +47,7 @@ void Profile::countAccess(uint32_t op, Space space, const uint64_t *addresses, u
   line.bytes += uint64_t(lanes) * bytes;
   if (space == Space::Shared) {
     line.wavefronts += wavefronts(addresses, mask, bytes);
+    line.leastWavefronts += (uint64_t(lanes) * bytes + 127) / 128;
   } else if (space == Space::Global) {
     std::set<uint64_t> sectors;
     for (uint32_t lane = 0; lane < warpSize; ++lane)

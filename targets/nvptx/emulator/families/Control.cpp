@@ -184,14 +184,20 @@ bool decodeBuiltin(Decoder &decoder, const CallWords &words) {
   bool isPrint = words.callee->function->name == "vprintf";
   const auto &arguments = elementsOf(words.arguments), &results = elementsOf(words.results);
   if (arguments.size() < (isPrint ? 2u : 3u) || results.size() > 1)
-    return decoder.fail("wrong parameters");
+    return decoder.fail("'" + std::string(words.callee->function->name) + "' has " +
+                        (isPrint ? "2" : "5") + " parameters and one result at most, the call " +
+                        std::to_string(arguments.size()) + " and " +
+                        std::to_string(results.size()));
   std::vector<Slot> list;
   uint64_t place, size;
   for (size_t i = 0; i < (isPrint ? 2u : 3u); ++i) {
     if (!parameterPlace(decoder, arguments[i], place, size))
       return false;
     if (size != (isPrint || i < 2 ? 8u : 4u))
-      return decoder.fail("wrong size of a parameter");
+      return decoder.fail("parameter " + std::to_string(i + 1) + " of '" +
+                          std::string(words.callee->function->name) + "' has " +
+                          (isPrint || i < 2 ? "8" : "4") + " bytes, what is passed " +
+                          std::to_string(size));
     list.push_back(Slot(place));
   }
   if (isPrint) {
@@ -385,6 +391,8 @@ bool decodeCall(Decoder &decoder) {
     decoder.op = {};
     return listCopies(decoder, results, function.results, frame, true) && decoder.run(takeResult);
   }
+  if (callee.kind == Operand::Kind::Name)
+    return decoder.fail("'" + std::string(callee.text) + "' is not declared");
   Slot pointer;
   if (!decoder.use(callee, Type::U64, pointer))
     return false;

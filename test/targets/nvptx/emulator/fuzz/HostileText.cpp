@@ -125,6 +125,23 @@ const Hostile hostiles[] = {
            "E:");
      },
      true},
+    {"VeryManyBranchesBack",
+     [] {
+       return entry(".reg .b32 %r<99999>;\nbra E;\n" +
+                    filled(
+                        [](size_t i) {
+                          return numbered(
+                              "L", i,
+                              numbered(": mov.u32 %r", i,
+                                       numbered(",%r", i / 2,
+                                                numbered(";\nbra L", i ? i - 1 : 0, ";\n").c_str())
+                                           .c_str())
+                                  .c_str());
+                        },
+                        20 * textBytes) +
+                    "E:");
+     },
+     true},
     {"ManyLabels", [] { return entry(filled([](size_t i) { return numbered("L", i, ":\n"); })); },
      true},
     {"DeepBraces", [] { return entry(std::string(textBytes, '{') + std::string(textBytes, '}')); },
