@@ -103,13 +103,19 @@ TEST_F(Persistent, PatienceWithTheHostEnds) {
 /// Atomics of both sides on one word lose nothing.
 TEST_F(Persistent, CountsTogether) {
   auto *counter = pin<std::atomic<uint32_t>>(1);
-  constexpr uint32_t mine = 20000, blocks = 64, threads = 128;
+  constexpr uint32_t blocks = 64, threads = 128;
+  CUfunction count = function("count_for_host");
+  uint32_t mine = 0;
+  std::atomic<bool> done{false};
+  std::thread host([&] {
+    for (; !done; ++mine)
+      counter->fetch_add(1);
+  });
   CUstream stream = makeStream();
-  ASSERT_SUCCESS(launch(function("count_for_host"), blocks, threads, 0, stream,
-                        reinterpret_cast<CUdeviceptr>(counter)));
-  for (uint32_t i = 0; i < mine; ++i)
-    counter->fetch_add(1);
+  EXPECT_SUCCESS(launch(count, blocks, threads, 0, stream, reinterpret_cast<CUdeviceptr>(counter)));
   EXPECT_SUCCESS(api().cuStreamSynchronize(stream));
+  done = true;
+  host.join();
   EXPECT_EQ(counter->load(), mine + blocks * threads);
 }
 
