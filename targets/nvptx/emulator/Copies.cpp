@@ -110,6 +110,7 @@ void Playing::finishStores(Warp &warp, uint32_t lane, uint32_t keep, bool readsO
           copy.slot != store.slot)
         continue;
       // Once the source has been read, the bytes may still be on their way.
+      copy.sourceIsFree = true;
       if (!readsOnly)
         land(i);
       else if (copy.early.empty())

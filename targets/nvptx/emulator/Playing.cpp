@@ -114,9 +114,14 @@ void Playing::startBlock(uint32_t index, uint32_t sm) {
 }
 
 void Playing::removeBlock(Block &block) {
-  for (const InFlight &copy : inFlight) {
+  for (size_t i = inFlight.size(); i-- > 0;) {
+    const InFlight &copy = inFlight[i];
     if (copy.block != &block)
       continue;
+    if (copy.sourceIsFree) { // it goes on without the block
+      land(i);
+      continue;
+    }
     reportAt(copy.pc, FindingKind::AsyncMisuse, *copy.warp, copy.lane,
              "the block ended while this copy, which uses its shared memory, was in flight");
     stop();
@@ -260,12 +265,14 @@ template <bool Profiling> void Playing::runGroup(Warp &warp, uint32_t quantum) {
   played.threadInstructions += threads;
 }
 
-/// The registers of all who poll or sleep.
+/// Where all stand who poll or sleep, and their registers.
 uint64_t Playing::hashDozing() const {
   uint64_t hash = 0;
   for (const Warp *warp : dozing) {
     // Warps in any order; the words of one in theirs.
     uint64_t own = reinterpret_cast<uintptr_t>(warp);
+    for (const Group &group : warp->groups)
+      own = (own ^ group.pc) * 0x9e3779b97f4a7c15u;
     const auto *words = reinterpret_cast<const uint32_t *>(warp->registers.get());
     for (uint32_t i = 0; i < kernel.registerBytes / 4; ++i)
       own = (own ^ words[i]) * 0x9e3779b97f4a7c15u, own ^= own >> 29;

@@ -51,6 +51,7 @@ struct InFlight {
   uint32_t pc = 0;
   uint16_t reduction = 0;
   bool expectsArrival = false; ///< CopyArrive without .noinc
+  bool sourceIsFree = false;   ///< a thread waited until the source was read
   std::vector<uint8_t> early;  ///< the source's bytes, where they were read at once
 };
 

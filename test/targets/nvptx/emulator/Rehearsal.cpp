@@ -105,6 +105,8 @@ const std::vector<Case> &ptx::goodKernels() {
     addNorms(repertoire);
     addCopies(repertoire);
     addGrids(repertoire);
+    addIdioms(repertoire);
+    addLibraries(repertoire);
     addAtomics(repertoire);
     addControl(repertoire);
     addMemory(repertoire);

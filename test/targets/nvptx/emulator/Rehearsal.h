@@ -159,6 +159,8 @@ void addReductions(Repertoire &repertoire);
 void addMatrices(Repertoire &repertoire);
 void addNorms(Repertoire &repertoire);
 void addCopies(Repertoire &repertoire);
+void addIdioms(Repertoire &repertoire);
+void addLibraries(Repertoire &repertoire);
 void addGrids(Repertoire &repertoire);
 void addAtomics(Repertoire &repertoire);
 void addControl(Repertoire &repertoire);

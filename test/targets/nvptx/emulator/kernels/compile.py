@@ -25,7 +25,8 @@ def architectures(source):
 
 
 def essence(text):
-    """The text without the compiler's name and version, and without a suffix that names the run."""
+    """The text without the compiler's name and version, and without names that tell the folder."""
+    text = re.sub(r"(_INTERNAL_|GLOBAL__N__)[0-9a-f]{8}_", r"\1_", text)
     lines = [line.rstrip() for line in text.splitlines() if not line.startswith("//")]
     return "\n".join(line for line in lines if line and not line.startswith(".version"))
 
