@@ -4,7 +4,8 @@
     passes <- dialects       targets <- dialects, include    lib, tools <- all of the compiler
 
 The emulator of targets/nvptx/ is like the runtime: it knows nothing of the compiler or LLVM, and shares with the
-runtime how errors are spelled (runtime/Status.h).
+runtime how errors are spelled (runtime/Status.h). As a driver (targets/nvptx/driver/) it also shares the types of
+the CUDA driver API with who calls it (runtime/cuda/DriverTypes.h).
 """
 import pathlib
 import re
@@ -23,8 +24,10 @@ OURS = {*ALLOWED, "pianola", "lib", "tools", "mlir", "llvm"}
 for folder in ("dialects", "passes", "targets"):
     ALLOWED[folder] |= {"mlir", "llvm"}
 
-EMULATOR = "targets/nvptx/emulator"
+EMULATOR, DRIVER = "targets/nvptx/emulator", "targets/nvptx/driver"
 EMULATOR_MAY = {EMULATOR, "targets/nvptx/Devices", "runtime/Status"}
+# Folders with rules of their own.
+NARROW = {EMULATOR: EMULATOR_MAY, DRIVER: EMULATOR_MAY | {DRIVER, "runtime/cuda/DriverTypes"}}
 
 root = pathlib.Path(sys.argv[1]).resolve()
 bad, seen = [], 0
@@ -38,10 +41,11 @@ for folder, allowed in ALLOWED.items():
             if not match or match[1] not in OURS:
                 continue
             where = f"{path.relative_to(root)}:{number}"
-            if path.is_relative_to(root / EMULATOR):
+            narrow = next((each for each in NARROW if path.is_relative_to(root / each)), None)
+            if narrow:
                 included = re.search(r'["<](.*?)(\.h)?[">]', line)[1]
-                if not any(included.startswith(prefix) for prefix in EMULATOR_MAY):
-                    bad.append(f"{where}: the emulator may not include {included}")
+                if not any(included.startswith(prefix) for prefix in NARROW[narrow]):
+                    bad.append(f"{where}: {narrow}/ may not include {included}")
                 continue
             if match[1] not in allowed:
                 bad.append(f"{where}: {folder}/ may not include {match[1]}/")

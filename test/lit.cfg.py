@@ -11,6 +11,8 @@ config.test_exec_root = config.obj_root
 config.environment["PATH"] = os.pathsep.join(
     [config.bin_dir, config.llvm_tools_dir, config.environment["PATH"]])
 config.substitutions += [
+    ("%exits", f"{config.python} {config.test_source_root}/tools/Inputs/exits.py"),
+    ("%pianola-ptx", os.path.join(config.bin_dir, "pianola-ptx")),
     ("%python", config.python),
     ("%source", config.source_dir),
     ("%golden", os.path.join(config.source_dir, "test", "golden")),

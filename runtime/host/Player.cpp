@@ -1,6 +1,7 @@
 // Player.cpp - plays a program's records on threads.
 #include "runtime/host/Player.h"
 #include "runtime/host/Cores.h"
+#include "runtime/host/Threads.h"
 
 #include <algorithm>
 #include <chrono>
@@ -32,14 +33,15 @@ Player::Player(const Roll &roll, unsigned threads, double watchdogSeconds)
     bytes = std::max(bytes, program.scratch);
   }
   for (size_t worker = 0; worker < manifest.tapes.size(); ++worker) {
-    scratchMemory.emplace_back(new uint8_t[bytes + 64]());
+    scratchMemory.emplace_back(new uint8_t[bytes + 64]); // not touched before a part does
     auto address = reinterpret_cast<uintptr_t>(scratchMemory.back().get());
     scratch.push_back(reinterpret_cast<uint8_t *>((address + 63) / 64 * 64));
   }
   auto workers = static_cast<unsigned>(manifest.tapes.size());
   threads = std::clamp(threads, 1u, workers);
   for (unsigned thread = 1; thread < threads; ++thread)
-    helpers.emplace_back([this, thread] { help(thread); });
+    if (!startThread(helpers, [this, thread] { help(thread); }))
+      break;
 }
 
 Player::~Player() {

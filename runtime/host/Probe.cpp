@@ -2,6 +2,7 @@
 #include "runtime/host/Probe.h"
 
 #include "runtime/host/Cores.h"
+#include "runtime/host/Threads.h"
 #include <algorithm>
 #include <atomic>
 #include <chrono>
@@ -22,15 +23,18 @@ static double timeThreads(unsigned threads, const std::function<void(unsigned)> 
   std::atomic<unsigned> ready{0};
   std::atomic<bool> go{false};
   std::vector<std::thread> pool;
-  for (unsigned i = 0; i < threads; ++i)
-    pool.emplace_back([&, i] {
+  for (unsigned i = 0; i < threads; ++i) {
+    bool started = startThread(pool, [&, i] {
       pinTo(cores, i);
       ++ready;
       while (!go.load(std::memory_order_acquire))
         std::this_thread::yield();
       work(i);
     });
-  while (ready != threads)
+    if (!started)
+      break;
+  }
+  while (ready != pool.size())
     std::this_thread::yield();
   Clock::time_point start = Clock::now();
   go.store(true, std::memory_order_release);

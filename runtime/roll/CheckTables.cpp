@@ -61,6 +61,14 @@ Status checkProgram(const Roll &roll, const RollProgram &program) {
   if (program.records.size() != manifest.tapes.size())
     return Status::error(where + ": has records for " + number(program.records.size()) +
                          " workers, expected " + number(manifest.tapes.size()));
+  // What a session asks for stands in proportion to the file.
+  uint64_t records = roll.sectionBytes(PIANOLA_SECTION_RECORDS) / sizeof(PianolaRollRecord);
+  if (program.events > records)
+    return Status::error(where + ": has " + number(program.events) + " events, and the roll " +
+                         number(records) + " records");
+  if (program.scratch > (uint64_t(1) << 28))
+    return Status::error(where + ": wants " + number(program.scratch) +
+                         " bytes of scratch for each worker, more than 256 MiB");
   for (size_t s = 0; s < program.steps.size(); ++s)
     for (const RollBinding &binding : program.steps[s].bindings) {
       uint64_t end = binding.space == RollSpace::Arena      ? program.arena

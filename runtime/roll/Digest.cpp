@@ -1,5 +1,6 @@
 // Digest.cpp - digests of a roll's sections.
 #include "runtime/roll/Digest.h"
+#include "runtime/host/Threads.h"
 
 #include "pianola/roll.h"
 
@@ -30,7 +31,8 @@ uint64_t digestPieces(uint64_t bytes, unsigned threads, MakeDigest makeDigest) {
   };
   std::vector<std::thread> helpers;
   for (unsigned i = 1; i < std::min<size_t>(std::max(1u, threads), digests.size()); ++i)
-    helpers.emplace_back(work);
+    if (!startThread(helpers, work))
+      break;
   work();
   for (std::thread &helper : helpers)
     helper.join();

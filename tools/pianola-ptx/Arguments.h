@@ -20,7 +20,8 @@ struct ArgumentSpec {
   std::string outputFile; ///< where the buffer goes afterwards, or empty
 };
 
-/// u8:V u16:V u32:V u64:V s32:V s64:V f32:V f64:V   a value
+/// u8:V u16:V u32:V u64:V s8:V s16:V s32:V s64:V f32:V f64:V   a value
+/// hex:0011AAFF             bytes, for a structure
 /// in:FILE                  a buffer with the file's bytes
 /// out:FILE:BYTES           a buffer that nothing has written; its bytes go to the file
 /// inout:FILE:FILE          both
@@ -28,7 +29,11 @@ struct ArgumentSpec {
 Result<ArgumentSpec> parseArgument(const std::string &text);
 
 /// "4", "4,2", "4,2,1"
-Result<Dim3> parseDim3(const std::string &text);
+Result<Dim3> parseDim3(const char *option, const std::string &text);
+
+Result<std::string> readFile(const std::string &path);
+/// The whole file, or none.
+Status writeFile(const std::string &path, const std::vector<uint8_t> &bytes);
 
 } // namespace pianola::ptx
 

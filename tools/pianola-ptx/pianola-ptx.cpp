@@ -8,8 +8,6 @@
 #include <atomic>
 #include <cinttypes>
 #include <cstdio>
-#include <fstream>
-#include <iterator>
 #include <thread>
 
 using namespace pianola;
@@ -25,9 +23,17 @@ struct Options {
   bool cooperative = false, profile = false;
 };
 
-int fail(const std::string &message) {
+/// What a shell learns.
+enum ExitCode : int {
+  Clean = 0,
+  Found = 1, ///< findings, or text that is no PTX
+  Misuse = 2 ///< wrong arguments, or files that cannot be read or written
+};
+
+int fail(const std::string &message, ExitCode code = Misuse) {
+  std::fflush(stdout);
   std::fprintf(stderr, "error: %s\n", message.c_str());
-  return 1;
+  return code;
 }
 
 /// The named device, or the one that fits the text's .target best.
@@ -55,15 +61,8 @@ Result<const DeviceRow *> chooseDevice(const Options &options, std::string_view 
   return best ? best : findDevice("h200");
 }
 
-Result<std::string> readText(const std::string &path) {
-  std::ifstream file(path, std::ios::binary);
-  if (!file)
-    return Status::error(path + ": cannot be read");
-  return std::string(std::istreambuf_iterator<char>(file), {});
-}
-
 int check(const Options &options) {
-  auto text = readText(options.file);
+  auto text = readFile(options.file);
   if (!text)
     return fail(text.message());
   auto row = chooseDevice(options, *text);
@@ -72,23 +71,53 @@ int check(const Options &options) {
   Device device(**row);
   auto module = device.load(*text, options.file);
   if (!module)
-    return fail(module.message());
-  std::printf("%s: PTX for %s, plays on %s\n", options.file.c_str(),
-              std::string((*module)->syntax->target).c_str(), std::string((*row)->name).c_str());
+    return fail(module.message(), Found);
+  const Syntax &syntax = *(*module)->syntax;
+  std::printf("%s: PTX %u.%u for %s, plays on %s\n", options.file.c_str(), syntax.version / 10,
+              syntax.version % 10, std::string(syntax.target).c_str(),
+              std::string((*row)->name).c_str());
+  for (const Variable &variable : syntax.variables)
+    if ((*module)->addresses.count(&variable))
+      std::printf("variable '%s': %" PRIu64 " bytes of %s memory\n",
+                  std::string(variable.name).c_str(), variable.size,
+                  variable.space == Space::Const ? "constant" : "global");
   for (const Kernel &kernel : (*module)->kernels()) {
-    std::printf("  %s: %zu instructions, %u bytes of registers a thread, %u of local memory, %u of "
-                "shared memory a block\n",
-                kernel.name.c_str(), kernel.code.ops.size(), kernel.registerBytes / warpSize,
-                kernel.localBytes, kernel.sharedBytes);
+    // A register file of the emulator has a line for each register: 32 lanes beside each other.
+    std::printf("kernel '%s': %zu instructions, used %u registers, %u bytes of local memory, %u "
+                "bytes of shared memory, %u bytes of parameters\n",
+                kernel.name.c_str(), kernel.code.ops.size(),
+                (kernel.registerBytes / warpSize + 3) / 4, kernel.localBytes, kernel.sharedBytes,
+                kernel.parameterBytes);
+    const Dim3 &required = kernel.requiredBlock, &maximum = kernel.maximumBlock;
+    if (required.x)
+      std::printf("    block of exactly %u x %u x %u threads\n", required.x, required.y,
+                  required.z);
+    if (maximum.x)
+      std::printf("    block of at most %" PRIu64 " threads\n", maximum.count());
     for (const KernelParameter &parameter : kernel.parameters)
-      std::printf("    %s: %u bytes\n", std::string(parameter.name).c_str(), parameter.size);
+      std::printf("    parameter '%s': %u bytes at %u\n", std::string(parameter.name).c_str(),
+                  parameter.size, parameter.offset);
   }
-  return 0;
+  return Clean;
+}
+
+/// The one that is named, or the only one.
+Result<const Kernel *> chooseKernel(const Options &options, const Module &module) {
+  if (options.kernel.empty() && module.kernels().size() == 1)
+    return &module.kernels().front();
+  if (const Kernel *kernel = module.findKernel(options.kernel))
+    return kernel;
+  std::string known;
+  for (const Kernel &kernel : module.kernels())
+    known += (known.empty() ? " '" : ", '") + kernel.name + "'";
+  return Status::error("--kernel '" + options.kernel + "': " + options.file +
+                       (known.empty() ? " has no kernel" : " has" + known));
 }
 
 /// What one seed played.
 struct Take {
   Status failure;
+  bool isPtx = true; ///< the text was understood
   Played played;
   std::vector<std::vector<uint8_t>> outputs;
 };
@@ -100,13 +129,12 @@ Take play(const Options &options, const std::string &text, const DeviceRow &row,
   auto module = device.load(text, options.file);
   if (!module) {
     take.failure = module.status();
+    take.isPtx = false;
     return take;
   }
-  const Kernel *kernel = options.kernel.empty() && (*module)->kernels().size() == 1
-                             ? &(*module)->kernels().front()
-                             : (*module)->findKernel(options.kernel);
+  auto kernel = chooseKernel(options, **module);
   if (!kernel) {
-    take.failure = Status::error(options.file + ": no kernel '" + options.kernel + "'");
+    take.failure = kernel.status();
     return take;
   }
   Arguments arguments;
@@ -126,7 +154,7 @@ Take play(const Options &options, const std::string &text, const DeviceRow &row,
     arguments.add(*address);
     buffers.push_back(*address);
   }
-  auto played = device.play(kernel, launch, arguments);
+  auto played = device.play(*kernel, launch, arguments);
   if (!played) {
     take.failure = played.status();
     return take;
@@ -148,8 +176,7 @@ void printProfile(const Options &options, const std::string &text, const DeviceR
   // The kernel is decoded once more, for its instructions' names.
   Device device(row);
   auto module = device.load(text, options.file);
-  const Kernel *kernel = options.kernel.empty() ? &(*module)->kernels().front()
-                                                : (*module)->findKernel(options.kernel);
+  const Kernel *kernel = *chooseKernel(options, **module);
   auto table = [](const char *title, const std::vector<Profile::Sum> &sums) {
     if (sums.empty())
       return;
@@ -159,8 +186,9 @@ void printProfile(const Options &options, const std::string &text, const DeviceR
       const Profile::Line &line = sum.line;
       std::printf("%-44s %14" PRIu64 " %12" PRIu64 " %14" PRIu64, sum.name.c_str(), line.threads,
                   line.warps, line.bytes);
-      line.wavefronts ? std::printf(" %9.2fx", double(line.wavefronts) / double(line.warps))
-                      : std::printf(" %10s", "");
+      line.wavefronts
+          ? std::printf(" %9.2fx", double(line.wavefronts) / double(line.leastWavefronts))
+          : std::printf(" %10s", "");
       line.sectors ? std::printf(" %9.2fx\n", double(line.sectors) / double(line.leastSectors))
                    : std::printf("\n");
     }
@@ -172,11 +200,11 @@ void printProfile(const Options &options, const std::string &text, const DeviceR
 }
 
 int run(const Options &options) {
-  auto text = readText(options.file);
+  auto text = readFile(options.file);
   if (!text)
     return fail(text.message());
   auto row = chooseDevice(options, *text);
-  auto grid = parseDim3(options.grid), block = parseDim3(options.block);
+  auto grid = parseDim3("--grid", options.grid), block = parseDim3("--block", options.block);
   for (const Status &status : {row.status(), grid.status(), block.status()})
     if (!status.ok())
       return fail(status.message());
@@ -219,7 +247,7 @@ int run(const Options &options) {
   for (uint32_t i = 0; i < takes.size(); ++i) {
     const Take &take = takes[i];
     if (!take.failure.ok())
-      return fail(take.failure.message());
+      return fail(take.failure.message(), take.isPtx ? Misuse : Found);
     instructions += take.played.threadInstructions;
     for (const Finding &finding : take.played.findings)
       std::printf("seed %" PRIu64 ": %s\n", options.seed + i, finding.text().c_str());
@@ -232,10 +260,12 @@ int run(const Options &options) {
   std::fputs(takes[0].played.output.c_str(), stdout);
   if (options.profile)
     printProfile(options, *text, **row, profile);
-  std::fprintf(stderr, "%u interleavings, %" PRIu64 " thread instructions, %s\n",
-               options.interleavings, instructions, wrong ? "findings" : "no finding");
+  std::fflush(stdout);
+  std::fprintf(stderr, "%u interleaving%s, %" PRIu64 " thread instructions, %s\n",
+               options.interleavings, options.interleavings == 1 ? "" : "s", instructions,
+               wrong ? "findings" : "no finding");
   if (wrong)
-    return 1;
+    return Found; // what such a kernel computes is nothing to keep
   size_t index = 0;
   for (const ArgumentSpec &spec : specs) {
     if (!spec.isBuffer)
@@ -243,12 +273,10 @@ int run(const Options &options) {
     const std::vector<uint8_t> &bytes = takes[0].outputs[index++];
     if (spec.outputFile.empty())
       continue;
-    std::ofstream file(spec.outputFile, std::ios::binary);
-    file.write(reinterpret_cast<const char *>(bytes.data()), std::streamsize(bytes.size()));
-    if (!file.flush())
-      return fail(spec.outputFile + ": cannot be written");
+    if (Status status = writeFile(spec.outputFile, bytes); !status.ok())
+      return fail("--arg " + spec.text + ": " + status.message());
   }
-  return 0;
+  return Clean;
 }
 
 } // namespace
@@ -257,6 +285,8 @@ int main(int argc, char **argv) {
   CLI::App app{"Plays PTX on the CPU, and reports races, missing fences, bad accesses and waits "
                "that never end."};
   app.require_subcommand(1);
+  app.footer("Exit status: 0 if nothing was found, 1 if something was or the text is no PTX, 2 for "
+             "wrong arguments and for files that cannot be read or written.");
   Options options;
   int exitCode = 0;
   auto common = [&](CLI::App *verb) {
@@ -277,11 +307,19 @@ int main(int argc, char **argv) {
   runVerb->add_option("--shared", options.dynamicShared, "Bytes of dynamic shared memory");
   runVerb->add_flag("--cooperative", options.cooperative,
                     "All blocks at once, with a barrier over the grid");
-  runVerb
-      ->add_option("--arg", options.arguments,
-                   "An argument: u32:V f32:V ... | in:FILE | out:FILE:BYTES | inout:FILE:FILE | "
-                   "zero:BYTES[:FILE]")
+  runVerb->add_option("--arg", options.arguments, "One argument of the kernel, in order")
       ->allow_extra_args(false);
+  runVerb->footer(
+      "Forms of --arg:\n"
+      "  u8:V u16:V u32:V u64:V s8:V s16:V s32:V s64:V f32:V f64:V   a number\n"
+      "  hex:0011AAFF          bytes, for a structure that is passed by value\n"
+      "  in:FILE               a pointer to a buffer with the file's bytes\n"
+      "  out:FILE:BYTES        to a buffer that nothing has written; its bytes go to the file\n"
+      "  inout:FILE:FILE       to a buffer with the first file's bytes, which go to the second "
+      "one\n"
+      "  zero:BYTES[:FILE]     to a buffer of zeros, which may go to a file\n"
+      "Files are written once the launch is over without a finding. Several interleavings begin "
+      "with the same buffers; the first one's are written.");
   runVerb->add_option("--seed", options.seed, "Draws the interleaving; the same seed repeats it");
   runVerb
       ->add_option("--interleavings", options.interleavings,

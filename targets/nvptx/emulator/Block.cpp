@@ -58,6 +58,10 @@ void Block::checkBarrier(uint32_t number) {
   playing.progress();
   NamedBarrier done = std::move(barrier);
   barrier = {};
+  if (playing.checks.races) {
+    done.times.block = index;
+    done.clock.seen.add(done.times);
+  }
   for (NamedBarrier::Waiter &waiter : done.waiters) {
     Warp &warp = *waiter.warp;
     if (playing.checks.races) {

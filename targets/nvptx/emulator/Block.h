@@ -13,7 +13,8 @@ struct NamedBarrier {
   uint32_t arrived = 0;         ///< threads
   uint32_t expected = 0;        ///< 0: all that have not ended
   uint32_t pc = 0;              ///< of the first arrival
-  Clock clock;                  ///< what those that came have released
+  Clock clock;                  ///< what those that came know
+  BlockTimes times;             ///< and what they did
   uint32_t votes = 0, ayes = 0; ///< of barrier.red
   struct Waiter {
     Warp *warp;
@@ -33,10 +34,15 @@ struct Mbarrier {
       0;              ///< bytes expected and not yet come; negative: come and not yet expected
   uint64_t phase = 0; ///< the one that is not complete
   uint32_t initialisedBy = 0; ///< op
-  Clock gathering;            ///< what this phase's arrivals release
+  Clock gathering;            ///< what this phase's arrivals know
+  BlockTimes gatheringTimes;  ///< and what they did
   Clock released;             ///< what the phases before released
-  /// Of threads that wait: the phase that they began to wait for.
-  std::map<uint32_t, uint64_t> waiting;
+  /// Threads that have asked for a phase in vain.
+  struct Waiting {
+    uint32_t warp, lanes;
+    uint64_t phase;
+  };
+  std::vector<Waiting> waiting;
 };
 
 /// In Group::waitsFor: the barrier of the cluster, which is this block alone.

@@ -126,10 +126,13 @@ struct Kernel {
   uint32_t parameterBytes = 0;
   std::vector<KernelParameter> parameters;
   Dim3 requiredBlock{0, 0, 0}, maximumBlock{0, 0, 0}; ///< x = 0: not stated
-  std::vector<CallFrame> callFrames;                  ///< by Function::index
-  /// First ops of the functions that may be called through pointers, by Function::index; 0: may
-  /// not.
-  std::vector<uint32_t> pointeeEntries;
+  std::vector<CallFrame> callFrames;                  ///< of the functions that it reaches
+  /// A function that may be called through a pointer.
+  struct Pointee {
+    uint32_t first = 0; ///< op; 0: it may not be called
+    uint32_t frame = 0; ///< in callFrames
+  };
+  std::vector<Pointee> pointees;                            ///< by Function::index
   std::vector<std::shared_ptr<const Instruction>> implicit; ///< of ops that no text stands for
 };
 

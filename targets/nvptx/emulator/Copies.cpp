@@ -10,8 +10,12 @@
 
 namespace pianola::ptx {
 
+/// What copies in flight may keep of their sources; beyond it they are read when they land.
+static constexpr uint64_t mostEarlyBytes = 64 << 20;
+
 void Playing::launchCopy(InFlight copy) {
-  if (copy.kind != InFlight::Kind::CopyArrive && checking && random.oneIn(2))
+  bool early = copy.kind != InFlight::Kind::CopyArrive && checking && random.oneIn(2);
+  if (early && inFlight.size() * uint64_t(copy.bytes) < mostEarlyBytes)
     copy.early.assign(copy.source->bytes.get() + copy.sourceOffset,
                       copy.source->bytes.get() + copy.sourceOffset + copy.bytes);
   inFlight.push_back(std::move(copy));
@@ -31,7 +35,9 @@ void Playing::land(size_t index) {
   progress();
   Block &block = *copy.block;
   if (copy.kind == InFlight::Kind::CopyArrive) {
-    finishCopies(*copy.warp, copy.lane, copy.time);
+    std::array<uint32_t, 32> times{};
+    times[copy.lane] = copy.time;
+    finishCopies(*copy.warp, 1u << copy.lane, times);
   } else {
     const uint8_t *from =
         copy.early.empty() ? copy.source->bytes.get() + copy.sourceOffset : copy.early.data();
@@ -51,35 +57,41 @@ void Playing::land(size_t index) {
              describe(block.shared, copy.mbarrier));
     return stop();
   }
-  Clock clock;
+  Mbarrier &barrier = found->second;
   if (copy.kind == InFlight::Kind::CopyArrive) {
+    if (!found->second.pending) {
+      reportAt(copy.pc, FindingKind::MbarrierMisuse, *copy.warp, copy.lane,
+               "an arrival, where the phase lacks none", describe(block.shared, copy.mbarrier));
+      return stop();
+    }
     if (checks.races)
-      clock.seen.add(copyAgent(block.index, copy.warp->number), 1u << copy.lane, copy.time);
-    arrive(block, copy.mbarrier, found->second, 1, clock);
+      barrier.gatheringTimes.add(32 + copy.warp->number, 1u << copy.lane, copy.time);
+    arrive(block, copy.mbarrier, barrier, 1);
     return;
   }
   if (checks.races)
-    found->second.gathering.seen.add(bulkAgent(block.index, copy.slot), ~0u, copy.time);
-  found->second.transactions -= copy.bytes;
-  completePhases(block, copy.mbarrier, found->second);
+    barrier.gatheringTimes.add(64 + copy.slot, ~0u, copy.time);
+  barrier.transactions -= copy.bytes;
+  completePhases(block, copy.mbarrier, barrier);
 }
 
-void Playing::finishCopies(Warp &warp, uint32_t lane, uint32_t time) {
-  auto isDue = [&](const Warp::PendingCopy &copy) {
-    return copy.lane == lane && copy.time <= time;
-  };
-  for (const Warp::PendingCopy &copy : warp.copies) {
-    if (!isDue(copy))
+void Playing::finishCopies(Warp &warp, uint32_t mask, const std::array<uint32_t, 32> &times) {
+  size_t kept = 0;
+  for (Warp::PendingCopy &copy : warp.copies) {
+    if (!(mask >> copy.lane & 1) || copy.time > times[copy.lane]) {
+      warp.copies[kept++] = copy;
       continue;
+    }
     uint8_t *to = warp.block.shared.bytes.get() + copy.target;
     if (copy.read)
       std::memcpy(to, copy.source->bytes.get() + copy.offset, copy.read);
     std::memset(to + copy.read, 0, copy.bytes - copy.read);
     progress();
   }
-  warp.copies.erase(std::remove_if(warp.copies.begin(), warp.copies.end(), isDue),
-                    warp.copies.end());
-  warp.copiesDone[lane] = std::max(warp.copiesDone[lane], time);
+  warp.copies.erase(warp.copies.begin() + ptrdiff_t(kept), warp.copies.end());
+  forLanes(mask, [&](uint32_t lane) {
+    warp.copiesDone[lane] = std::max(warp.copiesDone[lane], times[lane]);
+  });
 }
 
 void Playing::finishStores(Warp &warp, uint32_t lane, uint32_t keep, bool readsOnly) {
@@ -90,7 +102,7 @@ void Playing::finishStores(Warp &warp, uint32_t lane, uint32_t keep, bool readsO
   BulkGroups &groups = found->second;
   Clock clock;
   for (BulkGroups::Store &store : groups.stores) {
-    if (store.group + keep >= groups.open)
+    if (uint64_t(store.group) + keep >= groups.open)
       continue;
     for (size_t i = 0; i < inFlight.size(); ++i) {
       InFlight &copy = inFlight[i];

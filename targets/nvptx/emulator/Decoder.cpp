@@ -14,6 +14,9 @@ namespace {
 constexpr uint64_t mostLocalBytes = 512 << 10, mostSharedBytes = 1 << 20,
                    mostParameterBytes = 64 << 10;
 
+constexpr size_t deepestCalls = 500;
+constexpr uint32_t mostRegisterBytes = 64 << 20; ///< of a warp
+
 /// Between variables of shared memory: more than one vector, and whole cells of the race detector.
 constexpr uint64_t redZone = 32;
 
@@ -35,7 +38,7 @@ Status Decoder::decode(const Function &entry) {
     offset += parameter->size;
     if (offset > mostParameterBytes)
       return Status::error(module.name() + ":" + std::to_string(entry.line) +
-                           ": the parameters are too large");
+                           ": the parameters of '" + kernel.name + "' are too large");
   }
   kernel.parameterBytes = uint32_t(offset);
   if (!collect(entry, path))
@@ -51,8 +54,10 @@ Status Decoder::decode(const Function &entry) {
   for (const Variable &variable : module.syntax->variables)
     if (variable.space == Space::Shared && !variable.isExtern && used.count(&variable))
       placeShared(variable);
-  for (const Function *function : reachable)
-    placeVariables(*function);
+  for (size_t i = 0; i < reachable.size(); ++i) {
+    placeVariables(*reachable[i]);
+    frames[reachable[i]].number = uint32_t(i);
+  }
   // What a launch adds begins where the kernel's own ends.
   uint32_t alignment = 16;
   for (const Variable &variable : module.syntax->variables)
@@ -77,7 +82,9 @@ Status Decoder::decode(const Function &entry) {
   if (kernel.usesStack)
     kernel.localBytes += stackBytes;
   resolve();
-  allocate();
+  if (!allocate())
+    return Status::error(module.name() + ":" + std::to_string(entry.line) + ": '" + kernel.name +
+                         "' and what it calls need too many registers");
   return {};
 }
 
@@ -89,6 +96,12 @@ bool Decoder::collect(const Function &function, Path &path) {
   if (state == 1) {
     message = module.name() + ":" + std::to_string(function.line) + ": '" +
               std::string(function.name) + "' calls itself: recursion is not supported";
+    return false;
+  }
+  if (path.size() >= deepestCalls) {
+    message = module.name() + ":" + std::to_string(function.line) + ": '" +
+              std::string(function.name) + "' is called by more than " +
+              std::to_string(deepestCalls) + " functions one inside of the other";
     return false;
   }
   state = 1;
@@ -107,7 +120,10 @@ bool Decoder::collect(const Function &function, Path &path) {
         continue;
       if (operand.function->isDeclared || operand.function->isEntry) {
         message = module.name() + ":" + std::to_string(instruction.line) + ": '" +
-                  std::string(operand.function->name) + "' has no body: linking is not supported";
+                  std::string(operand.function->name) +
+                  (operand.function->isEntry ? "' is an entry, which cannot be called: "
+                                             : "' has no body, and linking is not supported: ") +
+                  std::string(instruction.text);
         return false;
       }
       called.push_back(operand.function);
@@ -245,7 +261,7 @@ bool Decoder::emit() {
     op.guard = Slot(firstRegister + current->guard);
     op.guardNegated = current->guardNegated;
   }
-  if (kernel.code.ops.size() >= (1u << 24) - 1)
+  if (kernel.code.ops.size() >= (1u << 24) - 1 || kernel.code.constants.size() >= 1u << 30)
     return fail("the kernel is too long");
   kernel.code.ops.push_back(op);
   kernel.code.source.push_back(current);
@@ -254,14 +270,15 @@ bool Decoder::emit() {
                   current < inside->instructions.data() + inside->instructions.size();
     auto instruction = inText ? uint32_t(current - inside->instructions.data()) : ~0u;
     std::string_view name = "(before the first stage)";
-    for (auto &[first, stage] : inside->stages)
-      if (first <= instruction)
-        name = stage;
-    auto found = std::find(kernel.code.stages.begin(), kernel.code.stages.end(), name);
-    if (found == kernel.code.stages.end())
-      found = kernel.code.stages.insert(kernel.code.stages.end(), std::string(name));
+    auto next = std::upper_bound(inside->stages.begin(), inside->stages.end(), instruction,
+                                 [](uint32_t at, const auto &each) { return at < each.first; });
+    if (next != inside->stages.begin())
+      name = next[-1].second;
+    auto [place, fresh] = stageNumbers.try_emplace(name, uint32_t(kernel.code.stages.size()));
+    if (fresh)
+      kernel.code.stages.emplace_back(name);
     kernel.code.stage.resize(kernel.code.ops.size());
-    kernel.code.stage.back() = uint32_t(found - kernel.code.stages.begin());
+    kernel.code.stage.back() = place->second;
   }
   return true;
 }
@@ -271,24 +288,27 @@ void Decoder::resolve() {
     kernel.code.ops[index].target = frames[function].first;
   if (!kernel.code.stages.empty())
     kernel.code.stage.resize(kernel.code.ops.size());
-  kernel.pointeeEntries.resize(module.syntax->functions.size());
+  if (!pointees.empty())
+    kernel.pointees.resize(module.syntax->functions.size());
   for (const Function *function : pointees)
-    kernel.pointeeEntries[function->index] = frames[function].first;
+    kernel.pointees[function->index] = {frames[function].first, frames[function].number};
 }
 
 /// A frame begins where the frames of all callers end.
-void Decoder::allocate() {
+bool Decoder::allocate() {
   std::unordered_map<const Function *, uint32_t> base;
-  kernel.callFrames.resize(module.syntax->functions.size());
+  kernel.callFrames.resize(reachable.size());
   for (const Extent &extent : extents) { // callers before callees
     uint32_t end = allocateRegisters(kernel.code, extent.firstOp, extent.endOp,
                                      extent.firstRegister, extent.endRegister, virtualBytes,
                                      frames[extent.function].returnAddress, base[extent.function]);
     for (const Function *callee : callees[extent.function])
       base[callee] = std::max(base[callee], end);
+    if (end > mostRegisterBytes)
+      return false;
     kernel.registerBytes = std::max(kernel.registerBytes, end);
     // The last op is a return: its operand is where the return address lies.
-    CallFrame &frame = kernel.callFrames[extent.function->index];
+    CallFrame &frame = kernel.callFrames[frames[extent.function].number];
     frame.returnAddress = kernel.code.ops[extent.endOp - 1].s[0];
     const auto &locals = frames[extent.function].locals;
     for (const Variable *parameter : extent.function->parameters)
@@ -297,6 +317,7 @@ void Decoder::allocate() {
     for (const Variable *result : extent.function->results)
       frame.results.emplace_back(locals.at(result), uint32_t(result->size));
   }
+  return true;
 }
 
 Slot Decoder::newRegister(uint32_t bytes) {
@@ -308,323 +329,6 @@ Slot Decoder::carry() {
   if (carryRegister == noSlot)
     carryRegister = newRegister(0);
   return carryRegister;
-}
-
-bool Decoder::fail(const std::string &what) {
-  if (message.empty())
-    message = module.name() + ":" + std::to_string(current->line) + ": " + what + ": " +
-              std::string(current->text);
-  return false;
-}
-
-bool Decoder::has(std::string_view word) const {
-  for (size_t i = 1; i < current->words.size(); ++i)
-    if (!(taken >> i & 1) && current->words[i] == word)
-      return true;
-  return false;
-}
-
-bool Decoder::accept(std::string_view word) {
-  for (size_t i = 1; i < current->words.size(); ++i) {
-    if ((taken >> i & 1) || current->words[i] != word)
-      continue;
-    taken |= uint64_t(1) << i;
-    return true;
-  }
-  return false;
-}
-
-bool Decoder::takeType(Type &out) {
-  for (size_t i = 1; i < current->words.size(); ++i) {
-    if (taken >> i & 1)
-      continue;
-    out = typeNamed(current->words[i]);
-    if (out == Type::None)
-      continue;
-    taken |= uint64_t(1) << i;
-    return true;
-  }
-  return false;
-}
-
-bool Decoder::takeRounding(Rounding &out) {
-  static const std::pair<const char *, Rounding> roundings[] = {{"rn", Rounding::Nearest},
-                                                                {"rz", Rounding::Zero},
-                                                                {"rm", Rounding::Down},
-                                                                {"rp", Rounding::Up},
-                                                                {"rna", Rounding::Away}};
-  for (auto [word, rounding] : roundings) {
-    if (!accept(word))
-      continue;
-    out = rounding;
-    return true;
-  }
-  return false;
-}
-
-bool Decoder::takeScope(Scope &scope) {
-  static const std::pair<const char *, Scope> scopes[] = {
-      {"cta", Scope::Cta}, {"cluster", Scope::Cluster}, {"gpu", Scope::Gpu}, {"sys", Scope::Sys}};
-  for (auto [word, each] : scopes) {
-    if (!accept(word))
-      continue;
-    scope = each;
-    return true;
-  }
-  return false;
-}
-
-void Decoder::takeOrder(Order &order, Scope &scope) {
-  static const std::pair<const char *, Order> orders[] = {{"weak", Order::Weak},
-                                                          {"relaxed", Order::Relaxed},
-                                                          {"acquire", Order::Acquire},
-                                                          {"release", Order::Release},
-                                                          {"acq_rel", Order::AcquireRelease},
-                                                          {"sc", Order::SequentiallyConsistent}};
-  for (auto [word, each] : orders)
-    if (accept(word))
-      order = each;
-  if (accept("volatile") || accept("mmio"))
-    order = Order::Relaxed, scope = Scope::Sys;
-  takeScope(scope);
-}
-
-bool Decoder::takeSpace(Space &space) {
-  static const std::pair<const char *, Space> spaces[] = {
-      {"global", Space::Global},      {"shared", Space::Shared},
-      {"shared::cta", Space::Shared}, {"shared::cluster", Space::Shared},
-      {"local", Space::Local},        {"const", Space::Const},
-      {"param", Space::Param},        {"param::entry", Space::Param},
-      {"param::func", Space::Param}};
-  for (auto [word, each] : spaces) {
-    if (!accept(word))
-      continue;
-    space = each;
-    return true;
-  }
-  return false;
-}
-
-bool Decoder::expectOperands(size_t count) { return expectOperands(count, count); }
-
-bool Decoder::expectOperands(size_t least, size_t most) {
-  size_t found = operandCount();
-  if (found >= least && found <= most)
-    return true;
-  return fail("expected " + std::to_string(least) +
-              (most != least ? " to " + std::to_string(most) : "") + " operands, found " +
-              std::to_string(found));
-}
-
-uint32_t Decoder::registerBytes(const Operand &operand) const {
-  return isRegister(operand) ? sizeOf(inside->registers[operand.index].type) : 0;
-}
-
-bool Decoder::define(size_t operand, uint32_t bytes, Slot &out) {
-  if (operand >= operandCount())
-    return fail("too few operands");
-  return define(operands()[operand], bytes, out);
-}
-
-bool Decoder::define(const Operand &operand, uint32_t bytes, Slot &out) {
-  if (operand.kind == Operand::Kind::Sink) {
-    out = newRegister(bytes);
-    return true;
-  }
-  if (!isRegister(operand) || operand.negated)
-    return fail("the result must be a register");
-  Type type = inside->registers[operand.index].type;
-  if (type == Type::Pred || sizeOf(type) != bytes)
-    return fail("the result needs a register of " + std::to_string(bytes * 8) + " bits, and '" +
-                std::string(operand.text) + "' is none");
-  out = Slot(firstRegister + operand.index);
-  return true;
-}
-
-bool Decoder::definePredicate(const Operand &operand, Slot &out) {
-  if (operand.kind == Operand::Kind::Sink) {
-    out = newRegister(0);
-    return true;
-  }
-  if (!isRegister(operand) || operand.negated ||
-      inside->registers[operand.index].type != Type::Pred)
-    return fail("the result must be a predicate");
-  out = Slot(firstRegister + operand.index);
-  return true;
-}
-
-bool Decoder::usePredicate(const Operand &operand, Slot &out, bool &negated) {
-  if (operand.kind == Operand::Kind::Immediate) { // LLVM prints true as -1 or 1
-    out = constant(operand.bits ? ~0u : 0, 4);
-    negated = false;
-    return true;
-  }
-  if (!isRegister(operand) || inside->registers[operand.index].type != Type::Pred)
-    return fail("'" + std::string(operand.text) + "' is no predicate");
-  out = Slot(firstRegister + operand.index);
-  negated = operand.negated;
-  return true;
-}
-
-bool Decoder::use(size_t operand, Type type, Slot &out) {
-  if (operand >= operandCount())
-    return fail("too few operands");
-  return use(operands()[operand], type, out);
-}
-
-bool Decoder::use(const Operand &operand, Type type, Slot &out) {
-  uint32_t bytes = sizeOf(type);
-  uint64_t bits = operand.bits;
-  if (operand.negated)
-    return fail("only a predicate can be negated");
-  switch (operand.kind) {
-  case Operand::Kind::Register:
-    if (inside->registers[operand.index].type == Type::Pred || registerBytes(operand) != bytes)
-      return fail("'" + std::string(operand.text) + "' is no register of " +
-                  std::to_string(bytes * 8) + " bits");
-    out = Slot(firstRegister + operand.index);
-    return true;
-  case Operand::Kind::Immediate:
-    if (type == Type::F32 || type == Type::F64)
-      return fail("an integer where a floating-point value belongs");
-    break;
-  case Operand::Kind::Single:
-    if (bytes != 4)
-      return fail("a value of 32 bits where one of " + std::to_string(bytes * 8) + " belongs");
-    break;
-  case Operand::Kind::Float: {
-    double wide;
-    std::memcpy(&wide, &bits, sizeof wide);
-    if (type == Type::F32) {
-      auto narrow = float(wide);
-      uint32_t word;
-      std::memcpy(&word, &narrow, sizeof word);
-      bits = word;
-    } else if (bytes != 8) {
-      return fail("a value of 64 bits where one of " + std::to_string(bytes * 8) + " belongs");
-    }
-    break;
-  }
-  case Operand::Kind::Variable:
-  case Operand::Kind::Function: {
-    if (bytes != 4 && bytes != 8)
-      return fail("an address where a value of " + std::to_string(bytes * 8) + " bits belongs");
-    if (operand.kind == Operand::Kind::Function) {
-      bits = addressOf(*operand.function);
-      break;
-    }
-    Space space;
-    if (!placeOf(*operand.variable, bits, space))
-      return false;
-    bits += operand.bits;
-    break;
-  }
-  default:
-    return fail("'" + std::string(operand.text) + "' is no value");
-  }
-  out = constant(bits, bytes);
-  return true;
-}
-
-bool Decoder::placeOf(const Variable &variable, uint64_t &address, Space &space) {
-  space = variable.space;
-  if (auto found = module.addresses.find(&variable); found != module.addresses.end()) {
-    address = found->second;
-    return true;
-  }
-  if (auto found = shared.find(&variable); found != shared.end()) {
-    address = found->second;
-    return true;
-  }
-  const Frame &frame = frames[inside];
-  if (auto found = frame.locals.find(&variable); found != frame.locals.end()) {
-    address = found->second;
-    space = Space::Local;
-    return true;
-  }
-  for (size_t i = 0; i < inside->parameters.size() && inside->isEntry; ++i) {
-    if (inside->parameters[i] == &variable) {
-      address = kernel.parameters[i].offset;
-      return true;
-    }
-  }
-  return fail("'" + std::string(variable.name) + "' has no address here");
-}
-
-bool Decoder::address(size_t operand, Space space, int index) {
-  if (operand >= operandCount() || operands()[operand].kind != Operand::Kind::Address)
-    return fail("expected an address in brackets");
-  const Operand &whole = operands()[operand];
-  const Operand &base = whole.elements[0];
-  op.space = space;
-  uint64_t constantPart = whole.bits;
-  if (base.kind == Operand::Kind::Register) {
-    uint32_t bytes = registerBytes(base);
-    if (bytes != 4 && bytes != 8)
-      return fail("an address register has 32 or 64 bits");
-    op.s[index] = Slot(firstRegister + base.index);
-    if (bytes == 4)
-      op.wideAddress &= ~(1u << index);
-    else
-      op.wideAddress |= uint8_t(1u << index);
-    if (space == Space::Param && !inside->isEntry)
-      op.space = Space::Local;
-  } else if (base.kind == Operand::Kind::Variable) {
-    uint64_t place;
-    Space where;
-    if (!placeOf(*base.variable, place, where))
-      return false;
-    constantPart += place + base.bits;
-    if (space == Space::Generic) {
-      if (where == Space::Shared)
-        constantPart += windowBase(SharedWindow);
-      else if (where == Space::Local)
-        constantPart += windowBase(LocalWindow);
-    } else if (space == Space::Param && where == Space::Local) {
-      op.space = Space::Local;
-    } else if (where != space) {
-      return fail("'" + std::string(base.variable->name) + "' is not in that state space");
-    }
-    op.s[index] = constant(0, 8);
-    op.wideAddress |= uint8_t(1u << index);
-  } else {
-    constantPart += base.bits;
-    op.s[index] = constant(0, 8);
-    op.wideAddress |= uint8_t(1u << index);
-  }
-  (index == 0 ? op.value : index == 1 ? op.value2 : op.value3) = constantPart;
-  return true;
-}
-
-bool Decoder::immediate(size_t operand, uint64_t &out) {
-  if (operand >= operandCount() || operands()[operand].kind != Operand::Kind::Immediate)
-    return fail("expected an integer constant");
-  out = operands()[operand].bits;
-  return true;
-}
-
-void Decoder::more(const std::vector<Slot> &defs, const std::vector<Slot> &uses) {
-  op.more = uint32_t(kernel.code.slots.size());
-  op.moreDefs = uint8_t(defs.size());
-  op.moreUses = uint8_t(uses.size());
-  kernel.code.slots.insert(kernel.code.slots.end(), defs.begin(), defs.end());
-  kernel.code.slots.insert(kernel.code.slots.end(), uses.begin(), uses.end());
-}
-
-Slot Decoder::constant(uint64_t bits, uint32_t bytes) {
-  bytes = std::max(bytes, 2u); // the smallest register
-  if (bytes < 8)
-    bits &= (uint64_t(1) << (8 * bytes)) - 1;
-  auto [place, fresh] = pool.try_emplace({bits, bytes}, 0);
-  if (fresh) {
-    std::vector<uint8_t> &constants = kernel.code.constants;
-    place->second = ~Slot(constants.size());
-    for (uint32_t lane = 0; lane < warpSize; ++lane)
-      for (uint32_t i = 0; i < bytes; ++i)
-        constants.push_back(uint8_t(bits >> (8 * i)));
-    constants.resize((constants.size() + 63) / 64 * 64);
-  }
-  return place->second;
 }
 
 } // namespace pianola::ptx

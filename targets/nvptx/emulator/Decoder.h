@@ -85,6 +85,7 @@ public:
   struct Frame {
     Slot returnAddress = noSlot;                           ///< a virtual register
     uint32_t first = 0;                                    ///< op
+    uint32_t number = 0;                                   ///< in Kernel::callFrames
     std::unordered_map<const Variable *, uint32_t> locals; ///< offsets in the thread's local memory
   };
   const Frame &frameOf(const Function &function) { return frames[&function]; }
@@ -103,7 +104,7 @@ private:
   bool decodeFunction(const Function &function);
   bool decodeInstruction(const Instruction &instruction);
   void resolve();
-  void allocate();
+  bool allocate();
   Slot newRegister(uint32_t bytes);
 
   const Module &module;
@@ -119,6 +120,7 @@ private:
   std::unordered_map<const Function *, int> visited;
   std::unordered_map<const Function *, Frame> frames;
   std::unordered_map<const Variable *, uint32_t> shared; ///< offsets in the block's memory
+  std::unordered_map<std::string_view, uint32_t> stageNumbers;
   std::map<std::pair<uint64_t, uint32_t>, Slot> pool;
   std::vector<std::pair<uint32_t, uint32_t>> branches; ///< op, index of an instruction
   std::vector<std::pair<uint32_t, const Function *>> calls;

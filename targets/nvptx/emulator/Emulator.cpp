@@ -14,6 +14,27 @@ namespace pianola::ptx {
 namespace {
 
 constexpr uint32_t mostThreads = 1024; ///< of a block, on every device
+/// Of one module. What a text asks for must not be all that this machine has.
+constexpr uint64_t mostVariableBytes = uint64_t(1) << 30;
+
+/// Each kernel has its own copy of what it calls; so many are allowed.
+constexpr size_t leastOps = 1 << 19, opsPerInstruction = 64;
+
+/// The variables of a module that is being loaded: given back if it turns out to be wrong.
+class Placement {
+public:
+  explicit Placement(Memory &memory) : memory(memory) {}
+  ~Placement() {
+    for (uint64_t address : addresses)
+      (void)memory.release(address);
+  }
+  void add(uint64_t address) { addresses.push_back(address); }
+  void keep() { addresses.clear(); }
+
+private:
+  Memory &memory;
+  std::vector<uint64_t> addresses;
+};
 
 /// Whether code for `target` ("sm_90a") runs on a device of that capability. Targets with a letter
 /// run on exactly their own.
@@ -56,22 +77,33 @@ Result<std::shared_ptr<const Module>> Device::load(std::string_view text, std::s
     return status;
   auto module = std::make_shared<Module>();
   module->syntax = *syntax;
+  Placement placement(state->memory);
+  uint64_t variableBytes = 0;
   for (const Variable &variable : module->syntax->variables) {
     if (variable.space != Space::Global && variable.space != Space::Const)
       continue;
     if (variable.isExtern)
       return Status::error(name + ":" + std::to_string(variable.line) + ": extern '" +
                            std::string(variable.name) + "': linking is not supported");
-    Buffer *buffer = state->memory.allocate(variable.size, std::string(variable.name));
+    variableBytes += variable.size;
+    Buffer *buffer =
+        variableBytes <= mostVariableBytes
+            ? state->memory.allocate(variable.size, std::string(variable.name), /*zero=*/true)
+            : nullptr;
     if (!buffer)
       return Status::error(name + ":" + std::to_string(variable.line) + ": no memory for '" +
-                           std::string(variable.name) + "'");
-    std::memset(buffer->bytes.get(), 0, variable.size);
-    std::memcpy(buffer->bytes.get(), variable.value.data(), variable.value.size());
+                           std::string(variable.name) + "' of " + std::to_string(variable.size) +
+                           " bytes");
+    placement.add(buffer->base);
+    if (!variable.value.empty())
+      std::memcpy(buffer->bytes.get(), variable.value.data(), variable.value.size());
     buffer->shadow.markWritten(0, variable.size);
     buffer->readOnly = variable.space == Space::Const;
     module->addresses[&variable] = buffer->base;
   }
+  size_t mostOps = leastOps, ops = 0;
+  for (const Function &function : module->syntax->functions)
+    mostOps += opsPerInstruction * function.instructions.size();
   for (const Function &function : module->syntax->functions) {
     if (!function.isEntry)
       continue;
@@ -83,6 +115,10 @@ Result<std::shared_ptr<const Module>> Device::load(std::string_view text, std::s
     Decoder decoder(*module, kernel);
     if (Status status = decoder.decode(function); !status.ok())
       return status;
+    ops += kernel.code.ops.size();
+    if (ops > mostOps)
+      return Status::error(name + ":" + std::to_string(function.line) +
+                           ": the kernels and what each of them calls are too long");
   }
   for (const Variable &variable : module->syntax->variables) {
     for (const Relocation &relocation : variable.relocations) {
@@ -98,6 +134,7 @@ Result<std::shared_ptr<const Module>> Device::load(std::string_view text, std::s
                   &address, 8);
     }
   }
+  placement.keep();
   return std::shared_ptr<const Module>(std::move(module));
 }
 
@@ -115,6 +152,23 @@ Result<uint64_t> Device::allocate(uint64_t bytes, std::string name) {
   return Status::error("out of device memory: " + std::to_string(bytes) + " bytes are wanted, " +
                        std::to_string(state->memory.total() - state->memory.used()) + " are free");
 }
+
+Result<uint64_t> Device::adopt(void *memory, uint64_t bytes, std::string name) {
+  if (!memory || !bytes)
+    return Status::error("adopt: there is no memory");
+  if (Buffer *buffer = state->memory.adopt(memory, bytes, std::move(name)))
+    return buffer->base;
+  return Status::error("adopt: no address is free");
+}
+
+Result<std::pair<uint64_t, uint64_t>> Device::extent(uint64_t address) const {
+  auto buffer = state->memory.findRange(address, 0, "extent");
+  if (!buffer)
+    return buffer.status();
+  return std::pair((*buffer)->base, (*buffer)->size);
+}
+
+uint64_t Device::usedBytes() const { return state->memory.used(); }
 
 Status Device::release(uint64_t address) { return state->memory.release(address); }
 

@@ -30,6 +30,7 @@
 
 #include <cstdint>
 #include <cstring>
+#include <functional>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -77,6 +78,10 @@ struct Launch {
   /// Warp instructions before the launch is stopped in any case; 0: no limit.
   uint64_t budget = 0;
   Profile *profile = nullptr; ///< where to count, or null
+  /// Called on the playing thread between instructions: others may use the device meanwhile. With
+  /// microseconds where nothing goes on before the host does something: time to sleep.
+  std::function<void(uint32_t microseconds)> pause;
+  double hostPatience = 10; ///< seconds without a change while memory of the host is polled
 };
 
 struct Played {
@@ -84,6 +89,7 @@ struct Played {
   std::string output;            ///< what vprintf printed
   uint64_t threadInstructions = 0;
   uint64_t warpInstructions = 0;
+  bool stopped = false; ///< by a finding, before the last thread ended
 };
 
 /// One emulated GPU: memory, modules, launches.
@@ -101,7 +107,14 @@ public:
   /// Device memory. Its bytes count as not written until something writes them. `name` is what
   /// findings call the buffer.
   Result<uint64_t> allocate(uint64_t bytes, std::string name = "");
+  /// Memory of the host, which keeps it until it is released. The host may read and write it while
+  /// a launch is played, so its bytes count as written, and strong accesses to it are atomic ones
+  /// of the host. Tells its address on the device.
+  Result<uint64_t> adopt(void *memory, uint64_t bytes, std::string name = "");
   Status release(uint64_t address);
+  /// The live buffer or variable around an address: where it begins, and its size in bytes.
+  Result<std::pair<uint64_t, uint64_t>> extent(uint64_t address) const;
+  uint64_t usedBytes() const;
   Status write(uint64_t address, const void *source, uint64_t bytes);
   Status read(uint64_t address, void *target, uint64_t bytes) const;
   Status fill(uint64_t address, uint8_t value, uint64_t bytes);

@@ -14,9 +14,16 @@ bool BlockTimes::covers(uint32_t number, uint32_t lanes, uint32_t time) const {
 }
 
 bool BlockTimes::covers(const BlockTimes &other) const {
-  for (size_t i = 0; i < other.times.size(); ++i)
-    if (other.times[i] > (i < times.size() ? times[i] : 0))
-      return false;
+  // No early end: so the compiler compares many at once.
+  size_t common = std::min(times.size(), other.times.size());
+  const uint32_t *mine = times.data(), *its = other.times.data();
+  uint32_t later = 0;
+  for (size_t i = 0; i < common; ++i)
+    later |= uint32_t(its[i] > mine[i]);
+  for (size_t i = common; i < other.times.size(); ++i)
+    later |= its[i];
+  if (later)
+    return false;
   for (const Ahead &each : other.ahead)
     if (!covers(each.number, each.lanes, each.time))
       return false;
@@ -29,6 +36,7 @@ void BlockTimes::add(uint32_t number, uint32_t lanes, uint32_t time) {
   if (lanes == ~0u) {
     if (number >= times.size())
       times.resize(number + 1);
+    sum += time - times[number];
     times[number] = time;
   }
   // What the new entry covers is dropped, in part or whole.
@@ -54,6 +62,9 @@ void BlockTimes::add(const BlockTimes &other) {
     times.resize(other.times.size());
   for (size_t i = 0; i < other.times.size(); ++i)
     times[i] = std::max(times[i], other.times[i]);
+  sum = 0;
+  for (uint32_t each : times)
+    sum += each;
   std::vector<Ahead> old = std::move(ahead);
   ahead.clear();
   for (const std::vector<Ahead> *list :
@@ -102,8 +113,9 @@ void Knowledge::add(Agent agent, uint32_t lanes, uint32_t time) {
 }
 
 void Knowledge::join(const Knowledge &other) {
-  if (known == other.known || !other.known)
+  if (known == other.known || absorbed == other.known || !other.known)
     return;
+  absorbed = other.known;
   if (!known) {
     known = other.known;
     return;
@@ -123,7 +135,7 @@ void Knowledge::join(const Knowledge &other) {
       asOurs = false;
     } else {
       const Ref<BlockTimes> &mine = ours[i++], &its = theirs[j++];
-      if (mine == its || mine->covers(*its)) {
+      if (mine == its || (mine->sum >= its->sum && mine->covers(*its))) {
         fresh->blocks.push_back(mine);
         asTheirs &= mine == its;
       } else if (its->covers(*mine)) {

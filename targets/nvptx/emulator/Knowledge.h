@@ -72,6 +72,7 @@ struct BlockTimes {
   uint32_t block = 0;
   std::vector<uint32_t> times; ///< by agent number; those beyond are 0
   std::vector<Ahead> ahead;
+  uint64_t sum = 0; ///< of the times: what covers another has no smaller one
 
   bool covers(uint32_t number, uint32_t lanes, uint32_t time) const;
   /// Everything that `other` covers is covered afterwards.
@@ -94,6 +95,11 @@ public:
     const BlockTimes *block = known ? known->find(blockOf(agent)) : nullptr;
     return block && block->covers(numberOf(agent), lanes, time);
   }
+  /// Until when all lanes of the agent are known.
+  uint32_t timeOf(Agent agent) const {
+    const BlockTimes *block = known ? known->find(blockOf(agent)) : nullptr;
+    return block && numberOf(agent) < block->times.size() ? block->times[numberOf(agent)] : 0;
+  }
   void join(const Knowledge &other);
   /// Accesses of these lanes of an agent, up to and including `time`.
   void add(Agent agent, uint32_t lanes, uint32_t time);
@@ -105,6 +111,8 @@ public:
 
 private:
   Ref<Known> known;
+  /// What was joined last: many threads hand over the same, one after the other.
+  Ref<Known> absorbed;
 };
 
 /// `seen`: what happened before. `proxied`: what is visible to the asynchronous proxy too, because
@@ -119,6 +127,7 @@ struct Clock {
     proxied.join(other.proxied);
     fenced.join(other.fenced);
   }
+  bool empty() const { return seen.empty() && proxied.empty() && fenced.empty(); }
   bool operator==(const Clock &other) const {
     return seen == other.seen && proxied == other.proxied && fenced == other.fenced;
   }

@@ -19,9 +19,14 @@ public:
 
   std::vector<Token> run() {
     std::vector<Token> out;
-    do
+    do {
+      // Inside of an instruction or a declaration a stage cannot begin.
+      bool between = out.empty() || out.back().kind == Token::Kind::Stage || out.back().is(';') ||
+                     out.back().is('{') || out.back().is('}') || out.back().is(':');
       out.push_back(next());
-    while (out.back().kind != Token::Kind::End && out.back().kind != Token::Kind::Bad);
+      while (out.back().kind == Token::Kind::Stage && !between)
+        out.back() = next();
+    } while (out.back().kind != Token::Kind::End && out.back().kind != Token::Kind::Bad);
     return out;
   }
 

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <cstring>
-#include <new>
 
 namespace pianola::ptx {
 
@@ -14,27 +13,71 @@ constexpr uint64_t mostWindows = 1u << 20;
 
 } // namespace
 
-Buffer::Buffer(std::string name, uint64_t size, uint64_t seed)
-    : name(std::move(name)), size(size), bytes(new(std::nothrow) uint8_t[size + 64]),
+Buffer::Buffer(std::string name, uint64_t size, uint64_t seed, bool zero)
+    : name(std::move(name)), size(size),
+      bytes(static_cast<uint8_t *>(zero ? std::calloc(size + 64, 1) : std::malloc(size + 64))),
       shadow(bytes ? size : 0, seed) {
-  if (bytes)
+  if (bytes && !zero)
     std::memset(bytes.get(), garbage, size + 64);
 }
 
-Buffer *Memory::allocate(uint64_t bytes, std::string name) {
-  if (bytes > capacity - inUse || windows.size() >= mostWindows)
+Buffer::Buffer(std::string name, void *host, uint64_t size, uint64_t seed)
+    : name(std::move(name)), size(size), bytes(static_cast<uint8_t *>(host), FreeBytes{false}),
+      shadow(size, seed), isHosts(true) {
+  shadow.markWritten(0, size);
+}
+
+bool Memory::isFree(uint64_t window, uint64_t count) const {
+  for (uint64_t i = window; i < std::min<uint64_t>(window + count, windows.size()); ++i)
+    if (windows[i] && !(windows[i]->isHosts && windows[i]->released))
+      return false;
+  return window + count <= mostWindows;
+}
+
+/// The buffer gets all windows from its base to its end, which are free.
+Buffer *Memory::place(std::unique_ptr<Buffer> buffer, uint64_t base) {
+  buffer->base = base;
+  uint64_t first = (base >> 32) - FirstBuffer, end = (base + buffer->size) >> 32;
+  end -= FirstBuffer - 1;
+  windows.resize(std::max<uint64_t>(windows.size(), end));
+  std::fill(windows.begin() + ptrdiff_t(first), windows.begin() + ptrdiff_t(end), buffer.get());
+  buffers.push_back(std::move(buffer));
+  return buffers.back().get();
+}
+
+Buffer *Memory::allocate(uint64_t bytes, std::string name, bool zero) {
+  if (bytes > capacity - inUse)
     return nullptr;
   if (name.empty())
     name = "buffer" + std::to_string(buffers.size());
-  auto buffer = std::make_unique<Buffer>(std::move(name), bytes, seed + buffers.size());
+  auto buffer = std::make_unique<Buffer>(std::move(name), bytes, seed + buffers.size(), zero);
   if (!buffer->bytes)
     return nullptr;
   uint64_t offset = 256 * (1 + 2 * ((seed + buffers.size() * 5) % 8));
-  buffer->base = windowBase(FirstBuffer + uint32_t(windows.size())) + offset;
-  windows.resize(windows.size() + ((offset + bytes) >> 32) + 1, buffer.get());
+  uint64_t count = ((offset + bytes) >> 32) + 1;
+  while (next < mostWindows && !isFree(next, count))
+    ++next;
+  if (next >= mostWindows)
+    return nullptr;
   inUse += bytes;
-  buffers.push_back(std::move(buffer));
-  return buffers.back().get();
+  next += count;
+  return place(std::move(buffer), windowBase(FirstBuffer + uint32_t(next - count)) + offset);
+}
+
+Buffer *Memory::adopt(void *host, uint64_t bytes, std::string name) {
+  if (name.empty())
+    name = "host" + std::to_string(buffers.size());
+  auto buffer = std::make_unique<Buffer>(std::move(name), host, bytes, seed + buffers.size());
+  auto address = uint64_t(reinterpret_cast<uintptr_t>(host));
+  uint64_t offset = address & UINT32_MAX, count = ((offset + bytes) >> 32) + 1;
+  if (address >> 32 >= FirstBuffer && isFree((address >> 32) - FirstBuffer, count))
+    return place(std::move(buffer), address);
+  while (next < mostWindows && !isFree(next, count))
+    ++next;
+  if (next >= mostWindows)
+    return nullptr;
+  next += count;
+  return place(std::move(buffer), windowBase(FirstBuffer + uint32_t(next - count)) + offset);
 }
 
 Status Memory::release(uint64_t address) {
@@ -44,7 +87,8 @@ Status Memory::release(uint64_t address) {
   if (buffer->released)
     return Status::error("release: buffer '" + buffer->name + "' was released before");
   buffer->released = true;
-  inUse -= buffer->size;
+  if (!buffer->isHosts)
+    inUse -= buffer->size;
   // The window stays, so that a use after the release is told from a wild address.
   buffer->bytes.reset();
   buffer->shadow = Shadow(0);

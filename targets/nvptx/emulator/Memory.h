@@ -10,6 +10,7 @@
 #include "runtime/Status.h"
 #include "targets/nvptx/emulator/Shadow.h"
 
+#include <cstdlib>
 #include <memory>
 #include <string>
 #include <vector>
@@ -27,17 +28,30 @@ struct Extent {
   std::string name;
 };
 
+/// Frees what a buffer owns; the host's bytes stay the host's.
+struct FreeBytes {
+  bool owned = true;
+  void operator()(uint8_t *bytes) const {
+    if (owned)
+      std::free(bytes);
+  }
+};
+
 /// Bytes with a name.
 struct Buffer {
-  Buffer(std::string name, uint64_t size, uint64_t seed);
+  /// Zeros cost no memory until they are touched; other buffers begin with garbage.
+  Buffer(std::string name, uint64_t size, uint64_t seed, bool zero = false);
+  /// Bytes of the host, which both sides see while a kernel runs.
+  Buffer(std::string name, void *host, uint64_t size, uint64_t seed);
 
   std::string name;
   uint64_t base = 0; ///< address of its first byte
   uint64_t size;
-  std::unique_ptr<uint8_t[]> bytes;
+  std::unique_ptr<uint8_t[], FreeBytes> bytes;
   Shadow shadow;
   bool released = false;
   bool readOnly = false; ///< to the kernel
+  bool isHosts = false;  ///< the host reads and writes it at any time
   /// What lies in it, sorted, with room between that is nobody's; null: it is one piece.
   const std::vector<Extent> *extents = nullptr;
 
@@ -51,7 +65,10 @@ public:
   explicit Memory(uint64_t capacity, uint64_t seed) : capacity(capacity), seed(seed) {}
 
   /// Null where `bytes` do not fit.
-  Buffer *allocate(uint64_t bytes, std::string name);
+  Buffer *allocate(uint64_t bytes, std::string name, bool zero = false);
+  /// Memory of the host. Where its address has windows of its own, nobody else's, it is the
+  /// device's address too, as unified addressing promises of pinned memory.
+  Buffer *adopt(void *host, uint64_t bytes, std::string name);
   Status release(uint64_t address);
   /// The buffer in whose window the address lies, a released one too, or null.
   Buffer *find(uint64_t address) const {
@@ -68,7 +85,11 @@ public:
   const std::vector<std::unique_ptr<Buffer>> &all() const { return buffers; }
 
 private:
+  Buffer *place(std::unique_ptr<Buffer> buffer, uint64_t base);
+  bool isFree(uint64_t window, uint64_t count) const;
+
   uint64_t capacity, seed, inUse = 0;
+  uint64_t next = 0; ///< window for the next buffer
   std::vector<std::unique_ptr<Buffer>> buffers;
   std::vector<Buffer *> windows;
 };

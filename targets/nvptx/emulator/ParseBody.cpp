@@ -6,7 +6,8 @@ namespace pianola::ptx {
 namespace {
 
 constexpr uint32_t mostRegisters = 1u << 22; ///< in one function, used ones
-constexpr unsigned deepestBraces = 1000;
+constexpr unsigned deepestBraces = 256;
+constexpr size_t mostBranchTargets = 1u << 18; ///< of all brx.idx of one function
 
 /// The digits at the end of a register's name: "%r" and 12 of "%r12".
 bool splitNumber(std::string_view name, std::string_view &prefix, uint32_t &number) {
@@ -58,11 +59,13 @@ bool Parsing::parseStatement() {
       return closeBrace();
     if (token.is('@'))
       return parseInstruction();
-    return failHere("expected an instruction, found '" + std::string(token.text) + "'");
+    return failHere("expected an instruction, found " + found());
   case Token::Kind::Word:
     break;
-  default:
+  case Token::Kind::End:
     return expect('}');
+  default:
+    return failHere("expected an instruction, found " + found());
   }
   if (peek(1).is(':')) {
     take(), take();
@@ -102,12 +105,16 @@ bool Parsing::closeBrace() {
   if (!scopes.empty())
     return true;
   // The lists of brx.idx are resolved here, and become operands of the instructions that name them.
+  size_t listed = 0;
   for (Instruction &instruction : function->instructions) {
     if (instruction.words[0] != "brx" || instruction.operands.size() != 2)
       continue;
     auto targets = function->branchTargets.find(instruction.operands[1].text);
     if (targets == function->branchTargets.end())
       return fail(instruction.line, "brx needs the label of a .branchtargets list");
+    listed += targets->second.size();
+    if (listed > mostBranchTargets)
+      return fail(instruction.line, "too many branch targets in one function");
     Operand &labels = instruction.operands[1];
     labels.kind = Operand::Kind::List;
     for (uint32_t index : targets->second) {
@@ -245,8 +252,8 @@ bool Parsing::parseInstruction() {
     } while (accept(','));
   }
   const Token &last = stream[at ? at - 1 : 0];
-  if (!expect(';'))
-    return false;
+  if (!accept(';')) // on the line where it is missing, not where the next instruction begins
+    return fail(last.line, "expected ';' after '" + std::string(last.text) + "', found " + found());
   out.text = std::string_view(first.text.data(),
                               size_t(last.text.data() + last.text.size() - first.text.data()));
   function->instructions.push_back(std::move(out));
@@ -275,7 +282,7 @@ bool Parsing::parseOperand(Operand &out, bool mayBeLabel) {
   pair.elements.emplace_back();
   out = std::move(pair);
   if (peek().kind != Token::Kind::Word)
-    return failHere("expected a second result, found '" + std::string(peek().text) + "'");
+    return failHere("expected a second result, found " + found());
   return parseName(out.elements.back(), false);
 }
 
@@ -319,6 +326,8 @@ bool Parsing::parseNumber(Operand &out) {
       negative = !negative;
     else if (sign.is('~'))
       inverted = !inverted;
+  if (peek().kind == Token::Kind::End)
+    return failHere("expected an operand, found " + found());
   const Token &token = take();
   out.bits = token.bits;
   switch (token.kind) {

@@ -42,24 +42,25 @@ bool Parsing::accept(std::string_view word) {
 bool Parsing::expect(char mark) {
   if (accept(mark))
     return true;
-  const Token &found = peek();
-  std::string name =
-      found.kind == Token::Kind::End ? "the end of the text" : "'" + std::string(found.text) + "'";
-  if (found.kind == Token::Kind::Bad)
-    name = std::string(found.text);
-  return failHere(std::string("expected '") + mark + "', found " + name);
+  return failHere(std::string("expected '") + mark + "', found " + found());
+}
+
+/// What stands there, for messages.
+std::string Parsing::found() const {
+  return peek().kind == Token::Kind::End ? "the end of the text"
+                                         : "'" + std::string(peek().text) + "'";
 }
 
 bool Parsing::expectWord(std::string_view &out, const char *what) {
   if (peek().kind != Token::Kind::Word)
-    return failHere(std::string("expected ") + what + ", found '" + std::string(peek().text) + "'");
+    return failHere(std::string("expected ") + what + ", found " + found());
   out = take().text;
   return true;
 }
 
 bool Parsing::expectInteger(uint64_t &out, const char *what) {
   if (peek().kind != Token::Kind::Integer)
-    return failHere(std::string("expected ") + what + ", found '" + std::string(peek().text) + "'");
+    return failHere(std::string("expected ") + what + ", found " + found());
   out = take().bits;
   return true;
 }
@@ -112,7 +113,7 @@ bool Parsing::parseDirective() {
   if (token.is(".version"))
     return parseVersion();
   if (!syntax.version)
-    return failHere("expected .version first, found '" + std::string(token.text) + "'");
+    return failHere("expected .version first, found " + found());
   if (accept(".target")) {
     if (!expectWord(syntax.target, "a target"))
       return false;
@@ -164,7 +165,7 @@ bool Parsing::parseVersion() {
 
 bool Parsing::parseParameter(Variable &out) {
   if (!accept(".param"))
-    return failHere("expected .param, found '" + std::string(peek().text) + "'");
+    return failHere("expected .param, found " + found());
   return parseVariable(out, Space::Param);
 }
 
@@ -279,6 +280,8 @@ bool Parsing::parseModuleVariables(Space space, bool isExtern) {
     variable.isExtern = isExtern;
     if (!parseVariable(variable, space))
       return false;
+    if (!variable.value.empty() && (isExtern || space == Space::Shared))
+      return fail(variable.line, "'" + std::string(variable.name) + "' may not have a value");
     auto [place, fresh] = variables.try_emplace(variable.name, &variable);
     if (!fresh && !place->second->isExtern)
       return fail(variable.line, "'" + std::string(variable.name) + "' is defined twice");
@@ -304,7 +307,8 @@ bool Parsing::parseVariable(Variable &out, Space space) {
       if (!expectInteger(alignment, "an alignment"))
         return false;
       if (!alignment || (alignment & (alignment - 1)) || alignment > 1u << 20)
-        return failHere("alignment " + std::to_string(alignment) + " is no power of two");
+        return failHere("alignment " + std::to_string(alignment) +
+                        " is no power of two up to 1048576");
       out.alignment = aligned ? out.alignment : uint32_t(alignment);
       aligned = true;
     } else if (word == ".ptr") { // what a pointer points to; its own .align does not count
@@ -314,8 +318,8 @@ bool Parsing::parseVariable(Variable &out, Space space) {
       break;
     } else if (word == ".v2" || word == ".v4") {
       vector = word == ".v2" ? 2 : 4;
-    } else if (word == ".managed") {
-      return failHere("managed variables are not supported");
+    } else if (word == ".attribute") {
+      return failHere("attributes of variables are not supported");
     } else if (Type type = typeNamed(word.substr(1)); type != Type::None && type != Type::Pred) {
       out.type = type;
     } else {
@@ -412,7 +416,7 @@ bool Parsing::parseInitialValue(Variable &out) {
   case Token::Kind::Word:
     return parseInitialSymbol(out);
   default:
-    return failHere("expected a value, found '" + std::string(token.text) + "'");
+    return failHere("expected a value, found " + found());
   }
 }
 
@@ -432,6 +436,8 @@ bool Parsing::parseInitialSymbol(Variable &out) {
     relocation.function = called->second;
   else
     return failHere("'" + std::string(name) + "' is not declared");
+  if (relocation.variable && relocation.variable->space == Space::Shared)
+    return failHere("'" + std::string(name) + "' has no address before a block runs");
   if (peek().is('+') || peek().is('-')) {
     bool minus = take().is('-');
     minus ^= accept('-');

@@ -48,6 +48,7 @@ private:
   bool accept(char mark);
   bool accept(std::string_view word);
   bool expect(char mark);
+  std::string found() const;
   bool expectWord(std::string_view &out, const char *what);
   bool expectInteger(uint64_t &out, const char *what);
   bool fail(uint32_t line, const std::string &what);

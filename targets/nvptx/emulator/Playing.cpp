@@ -4,6 +4,7 @@
 #include "targets/nvptx/emulator/Profile.h"
 
 #include <algorithm>
+#include <thread>
 
 namespace pianola::ptx {
 
@@ -12,6 +13,11 @@ namespace {
 constexpr uint32_t mostIdleRounds = 64;
 /// Reads of the same value, at the same instruction, before a group counts as one that only waits.
 constexpr uint32_t pollsToSleep = 12;
+/// Warp instructions without progress before threads that ask the host sleep between their reads.
+constexpr uint64_t stillToSleep = 200'000;
+constexpr uint32_t hostNap = 50; ///< microseconds
+/// Registers, local and shared memory of the blocks that run at the same time.
+constexpr uint64_t mostResidentBytes = uint64_t(2) << 30;
 
 } // namespace
 
@@ -45,22 +51,37 @@ Played Playing::run() {
       std::min<uint64_t>({device.row.blocksPerSm, device.row.threadsPerSm / ((threads + 31) & ~31u),
                           device.row.sharedPerSm / sharedEach}));
   perSm = std::max(perSm, 1u);
+  // Blocks that need much memory of this machine wait for each other, as if there were fewer SMs.
+  uint64_t warpBytes =
+      kernel.registerBytes + uint64_t(kernel.localBytes) * (warpSize + warpSize / 8);
+  uint64_t blockBytes =
+      (threads + 31) / 32 * (warpBytes + sizeof(Warp)) + kernel.sharedSpan + launch.dynamicShared;
+  uint64_t resident = std::max<uint64_t>(1, mostResidentBytes / blockBytes);
+  if (launch.cooperative)
+    resident = ~uint64_t(0);
   for (uint32_t slot = perSm; slot-- > 0;)
-    for (uint32_t sm = device.row.sms; sm-- > 0;)
+    for (uint32_t sm = device.row.sms; sm-- > 0 && freeSms.size() < resident;)
       freeSms.push_back(sm);
   startBlocks();
   while (!stopped && !(blocks.empty() && waitingBlocks.empty())) {
+    if (launch.pause)
+      launch.pause(0);
     if (!runnable.empty()) {
       Warp &warp = *runnable[random.below(uint32_t(runnable.size()))];
-      runWarp(warp, drawQuantum());
+      uint32_t quantum = drawQuantum();
+      if (launch.budget)
+        quantum = uint32_t(std::min<uint64_t>(quantum, launch.budget - instructions));
+      runWarp(warp, quantum);
       landSome();
       if (!dozing.empty() && random.oneIn(4))
         wakeDozing(random.below(uint32_t(dozing.size())));
       // Many warps that compute for long before the first of them stores need more patience.
-      if (instructions - lastProgress > launch.patience * (1 + runnable.size() / 64))
+      uint64_t patience = launch.patience * (1 + runnable.size() / 64);
+      if (instructions - lastProgress > (hostPolled ? stillToSleep : patience) && !waitForHost())
         reportDeadlock(FindingKind::Livelock);
-      if (launch.budget && instructions > launch.budget && !stopped && !runnable.empty()) {
-        report(FindingKind::Budget, *runnable.front(), 0,
+      if (launch.budget && instructions >= launch.budget && !stopped && !blocks.empty()) {
+        Warp &any = runnable.empty() ? *blocks.begin()->second->warps.front() : *runnable.front();
+        report(FindingKind::Budget, any, 0,
                "stopped after " + std::to_string(instructions) + " warp instructions");
         stop();
       }
@@ -71,6 +92,7 @@ Played Playing::run() {
     }
   }
   played.warpInstructions = instructions;
+  played.stopped = stopped;
   return std::move(played);
 }
 
@@ -263,6 +285,12 @@ uint64_t Playing::hashDozing() const {
 /// end. Each round is twice as long as the one before. False once that has been tried long enough
 /// and nothing changed.
 bool Playing::passIdleTime() {
+  if (hostPolled) {
+    if (!waitForHost())
+      return false;
+    wakeAll();
+    return !runnable.empty();
+  }
   if (++idleRounds > mostIdleRounds) {
     // A loop may read or sleep a thousand times and count: then its registers change.
     uint64_t hash = hashDozing();
@@ -272,7 +300,26 @@ bool Playing::passIdleTime() {
     idleRounds = mostIdleRounds / 2;
   }
   clockBase += uint64_t(1000) << std::min(idleRounds, 30u);
-  bool woken = !dozing.empty();
+  wakeAll();
+  return !runnable.empty();
+}
+
+/// Sleeps, because the host may be about to write what is polled. False once the host had enough
+/// time, or where nobody asks the host.
+bool Playing::waitForHost() {
+  using namespace std::chrono;
+  auto begin = steady_clock::now();
+  if (!hostPolled || duration<double>(begin - hostPolledSince).count() > launch.hostPatience)
+    return false;
+  if (launch.pause)
+    launch.pause(hostNap);
+  else
+    std::this_thread::sleep_for(microseconds(hostNap));
+  clockBase += uint64_t(duration_cast<nanoseconds>(steady_clock::now() - begin).count());
+  return true;
+}
+
+void Playing::wakeAll() {
   while (!dozing.empty())
     wakeDozing(dozing.size() - 1);
   for (auto &[index, block] : blocks) {
@@ -282,11 +329,9 @@ bool Playing::passIdleTime() {
           continue;
         group.timedOut = true;
         wake(*warp, group);
-        woken = true;
       }
     }
   }
-  return woken;
 }
 
 void Playing::doze(Warp &warp, Group::State state) {

@@ -7,6 +7,7 @@
 #include "targets/nvptx/emulator/DeviceState.h"
 #include "targets/nvptx/emulator/Emulator.h"
 
+#include <chrono>
 #include <set>
 
 namespace pianola::ptx {
@@ -85,7 +86,12 @@ public:
   void stop() { stopped = true; }
   bool isStopped() const { return stopped; }
   /// Something changed that a waiting thread may be waiting for.
-  void progress() { lastProgress = instructions, idleRounds = 0; }
+  void progress() { lastProgress = instructions, idleRounds = 0, hostPolled = false; }
+  /// Memory of the host was read: it may be the host that one waits for.
+  void readHost() {
+    if (!hostPolled)
+      hostPolled = true, hostPolledSince = std::chrono::steady_clock::now();
+  }
   void wake(Warp &warp, Group &group);
   void makeRunnable(Warp &warp);
   /// The running group waits for nothing that wakes it: it is tried again now and then.
@@ -108,12 +114,13 @@ public:
   void fence(Warp &warp, uint32_t mask, Order order, Scope scope);
 
   void launchCopy(InFlight copy);
-  /// All cp.async copies of the lane up to the time are done.
-  void finishCopies(Warp &warp, uint32_t lane, uint32_t time);
+  /// All cp.async copies of these lanes, each up to its time, are done.
+  void finishCopies(Warp &warp, uint32_t mask, const std::array<uint32_t, 32> &times);
   /// cp.async.bulk.wait_group: all but the last `keep` groups of the lane are complete, or have
   /// read their source.
   void finishStores(Warp &warp, uint32_t lane, uint32_t keep, bool readsOnly);
-  void arrive(Block &block, uint32_t offset, Mbarrier &barrier, uint32_t count, const Clock &clock);
+  /// What arrives has been added to what the mbarrier gathers.
+  void arrive(Block &block, uint32_t offset, Mbarrier &barrier, uint32_t count);
   void completePhases(Block &block, uint32_t offset, Mbarrier &barrier);
 
   DeviceState &device;
@@ -141,6 +148,8 @@ private:
   void land(size_t index);
   void landSome();
   bool passIdleTime();
+  void wakeAll();
+  bool waitForHost();
   uint64_t hashDozing() const;
   void wakeDozing(size_t index);
   void reportDeadlock(FindingKind kind);
@@ -156,6 +165,8 @@ private:
   std::set<std::tuple<FindingKind, uint32_t, uint32_t>> reported;
   bool stopped = false;
   uint64_t lastProgress = 0, clockBase = 0;
+  bool hostPolled = false; ///< since the last progress
+  std::chrono::steady_clock::time_point hostPolledSince;
   uint32_t idleRounds = 0;
   uint64_t idleHash = 0;
   uint32_t style = 0; ///< how quanta are drawn

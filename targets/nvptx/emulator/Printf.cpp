@@ -2,6 +2,7 @@
 
 #include "targets/nvptx/emulator/Playing.h"
 
+#include <cctype>
 #include <cstring>
 
 namespace pianola::ptx {
@@ -64,6 +65,10 @@ int32_t printFormatted(Warp &warp, uint32_t lane, uint64_t format, uint64_t argu
     size_t j = i + 1;
     while (j < text.size() && part.size() < 20 && std::strchr("-+ #0123456789.", text[j]))
       part.push_back(text[j++]);
+    // Nobody means a width of a million, which the host would print for seconds.
+    for (size_t k = i + 1, digits = 0; k < j; ++k)
+      if ((digits = std::isdigit(static_cast<unsigned char>(text[k])) ? digits + 1 : 0) > 3)
+        return -1;
     bool wide = false;
     while (j < text.size() && std::strchr("hlLqjzt", text[j]))
       wide |= text[j] != 'h', ++j;

@@ -9,14 +9,16 @@ namespace {
 
 void add(Profile::Line &sum, const Profile::Line &line) {
   sum.warps += line.warps, sum.threads += line.threads, sum.bytes += line.bytes;
-  sum.wavefronts += line.wavefronts, sum.sectors += line.sectors,
-      sum.leastSectors += line.leastSectors;
+  sum.wavefronts += line.wavefronts, sum.leastWavefronts += line.leastWavefronts;
+  sum.sectors += line.sectors, sum.leastSectors += line.leastSectors;
 }
 
 /// Shared memory has 32 banks of 4 bytes; lanes that read different words of one bank take turns.
 /// An access of 8 or 16 bytes is served for a half or a quarter of the warp at a time.
-uint32_t wavefronts(const uint64_t *addresses, uint32_t mask, uint32_t bytes) {
-  uint32_t words = std::max(1u, bytes / 4), lanesAtOnce = 32 / words, passes = 0;
+uint64_t wavefronts(const uint64_t *addresses, uint32_t mask, uint32_t bytes) {
+  if (bytes > 128) // a bulk copy: row after row
+    return uint64_t(__builtin_popcount(mask)) * ((uint64_t(bytes) + 127) / 128);
+  uint32_t words = std::max(1u, bytes / 4), lanesAtOnce = 32 / words, passes = 0; // words <= 32
   for (uint32_t first = 0; first < warpSize; first += lanesAtOnce) {
     std::set<uint64_t> perBank[32];
     bool any = false;
@@ -45,6 +47,7 @@ void Profile::countAccess(uint32_t op, Space space, const uint64_t *addresses, u
   line.bytes += uint64_t(lanes) * bytes;
   if (space == Space::Shared) {
     line.wavefronts += wavefronts(addresses, mask, bytes);
+    line.leastWavefronts += (uint64_t(lanes) * bytes + 127) / 128;
   } else if (space == Space::Global) {
     std::set<uint64_t> sectors;
     for (uint32_t lane = 0; lane < warpSize; ++lane)

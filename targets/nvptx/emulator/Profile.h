@@ -12,7 +12,8 @@ struct Profile {
   struct Line {
     uint64_t warps = 0, threads = 0; ///< executions
     uint64_t bytes = 0;              ///< read or written, of all lanes
-    uint64_t wavefronts = 0;         ///< passes that shared memory needs; one each is the least
+    uint64_t wavefronts = 0;         ///< passes that shared memory needs
+    uint64_t leastWavefronts = 0;    ///< without bank conflicts: 128 bytes in each
     uint64_t sectors = 0;            ///< of 32 bytes, touched in global memory
     uint64_t leastSectors = 0;       ///< that the same bytes would fill
     Space space = Space::Generic;    ///< where the bytes are

@@ -23,6 +23,9 @@ struct Interval {
   }
 };
 
+/// In each of a block's sets, for all blocks.
+constexpr size_t mostWords = 1 << 23;
+
 struct BasicBlock {
   uint32_t first, end;
   std::vector<uint32_t> next;
@@ -68,6 +71,7 @@ private:
   std::vector<BasicBlock> blocks;
   std::vector<int32_t> crossing; ///< of each register: its bit, or -1 where one block has all of it
   uint32_t crossingCount = 0;
+  bool livesEverywhere = false; ///< those that cross blocks do: there are too many to look closer
 
   void findBlocks() {
     std::vector<bool> leader(end - first + 1);
@@ -136,6 +140,10 @@ private:
 
   void solve() {
     size_t words = (crossingCount + 63) / 64;
+    if (blocks.size() * words > mostWords) {
+      livesEverywhere = true;
+      return;
+    }
     std::vector<std::vector<uint32_t>> previous(blocks.size());
     for (uint32_t b = 0; b < blocks.size(); ++b) {
       BasicBlock &block = blocks[b];
@@ -154,14 +162,14 @@ private:
             block.kills[size_t(bit) / 64] |= mask;
         });
     }
-    std::vector<uint32_t> work(blocks.size());
+    const std::vector<uint32_t> order = successorsFirst();
     std::vector<bool> queued(blocks.size(), true);
-    for (uint32_t b = 0; b < blocks.size(); ++b)
-      work[b] = b;
-    while (!work.empty()) {
-      uint32_t b = work.back();
-      work.pop_back();
-      queued[b] = false;
+    size_t waiting = blocks.size();
+    for (size_t i = 0; waiting; i = (i + 1) % order.size()) {
+      uint32_t b = order[i];
+      if (!queued[b])
+        continue;
+      queued[b] = false, --waiting;
       BasicBlock &block = blocks[b];
       bool changed = false;
       for (size_t w = 0; w < words; ++w) {
@@ -175,8 +183,31 @@ private:
       if (changed)
         for (uint32_t each : previous[b])
           if (!queued[each])
-            queued[each] = true, work.push_back(each);
+            queued[each] = true, ++waiting;
     }
+  }
+
+  /// What a block needs is known once its successors are: in this order most need one visit.
+  std::vector<uint32_t> successorsFirst() const {
+    std::vector<uint32_t> order;
+    std::vector<bool> seen(blocks.size());
+    std::vector<std::pair<uint32_t, size_t>> path; // block, its next successor
+    for (uint32_t root = 0; root < blocks.size(); ++root) {
+      if (!seen[root])
+        path.emplace_back(root, 0);
+      seen[root] = true;
+      while (!path.empty()) {
+        auto &[block, next] = path.back();
+        if (next == blocks[block].next.size()) {
+          order.push_back(block);
+          path.pop_back();
+        } else if (uint32_t to = blocks[block].next[next++]; !seen[to]) {
+          seen[to] = true;
+          path.emplace_back(to, 0);
+        }
+      }
+    }
+    return order;
   }
 
   void measure() {
@@ -189,8 +220,11 @@ private:
       });
     std::vector<uint32_t> registerOf(crossingCount);
     for (uint32_t reg = 0; reg < count; ++reg)
-      if (crossing[reg] >= 0)
+      if (crossing[reg] >= 0) {
         registerOf[size_t(crossing[reg])] = reg;
+        if (livesEverywhere)
+          intervals[reg].extend(2 * first), intervals[reg].extend(2 * end);
+      }
     for (const BasicBlock &block : blocks)
       for (size_t w = 0; w < block.in.size(); ++w) {
         for (uint64_t bits = block.in[w]; bits; bits &= bits - 1) {

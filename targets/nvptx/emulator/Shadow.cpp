@@ -16,6 +16,19 @@ bool atomicTogether(const Access &a, const Access &b) {
 
 } // namespace
 
+bool Witness::asksClock(const Access &earlier, uint32_t lanes) const {
+  // Copies of one thread are not ordered with each other, but for those that it has waited for.
+  if (thread != nobody && earlier.agent == thread + 32 && earlier.time <= copiesDone &&
+      !(lanes &= ~access.lanes))
+    return true;
+  uint32_t known = clock->seen.timeOf(earlier.agent);
+  if (earlier.time <= known) {
+    familiar = earlier.agent, familiarTime = known;
+    return true;
+  }
+  return clock->seen.covers(earlier.agent, lanes, earlier.time);
+}
+
 Shadow::Shadow(uint64_t bytes, uint64_t seed)
     : pages((bytes + pageBytes - 1) / pageBytes), bytes(bytes), random(seed * 2 + 1) {}
 
@@ -169,8 +182,54 @@ void Shadow::append(Access &accesses, const Access &fresh) {
     victim = fresh;
 }
 
-Conflict Shadow::read(uint64_t offset, uint64_t size, const Witness &witness, bool races,
-                      bool uninitialised) {
+Conflict Shadow::readCell(Cell &cell, const Witness &witness, bool races, bool uninitialised) {
+  Conflict conflict;
+  if (!cell.write.lanes) {
+    if (uninitialised)
+      conflict.kind = Conflict::Kind::Uninitialised;
+  } else if (races && cell.write.agent != settled) {
+    conflict = eachOf(
+        cell.write, [&](const Access &each) { return checkWrite(each, witness, true, cell.read); });
+  }
+  if (!races)
+    return conflict;
+  // A later read by the same lane, or by one that knows of the earlier, stands for both.
+  Access &last = cell.read;
+  constexpr uint32_t kinds = Access::NonCoherent | Access::Strong;
+  bool plain = last.agent != listed && !((last.what | witness.access.what) & kinds);
+  if (!last.lanes || (plain && witness.knows(last)))
+    last = witness.access;
+  else
+    append(last, witness.access);
+  return conflict;
+}
+
+Conflict Shadow::writeCell(Cell &cell, const Witness &witness, bool races) {
+  Conflict conflict;
+  if (races) {
+    if (cell.write.agent != settled)
+      conflict = eachOf(cell.write, [&](const Access &each) {
+        return checkWrite(each, witness, false, cell.read);
+      });
+    if (!conflict && cell.read.lanes)
+      conflict = eachOf(cell.read, [&](const Access &each) { return checkRead(each, witness); });
+  }
+  // Strong writes that do not know of each other stand side by side: a later access must know of
+  // all. An update has observed what it replaces.
+  constexpr uint32_t kinds = Access::Strong | Access::Update;
+  if (races && (witness.access.what & kinds) == Access::Strong && cell.write.lanes &&
+      cell.write.agent != settled && (cell.write.agent == listed || !witness.knows(cell.write))) {
+    append(cell.write, witness.access);
+    return conflict;
+  }
+  release(cell.write), release(cell.read);
+  cell.write = witness.access;
+  cell.read = {};
+  return conflict;
+}
+
+Conflict Shadow::readCells(uint64_t offset, uint64_t size, const Witness &witness, bool races,
+                           bool uninitialised) {
   Conflict found;
   while (size) {
     uint64_t number = offset / pageBytes, inPage = offset % pageBytes;
@@ -183,33 +242,11 @@ Conflict Shadow::read(uint64_t offset, uint64_t size, const Witness &witness, bo
       Page &page = refined(number, inPage, part);
       uint64_t end = (inPage + part) >> page.shift;
       for (uint64_t i = inPage >> page.shift; i < end; ++i) {
-        Cell &cell = page.cells[i];
-        Conflict conflict;
-        if (!cell.write.lanes) {
-          if (uninitialised)
-            conflict.kind = Conflict::Kind::Uninitialised;
-        } else if (races) {
-          conflict = cell.write.agent == listed
-                         ? eachOf(cell.write,
-                                  [&](const Access &each) {
-                                    return checkWrite(each, witness, true, cell.read);
-                                  })
-                         : checkWrite(cell.write, witness, true, cell.read);
-        }
+        Conflict conflict = readCell(page.cells[i], witness, races, uninitialised);
         if (conflict && !found) {
           found = conflict;
           found.offset = number * pageBytes + (i << page.shift);
         }
-        if (!races)
-          continue;
-        // A later read by the same lane, or by one that knows of the earlier, stands for both.
-        Access &last = cell.read;
-        constexpr uint32_t kinds = Access::NonCoherent | Access::Strong;
-        if (last.lanes && last.agent != listed && !((last.what | witness.access.what) & kinds) &&
-            witness.knows(last))
-          last = witness.access;
-        else
-          append(last, witness.access);
       }
     }
     offset += part, size -= part;
@@ -217,7 +254,7 @@ Conflict Shadow::read(uint64_t offset, uint64_t size, const Witness &witness, bo
   return found;
 }
 
-Conflict Shadow::write(uint64_t offset, uint64_t size, const Witness &witness, bool races) {
+Conflict Shadow::writeCells(uint64_t offset, uint64_t size, const Witness &witness, bool races) {
   Conflict found;
   while (size) {
     uint64_t number = offset / pageBytes, inPage = offset % pageBytes;
@@ -227,31 +264,10 @@ Conflict Shadow::write(uint64_t offset, uint64_t size, const Witness &witness, b
       Page &page = refined(number, inPage, part);
       uint64_t end = (inPage + part) >> page.shift;
       for (uint64_t i = inPage >> page.shift; i < end; ++i) {
-        Cell &cell = page.cells[i];
-        if (races) {
-          Conflict conflict = eachOf(cell.write, [&](const Access &each) {
-            return checkWrite(each, witness, false, cell.read);
-          });
-          if (!conflict && cell.read.lanes)
-            conflict =
-                eachOf(cell.read, [&](const Access &each) { return checkRead(each, witness); });
-          if (conflict && !found) {
-            found = conflict;
-            found.offset = number * pageBytes + (i << page.shift);
-          }
-        }
-        // Atomic updates that do not know of each other stand side by side: a later access must
-        // know of all.
-        bool beside = races && cell.write.lanes && cell.write.agent != settled &&
-                      (witness.access.what & Access::Strong) &&
-                      !(witness.access.what & Access::Update) &&
-                      (cell.write.agent == listed || !witness.knows(cell.write));
-        if (beside) {
-          append(cell.write, witness.access);
-        } else {
-          release(cell.write), release(cell.read);
-          cell.write = witness.access;
-          cell.read = {};
+        Conflict conflict = writeCell(page.cells[i], witness, races);
+        if (conflict && !found) {
+          found = conflict;
+          found.offset = number * pageBytes + (i << page.shift);
         }
       }
     }

@@ -44,28 +44,44 @@ struct Access {
   static uint32_t strong(Scope scope) { return Strong | (uint32_t(scope) - 1) << ScopeShift; }
 };
 
-/// The accessing thread: what it is, and what it knows.
+/// The accessing thread: what it is, and what it knows. One witness serves the lanes of an
+/// instruction, one after the other.
 struct Witness {
+  static constexpr Agent nobody = ~0u - 2;
+
   Access access;
-  const Clock *clock;
-  uint32_t copiesDone = 0; ///< the lane's own cp.async groups up to this one are complete
+  const Clock *clock = nullptr;
+  /// The warp whose lanes `access.lanes` are, in program order with this access; nobody for a bulk
+  /// copy.
+  Agent thread = nobody;
+  /// All lanes of that warp know each other's accesses up to this time.
+  uint32_t convergedTime = 0;
+  /// The lane's own cp.async groups up to this time are complete.
+  uint32_t copiesDone = 0;
+  /// What the clock said last: all lanes of this agent are known up to this time.
+  mutable Agent familiar = nobody;
+  mutable uint32_t familiarTime = 0;
 
   /// Whether `earlier` is ordered before this access.
   bool knows(const Access &earlier) const {
-    // The thread itself may be one of several lanes; of the others it must have heard.
-    uint32_t others = earlier.lanes & ~access.lanes;
-    // In program order. Copies of one thread are not ordered with each other.
-    bool isOwn =
-        (earlier.agent == access.agent && !(access.what & (Access::Async | Access::Copy))) ||
-        (earlier.agent == access.agent + 32 && earlier.time <= copiesDone);
-    if (isOwn && !others)
+    if (earlier.agent == familiar && earlier.time <= familiarTime)
       return true;
-    return clock->seen.covers(earlier.agent, isOwn ? others : earlier.lanes, earlier.time);
+    // The thread itself may be one of several lanes; of the others it must have heard.
+    uint32_t others = earlier.lanes;
+    if (earlier.agent == thread) {
+      if (earlier.time <= convergedTime)
+        return true;
+      others &= ~access.lanes;
+    }
+    return !others || asksClock(earlier, others);
   }
   /// For an access by the asynchronous proxy: whether a generic write is visible to it.
   bool seesThroughProxy(const Access &earlier) const {
     return clock->proxied.covers(earlier.agent, earlier.lanes, earlier.time);
   }
+
+private:
+  bool asksClock(const Access &earlier, uint32_t lanes) const;
 };
 
 struct Conflict {
@@ -114,6 +130,18 @@ private:
   /// In Access::agent of a write: the host's, or one of an earlier launch.
   static constexpr Agent settled = ~0u - 1;
 
+  /// Parts of one cell, in the common case: nothing special about the accesses.
+  Conflict readCell(Cell &cell, const Witness &witness, bool races, bool uninitialised);
+  Conflict writeCell(Cell &cell, const Witness &witness, bool races);
+  Conflict readCells(uint64_t offset, uint64_t size, const Witness &witness, bool races,
+                     bool uninitialised);
+  Conflict writeCells(uint64_t offset, uint64_t size, const Witness &witness, bool races);
+  /// The cell that is exactly these bytes, or null.
+  Cell *exactCell(uint64_t offset, uint64_t size) {
+    Page &page = pages[offset / pageBytes];
+    bool exact = !page.cells.empty() && size == uint64_t(1) << page.shift && !(offset & (size - 1));
+    return exact ? &page.cells[offset % pageBytes >> page.shift] : nullptr;
+  }
   Page &refined(uint64_t page, uint64_t offset, uint64_t size);
   void split(Page &page, uint8_t shift);
   void release(const Access &accesses);
@@ -131,6 +159,25 @@ private:
   std::vector<uint32_t> touched; ///< pages that have cells
   uint64_t random;
 };
+
+inline Conflict Shadow::read(uint64_t offset, uint64_t size, const Witness &witness, bool races,
+                             bool uninitialised) {
+  Cell *cell = exactCell(offset, size);
+  if (!cell)
+    return readCells(offset, size, witness, races, uninitialised);
+  Conflict conflict = readCell(*cell, witness, races, uninitialised);
+  conflict.offset = offset;
+  return conflict;
+}
+
+inline Conflict Shadow::write(uint64_t offset, uint64_t size, const Witness &witness, bool races) {
+  Cell *cell = exactCell(offset, size);
+  if (!cell)
+    return writeCells(offset, size, witness, races);
+  Conflict conflict = writeCell(*cell, witness, races);
+  conflict.offset = offset;
+  return conflict;
+}
 
 } // namespace pianola::ptx
 

@@ -35,7 +35,7 @@ void Playing::acquire(Warp &warp, uint32_t lane, const Op &op, const Buffer &buf
   if (reachesAll(op.scope))
     read.everywhere = published.everywhere;
   if (acquires(op.order)) {
-    read.inside.join(read.everywhere);
+    warp.learn(1u << lane, read.everywhere);
     warp.learn(1u << lane, read.inside);
     return;
   }
@@ -79,7 +79,8 @@ void Playing::release(Warp &warp, uint32_t lane, const Op &op, const Buffer &buf
     return;
   // An update hands on what its predecessors released.
   Publication &published = found != publications.end() ? found->second : publications[place];
-  published.inside[warp.block.index].join(fresh.inside);
+  if (!(fresh.inside == fresh.everywhere)) // what reaches all reaches the own block too
+    published.inside[warp.block.index].join(fresh.inside);
   published.everywhere.join(fresh.everywhere);
   published.writer = writer;
 }
@@ -116,9 +117,7 @@ void Playing::fence(Warp &warp, uint32_t mask, Order order, Scope scope) {
   warp.passTime();
 }
 
-void Playing::arrive(Block &block, uint32_t offset, Mbarrier &barrier, uint32_t count,
-                     const Clock &clock) {
-  barrier.gathering.join(clock);
+void Playing::arrive(Block &block, uint32_t offset, Mbarrier &barrier, uint32_t count) {
   barrier.pending -= count;
   completePhases(block, offset, barrier);
 }
@@ -128,8 +127,12 @@ void Playing::completePhases(Block &block, uint32_t offset, Mbarrier &barrier) {
     return;
   ++barrier.phase;
   barrier.pending = barrier.expected;
-  barrier.released.join(barrier.gathering);
-  barrier.gathering = {};
+  if (checks.races) {
+    barrier.released.join(barrier.gathering);
+    barrier.gatheringTimes.block = block.index;
+    barrier.released.seen.add(barrier.gatheringTimes);
+    barrier.gathering = {}, barrier.gatheringTimes = {};
+  }
   progress();
   for (auto &warp : block.warps)
     for (Group &group : warp->groups)

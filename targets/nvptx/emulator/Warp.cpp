@@ -115,24 +115,37 @@ void Warp::exitLanes(uint32_t mask) {
 
 Agent Warp::agent() const { return warpAgent(block.index, number); }
 
-Clock Warp::publish(uint32_t mask) const {
-  Clock clock = clockOf(firstLane(mask));
-  if (diverged)
-    forLanes(mask & (mask - 1), [&](uint32_t lane) { clock.join((*diverged)[lane]); });
-  uint32_t lanes = (mask | ~existing) == ~0u ? ~0u : mask;
-  BlockTimes times;
-  times.block = block.index;
-  times.add(number, lanes, time);
+void Warp::addTimes(uint32_t mask, BlockTimes &times) const {
+  if (convergedTime)
+    times.add(number, ~0u, convergedTime);
+  times.add(number, (mask | ~existing) == ~0u ? ~0u : mask, time);
   if (copiesUsed)
     forLanes(mask, [&](uint32_t lane) {
       if (copiesDone[lane])
         times.add(32 + number, 1u << lane, copiesDone[lane]);
     });
+}
+
+void Warp::joinClocks(uint32_t mask, Clock &clock) const {
+  clock.join(clockOf(firstLane(mask)));
+  if (diverged)
+    forLanes(mask & (mask - 1), [&](uint32_t lane) { clock.join((*diverged)[lane]); });
+}
+
+Clock Warp::publish(uint32_t mask) const {
+  Clock clock;
+  joinClocks(mask, clock);
+  BlockTimes times;
+  times.block = block.index;
+  addTimes(mask, times);
   clock.seen.add(times);
   return clock;
 }
 
 void Warp::learn(uint32_t mask, const Clock &clock) {
+  if ((!(mask & ~lastLearners) && clock == lastLearnt) || clock.empty())
+    return;
+  lastLearnt = clock, lastLearners = mask;
   if (!diverged && mask == aliveMask) {
     common.join(clock);
     return;
@@ -168,6 +181,22 @@ void Warp::setClock(const Clock &clock) {
 }
 
 void Warp::synchroniseLanes(uint32_t mask) {
+  if (mask == existing) {
+    // All know all that each of them did: one number says so. Their copies are another matter.
+    if (diverged) {
+      Clock clock;
+      joinClocks(mask, clock);
+      setClock(clock);
+    }
+    if (copiesUsed)
+      forLanes(mask, [&](uint32_t lane) {
+        if (copiesDone[lane])
+          common.seen.add(copyAgent(block.index, number), 1u << lane, copiesDone[lane]);
+      });
+    convergedTime = time;
+    passTime();
+    return;
+  }
   Clock clock = publish(mask);
   passTime();
   if ((mask & aliveMask) == aliveMask)

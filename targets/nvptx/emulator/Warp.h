@@ -85,6 +85,9 @@ struct Warp {
   /// What these lanes hand over when they release: all that they know, and all that they did. The
   /// caller lets time pass afterwards.
   Clock publish(uint32_t mask) const;
+  /// The two halves of that: what the lanes did, and what they know.
+  void addTimes(uint32_t mask, BlockTimes &times) const;
+  void joinClocks(uint32_t mask, Clock &clock) const;
   void passTime() { ++time; }
   void learn(uint32_t mask, const Clock &clock);
   /// fence.proxy.async: what the lanes know and did becomes visible to the asynchronous proxy.
@@ -107,8 +110,29 @@ struct Warp {
   uint32_t running = 0;
   int64_t inRunnable = -1; ///< index in the scheduler's list
 
+  /// The witness of an access by this warp, for whose lane it is asked next.
+  Witness witness(uint32_t what) const {
+    Witness out;
+    out.access = {agent(), 0, time, what};
+    out.thread = agent();
+    out.convergedTime = convergedTime;
+    out.clock = &common;
+    return out;
+  }
+  void turnTo(Witness &witness, uint32_t lane) const {
+    witness.access.lanes = 1u << lane;
+    witness.copiesDone = copiesDone[lane];
+    if (diverged)
+      witness.clock = &(*diverged)[lane], witness.familiar = Witness::nobody;
+  }
+
   uint32_t time = 1;
+  /// All lanes know each other's accesses up to this time, though their clocks do not say so.
+  uint32_t convergedTime = 0;
   Clock common; ///< what all lanes know, where diverged is null
+  /// What these lanes learnt last: who polls learns the same again and again.
+  Clock lastLearnt;
+  uint32_t lastLearners = 0;
   std::unique_ptr<std::array<Clock, 32>> diverged;
   /// What reaches the own block, and what reaches all.
   struct Reach {

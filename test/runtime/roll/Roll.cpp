@@ -156,6 +156,11 @@ TEST_F(RollFile, RefusesBadManifests) {
             "manifest: program decode: records of worker 1 do not lie in their section");
   EXPECT_EQ(set("/programs/0/arena", int64_t(1) << 45),
             "manifest: program decode: needs 35184372088832 bytes of activations");
+  EXPECT_EQ(set("/programs/0/events", 100000),
+            "manifest: program decode: has 100000 events, and the roll 8 records");
+  EXPECT_EQ(set("/programs/0/scratch", int64_t(1) << 30),
+            "manifest: program decode: wants 1073741824 bytes of scratch for each worker, more "
+            "than 256 MiB");
   nlohmann::json deep;
   for (int i = 0; i < 40; ++i)
     deep = nlohmann::json::array({deep});

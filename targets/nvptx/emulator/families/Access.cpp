@@ -111,11 +111,10 @@ bool locate(Warp &warp, uint32_t lane, Space space, uint64_t address, uint32_t b
   return true;
 }
 
-void checkRead(Warp &warp, uint32_t lane, const Location &location, uint32_t bytes, uint32_t what) {
+void AccessCheck::read(uint32_t lane, const Location &location, uint32_t bytes) {
   Playing &playing = warp.playing;
   if (location.buffer) {
-    Witness witness{
-        {warp.agent(), 1u << lane, warp.time, what}, &warp.clockOf(lane), warp.copiesDone[lane]};
+    warp.turnTo(witness, lane);
     if (Conflict conflict = location.buffer->shadow.read(
             location.offset, bytes, witness, playing.checks.races, playing.checks.uninitialised))
       playing.report(FindingKind::Race, warp, lane, conflict, *location.buffer);
@@ -135,12 +134,10 @@ void checkRead(Warp &warp, uint32_t lane, const Location &location, uint32_t byt
   }
 }
 
-void checkWrite(Warp &warp, uint32_t lane, const Location &location, uint32_t bytes,
-                uint32_t what) {
+void AccessCheck::write(uint32_t lane, const Location &location, uint32_t bytes) {
   Playing &playing = warp.playing;
   if (location.buffer) {
-    Witness witness{
-        {warp.agent(), 1u << lane, warp.time, what}, &warp.clockOf(lane), warp.copiesDone[lane]};
+    warp.turnTo(witness, lane);
     if (Conflict conflict =
             location.buffer->shadow.write(location.offset, bytes, witness, playing.checks.races))
       playing.report(FindingKind::Race, warp, lane, conflict, *location.buffer);
@@ -149,6 +146,27 @@ void checkWrite(Warp &warp, uint32_t lane, const Location &location, uint32_t by
     std::fill(warp.localWritten.begin() + ptrdiff_t(first),
               warp.localWritten.begin() + ptrdiff_t(first + bytes), true);
   }
+}
+
+/// No lane's own program order counts for the others, but what all lanes of the warp know does.
+Witness AccessCheck::shared(uint32_t lanes) const {
+  Witness together = witness;
+  together.access.lanes = lanes;
+  together.thread = Witness::nobody;
+  together.clock = &warp.common;
+  together.familiar = witness.access.agent, together.familiarTime = warp.convergedTime;
+  return together;
+}
+
+bool AccessCheck::readTogether(uint32_t lanes, const Location &location, uint32_t bytes) {
+  const Checks &checks = warp.playing.checks;
+  return !warp.diverged && !location.buffer->shadow.read(location.offset, bytes, shared(lanes),
+                                                         checks.races, checks.uninitialised);
+}
+
+bool AccessCheck::writeTogether(uint32_t lanes, const Location &location, uint32_t bytes) {
+  return !warp.diverged && !location.buffer->shadow.write(location.offset, bytes, shared(lanes),
+                                                          warp.playing.checks.races);
 }
 
 void skipCacheModifiers(Decoder &decoder) {

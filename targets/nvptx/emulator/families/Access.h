@@ -23,6 +23,27 @@ inline uint64_t addressOf(const Warp &warp, const Op &op, uint32_t lane, int ind
   return uint32_t(warp.in<uint32_t>(op.s[index])[lane] + uint32_t(constant));
 }
 
+/// Memory of the host is read and written atomically, as the host's own threads would: 16 bytes as
+/// two halves.
+template <typename E> E readShared(const uint8_t *bytes) {
+  if constexpr (sizeof(E) == sizeof(Wide))
+    return {readShared<uint64_t>(bytes), readShared<uint64_t>(bytes + 8)};
+  else
+    return __atomic_load_n(reinterpret_cast<const E *>(bytes), __ATOMIC_SEQ_CST);
+}
+template <typename E> void writeShared(uint8_t *bytes, E value) {
+  if constexpr (sizeof(E) == sizeof(Wide)) {
+    writeShared<uint64_t>(bytes, value.low);
+    writeShared<uint64_t>(bytes + 8, value.high);
+  } else {
+    __atomic_store_n(reinterpret_cast<E *>(bytes), value, __ATOMIC_SEQ_CST);
+  }
+}
+/// Whether an access by a strong operation is one to memory of the host.
+inline bool isShared(const Location &location) {
+  return location.buffer && location.buffer->isHosts;
+}
+
 /// Finds the bytes of an access. False, with a finding that ends the launch, where there are none,
 /// they are not aligned to `alignment`, or they may not be written. `location` may hold the one of
 /// another lane: buffers are mostly the same.
@@ -35,10 +56,29 @@ inline uint32_t whatOf(const Warp &warp, const Op &op) {
   return op.order == Order::Weak ? what : what | Access::strong(op.scope);
 }
 
-/// Checks a read or a write of bytes that were located, and reports what it finds. The launch goes
-/// on.
-void checkRead(Warp &warp, uint32_t lane, const Location &location, uint32_t bytes, uint32_t what);
-void checkWrite(Warp &warp, uint32_t lane, const Location &location, uint32_t bytes, uint32_t what);
+/// Checks reads and writes of bytes that were located, lane after lane of one instruction, and
+/// reports what it finds. The launch goes on.
+class AccessCheck {
+public:
+  AccessCheck(Warp &warp, uint32_t what) : warp(warp), witness(warp.witness(what)) {}
+  void read(uint32_t lane, const Location &location, uint32_t bytes);
+  void write(uint32_t lane, const Location &location, uint32_t bytes);
+  /// An access that several lanes share. False, and nothing is reported, where not all of them know
+  /// of what was there before.
+  bool readTogether(uint32_t lanes, const Location &location, uint32_t bytes);
+  bool writeTogether(uint32_t lanes, const Location &location, uint32_t bytes);
+  /// What the warp knows has changed: an acquire, a release.
+  void refresh() {
+    uint32_t what = witness.access.what;
+    witness = warp.witness(what);
+  }
+
+private:
+  Witness shared(uint32_t lanes) const;
+
+  Warp &warp;
+  Witness witness;
+};
 
 /// The order and scope that an instruction without words for them has.
 inline void settleOrder(Op &op) {

@@ -57,8 +57,9 @@ Step copy(Warp &warp, const Op &op, uint32_t mask) {
     uint32_t time = openGroup(warp, lane);
     if (playing.checking) {
       // The copy is a thread of its own, that begins here and knows what the lane knows and did.
-      Clock clock = warp.publish(1u << lane);
-      Witness witness{{copyAgent(warp.block.index, warp.number), 1u << lane, time, what}, &clock};
+      Witness witness = warp.witness(what);
+      warp.turnTo(witness, lane);
+      witness.access.agent = copyAgent(warp.block.index, warp.number), witness.access.time = time;
       if (read)
         if (Conflict conflict = source.buffer->shadow.read(
                 source.offset, read, witness, playing.checks.races, playing.checks.uninitialised))
@@ -89,16 +90,17 @@ Step commit(Warp &warp, const Op &, uint32_t mask) {
 
 /// value: how many of the last groups may still be under way; ~0: the open one is waited for too.
 Step waitGroup(Warp &warp, const Op &op, uint32_t mask) {
+  std::array<uint32_t, 32> times{};
+  bool all = op.value == ~uint64_t(0);
   forLanes(mask, [&](uint32_t lane) {
     std::vector<uint32_t> &committed = warp.committed[lane];
-    uint64_t pending = op.value;
-    if (pending == ~uint64_t(0)) {
+    if (all)
       committed.push_back(++warp.copyTime[lane]);
-      pending = 0;
-    }
-    if (committed.size() > pending)
-      warp.playing.finishCopies(warp, lane, committed[committed.size() - 1 - size_t(pending)]);
+    uint64_t pending = all ? 0 : op.value;
+    times[lane] =
+        committed.size() > pending ? committed[committed.size() - 1 - size_t(pending)] : 0;
   });
+  warp.playing.finishCopies(warp, mask, times);
   return Step::Next;
 }
 

@@ -22,6 +22,7 @@ template <typename T> Step atomic(Warp &warp, const Op &op, uint32_t mask) {
   const T *swap = compare ? warp.in<T>(operands[1]) : nullptr;
   T results[8][warpSize];
   Location location;
+  AccessCheck check(warp, what);
   bool failed = false, changed = false;
   uint64_t first = 0, seen = 0; // of 16 bytes the first eight
   // Lanes take turns, in an order that nothing may depend on.
@@ -41,25 +42,44 @@ template <typename T> Step atomic(Warp &warp, const Op &op, uint32_t mask) {
       return;
     }
     if (playing.checks.uninitialised) {
-      Witness witness{{warp.agent(), 1u << lane, warp.time, what}, &warp.clockOf(lane)};
       if (Conflict conflict =
-              location.buffer->shadow.read(location.offset, bytes, witness, false, true))
+              location.buffer->shadow.read(location.offset, bytes, warp.witness(what), false, true))
         playing.report(FindingKind::Uninitialised, warp, lane, conflict, *location.buffer);
     }
     bool writes = true;
     for (uint32_t i = 0; i < count; ++i) {
       T old, fresh;
-      std::memcpy(&old, location.bytes + i * sizeof(T), sizeof(T));
-      if (compare) {
-        writes = old == compare[lane];
-        fresh = writes ? swap[lane] : old;
-      } else if constexpr (sizeof(T) == sizeof(Wide)) {
-        fresh = warp.in<T>(operands[i])[lane]; // exchange is all there is
-      } else {
-        fresh = T(reduced(Reduction(op.mode), op.type, op.ftz, old, warp.in<T>(operands[i])[lane]));
+      auto *place = reinterpret_cast<T *>(location.bytes + i * sizeof(T));
+      auto replace = [&] {
+        if (compare) {
+          writes = old == compare[lane];
+          fresh = writes ? swap[lane] : old;
+        } else if constexpr (sizeof(T) == sizeof(Wide)) {
+          fresh = warp.in<T>(operands[i])[lane]; // exchange is all there is
+        } else {
+          fresh =
+              T(reduced(Reduction(op.mode), op.type, op.ftz, old, warp.in<T>(operands[i])[lane]));
+        }
+      };
+      if constexpr (sizeof(T) <= 8) {
+        if (isShared(location)) {
+          playing.readHost();
+          old = readShared<T>(location.bytes + i * sizeof(T));
+          do
+            replace();
+          while (!__atomic_compare_exchange_n(place, &old, fresh, false, __ATOMIC_SEQ_CST,
+                                              __ATOMIC_SEQ_CST));
+        } else {
+          old = *place;
+          replace();
+          *place = fresh;
+        }
+      } else { // 16 bytes: the host has no such update
+        std::memcpy(&old, place, sizeof(T));
+        replace();
+        std::memcpy(place, &fresh, sizeof(T));
       }
       changed |= fresh != old;
-      std::memcpy(location.bytes + i * sizeof(T), &fresh, sizeof(T));
       results[i][lane] = old;
       if (!first && i == 0)
         first = genericAddress(warp, location),
@@ -67,9 +87,9 @@ template <typename T> Step atomic(Warp &warp, const Op &op, uint32_t mask) {
     }
     // What it acquires is known before it is checked: the value that it reads decides.
     playing.acquire(warp, lane, op, *location.buffer, location.offset);
+    check.refresh();
     if (playing.checking)
-      writes ? checkWrite(warp, lane, location, bytes, what)
-             : checkRead(warp, lane, location, bytes, what);
+      writes ? check.write(lane, location, bytes) : check.read(lane, location, bytes);
     if (writes)
       playing.release(warp, lane, op, *location.buffer, location.offset, true);
   };

@@ -74,7 +74,8 @@ Step barrier(Warp &warp, const Op &op, uint32_t mask) {
   barrier.arrived += threads;
   barrier.arrivals.emplace_back(&warp, mask);
   if (playing.checks.races) {
-    barrier.clock.join(warp.publish(mask));
+    warp.joinClocks(mask, barrier.clock);
+    warp.addTimes(mask, barrier.times);
     warp.passTime();
   }
   if (op.s[2] != noSlot) {

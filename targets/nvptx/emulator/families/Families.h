@@ -6,11 +6,12 @@ namespace pianola::ptx {
 
 class Decoder;
 
+// Calls.cpp
+bool decodeCall(Decoder &);
+bool decodeReturn(Decoder &);
 // Control.cpp
 bool decodeBranch(Decoder &);
 bool decodeIndexedBranch(Decoder &);
-bool decodeCall(Decoder &);
-bool decodeReturn(Decoder &);
 bool decodeExit(Decoder &);
 bool decodeTrap(Decoder &);
 bool decodeNothing(Decoder &);

@@ -21,6 +21,7 @@ template <typename E, typename R> Step load(Warp &warp, const Op &op, uint32_t m
   bool strong = op.order != Order::Weak;
   alignas(16) E values[warpSize][8];
   Location location;
+  AccessCheck check(warp, what);
   uint64_t first = 0, polled = 0;
   uint32_t failed = 0;
   forLanes(mask, [&](uint32_t lane) {
@@ -30,17 +31,23 @@ template <typename E, typename R> Step load(Warp &warp, const Op &op, uint32_t m
       failed = 1;
       return;
     }
-    std::memcpy(values[lane], location.bytes, bytes);
+    if (strong && isShared(location)) {
+      playing.readHost();
+      for (uint32_t i = 0; i < count; ++i)
+        values[lane][i] = readShared<E>(location.bytes + i * sizeof(E));
+    } else {
+      std::memcpy(values[lane], location.bytes, bytes);
+    }
     if (strong) {
       if (location.buffer)
-        playing.acquire(warp, lane, op, *location.buffer, location.offset);
+        playing.acquire(warp, lane, op, *location.buffer, location.offset), check.refresh();
       if (!first) {
         first = genericAddress(warp, location);
-        std::memcpy(&polled, location.bytes, std::min<size_t>(bytes, 8));
+        std::memcpy(&polled, values[lane], std::min<size_t>(bytes, 8));
       }
     }
     if (checked)
-      checkRead(warp, lane, location, bytes, what);
+      check.read(lane, location, bytes);
   });
   if (failed)
     return Step::Switch;

@@ -9,6 +9,41 @@ namespace pianola::ptx {
 
 namespace {
 
+/// The lane that holds part of a row: a pair of elements, or, transposed, one.
+uint32_t laneOf(uint32_t row, uint32_t part, bool transposed) {
+  return transposed ? 4 * part + row / 2 : 4 * row + part;
+}
+
+template <bool IsStore>
+void moveElements(const Location &place, uint32_t row, uint32_t part, bool transposed,
+                  uint32_t *values) {
+  uint32_t bytes = transposed ? 2 : 4;
+  uint8_t *memory = place.bytes + bytes * part;
+  auto *value = reinterpret_cast<uint8_t *>(values + laneOf(row, part, transposed));
+  if (transposed)
+    value += 2 * (row % 2);
+  if (IsStore)
+    std::memcpy(memory, value, bytes);
+  else
+    std::memcpy(value, memory, bytes);
+}
+
+/// A row is asked for as a whole, for all lanes that share it. Where that is refused, each lane is
+/// asked for what it touches itself, because it may have written just that.
+template <bool IsStore>
+void checkRow(AccessCheck &check, const Location &place, uint32_t row, bool transposed) {
+  uint32_t lanes = transposed ? 0x11111111u << (row / 2) : 0xfu << (4 * row);
+  if (IsStore ? check.writeTogether(lanes, place, 16) : check.readTogether(lanes, place, 16))
+    return;
+  uint32_t bytes = transposed ? 2 : 4;
+  for (uint32_t part = 0; part < 16 / bytes; ++part) {
+    Location own = place;
+    own.offset += bytes * part, own.bytes += bytes * part;
+    uint32_t lane = laneOf(row, part, transposed);
+    IsStore ? check.write(lane, own, bytes) : check.read(lane, own, bytes);
+  }
+}
+
 /// Lane 8 m + r gives the address of row r of matrix m: 16 bytes. Lane l holds elements 2 (l % 4)
 /// and the next one of row l / 4; transposed, of column l / 4 (PTX ISA, ldmatrix).
 template <bool IsStore> Step moveMatrix(Warp &warp, const Op &op, uint32_t) {
@@ -19,6 +54,7 @@ template <bool IsStore> Step moveMatrix(Warp &warp, const Op &op, uint32_t) {
   auto what = uint32_t(&op - playing.code.ops.data());
   const Slot *slots = playing.code.slots.data() + op.more;
   uint32_t values[4][warpSize];
+  AccessCheck check(warp, what);
   if (mask != ~0u) {
     playing.report(FindingKind::BarrierDivergence, warp, firstLane(mask),
                    "the instruction needs a warp of 32 threads");
@@ -26,40 +62,23 @@ template <bool IsStore> Step moveMatrix(Warp &warp, const Op &op, uint32_t) {
     return Step::Switch;
   }
   for (uint32_t matrix = 0; matrix < op.count; ++matrix) {
-    Location rows[8];
+    uint32_t *value = values[matrix];
+    if (IsStore)
+      std::memcpy(value, warp.in<uint32_t>(slots[matrix]), sizeof values[matrix]);
     for (uint32_t row = 0; row < 8; ++row) {
-      uint32_t lane = 8 * matrix + row;
-      if (!locate(warp, lane, op.space, addressOf(warp, op, lane), 16, 16, IsStore, rows[row]))
+      uint32_t giver = 8 * matrix + row;
+      Location place;
+      if (!locate(warp, giver, op.space, addressOf(warp, op, giver), 16, 16, IsStore, place))
         return Step::Switch;
-      if (rows[row].buffer != &warp.block.shared) {
-        playing.report(FindingKind::OutOfBounds, warp, lane, "the rows must be in shared memory");
+      if (place.buffer != &warp.block.shared) {
+        playing.report(FindingKind::OutOfBounds, warp, giver, "the rows must be in shared memory");
         playing.stop();
         return Step::Switch;
       }
-    }
-    auto touch = [&](uint32_t lane, uint32_t row, uint32_t column, uint32_t elements, void *value) {
-      Location part = rows[row];
-      part.offset += 2 * column, part.bytes += 2 * column;
-      if (IsStore)
-        std::memcpy(part.bytes, value, 2 * elements);
-      else
-        std::memcpy(value, part.bytes, 2 * elements);
+      for (uint32_t part = 0; part < (op.mode ? 8u : 4u); ++part)
+        moveElements<IsStore>(place, row, part, op.mode, value);
       if (playing.checking)
-        IsStore ? checkWrite(warp, lane, part, 2 * elements, what)
-                : checkRead(warp, lane, part, 2 * elements, what);
-    };
-    for (uint32_t lane = 0; lane < warpSize; ++lane) {
-      uint32_t major = lane / 4, minor = 2 * (lane % 4);
-      uint32_t &value = values[matrix][lane];
-      if (IsStore)
-        value = warp.in<uint32_t>(slots[matrix])[lane];
-      if (!op.mode) {
-        touch(lane, major, minor, 2, &value);
-      } else {
-        auto *halves = reinterpret_cast<uint16_t *>(&value);
-        touch(lane, minor, major, 1, halves);
-        touch(lane, minor + 1, major, 1, halves + 1);
-      }
+        checkRow<IsStore>(check, place, row, op.mode);
     }
   }
   for (uint32_t matrix = 0; matrix < op.count && !IsStore; ++matrix)

@@ -39,7 +39,8 @@ Mbarrier *find(Warp &warp, const Op &op, uint32_t lane, uint64_t &offset) {
   // The initialisation must have happened before.
   if (warp.playing.checks.races) {
     auto what = uint32_t(&op - warp.playing.code.ops.data()) | Access::Mbarrier;
-    Witness witness{{warp.agent(), 1u << lane, warp.time, what}, &warp.clockOf(lane)};
+    Witness witness = warp.witness(what);
+    warp.turnTo(witness, lane);
     if (Conflict conflict = location.buffer->shadow.peek(offset, 8, witness))
       warp.playing.report(FindingKind::Race, warp, lane, conflict, *location.buffer);
   }
@@ -62,8 +63,8 @@ Step initialise(Warp &warp, const Op &op, uint32_t mask) {
       return;
     }
     if (warp.playing.checking)
-      checkWrite(warp, lane, location, 8,
-                 uint32_t(&op - warp.playing.code.ops.data()) | Access::Mbarrier);
+      AccessCheck(warp, uint32_t(&op - warp.playing.code.ops.data()) | Access::Mbarrier)
+          .write(lane, location, 8);
     auto [place, fresh] = warp.block.mbarriers.try_emplace(uint32_t(location.offset));
     if (!fresh) {
       failed = !misuse(warp, lane,
@@ -87,8 +88,8 @@ Step invalidate(Warp &warp, const Op &op, uint32_t mask) {
     // An ordinary write again, once all uses of the mbarrier have happened.
     Location location{warp.block.shared.bytes.get() + offset, &warp.block.shared, offset, false};
     if (warp.playing.checking)
-      checkWrite(warp, lane, location, 8,
-                 uint32_t(&op - warp.playing.code.ops.data()) | Access::Mbarrier);
+      AccessCheck(warp, uint32_t(&op - warp.playing.code.ops.data()) | Access::Mbarrier)
+          .write(lane, location, 8);
     warp.block.shared.shadow.endMbarrier(offset, 8);
     warp.block.mbarriers.erase(uint32_t(offset));
   });
@@ -132,12 +133,14 @@ Step arrive(Warp &warp, const Op &op, uint32_t mask) {
     forLanes(set, [&](uint32_t lane) {
       arrivals += amounts && !(op.mode & ExpectMode) ? amounts[lane] : 1;
     });
-    if (Mbarrier *barrier = find(warp, op, leader, offset); !barrier || barrier->pending < arrivals)
+    Mbarrier *target = find(warp, op, leader, offset);
+    if (!target || target->pending < arrivals)
       set = 1u << leader;
     rest &= ~set;
-    Clock clock;
-    if (playing.checks.races && !(op.mode & RelaxedMode))
-      clock = warp.publish(set);
+    if (target && playing.checks.races && !(op.mode & RelaxedMode)) {
+      warp.joinClocks(set, target->gathering);
+      warp.addTimes(set, target->gatheringTimes);
+    }
     forLanes(set, [&](uint32_t lane) {
       Mbarrier *barrier = failed ? nullptr : find(warp, op, lane, offset);
       if (!barrier) {
@@ -165,7 +168,7 @@ Step arrive(Warp &warp, const Op &op, uint32_t mask) {
         warp.out<uint64_t>(op.d[0])[lane] = stateOf(*barrier);
       if (op.mode & DropMode)
         barrier->expected -= std::min(barrier->expected, count);
-      playing.arrive(warp.block, uint32_t(offset), *barrier, count, clock);
+      playing.arrive(warp.block, uint32_t(offset), *barrier, count);
     });
   }
   warp.passTime();
@@ -179,53 +182,80 @@ bool isComplete(const Op &op, const Mbarrier &barrier, uint64_t operand) {
                               : (operand >> 32) != barrier.phase;
 }
 
+/// Lanes that asked for a phase in vain remember it; those whose phase is complete forget. True,
+/// with a finding, if one of them waited for a phase that is long over: it cannot tell it from the
+/// one that is open.
+bool remember(Warp &warp, Mbarrier &barrier, uint32_t lanes, bool complete, uint64_t offset) {
+  auto &waiting = barrier.waiting;
+  uint32_t known = 0, late = 0;
+  uint64_t latePhase = 0;
+  for (size_t i = waiting.size(); i-- > 0;) {
+    Mbarrier::Waiting &each = waiting[i];
+    if (each.warp != warp.number || !(each.lanes & lanes))
+      continue;
+    if (each.phase + 1 < barrier.phase)
+      late |= each.lanes & lanes, latePhase = each.phase;
+    if (!complete && each.phase == barrier.phase) {
+      known |= each.lanes & lanes;
+      continue;
+    }
+    if (!(each.lanes &= ~lanes)) {
+      each = waiting.back();
+      waiting.pop_back();
+    }
+  }
+  if (!complete && lanes & ~known)
+    waiting.push_back({warp.number, lanes & ~known, barrier.phase});
+  if (!late)
+    return false;
+  warp.playing.report(FindingKind::PhaseOverrun, warp, firstLane(late),
+                      "the thread waited for phase " + std::to_string(latePhase) + ", and phase " +
+                          std::to_string(barrier.phase - 1) + " is complete too",
+                      describe(warp.block.shared, offset));
+  warp.playing.stop();
+  return true;
+}
+
 Step wait(Warp &warp, const Op &op, uint32_t mask) {
   Playing &playing = warp.playing;
   Group &group = warp.current();
   bool timedOut = std::exchange(group.timedOut, false);
   uint32_t done = 0;
   uint64_t firstOffset = 0, firstPhase = 0;
-  bool failed = false;
-  forLanes(mask, [&](uint32_t lane) {
-    uint64_t offset;
-    Mbarrier *barrier = failed ? nullptr : find(warp, op, lane, offset);
-    if (!barrier) {
-      failed = true;
-      return;
-    }
-    uint64_t operand =
-        op.mode & ParityMode ? warp.in<uint32_t>(op.s[1])[lane] : warp.in<uint64_t>(op.s[1])[lane];
-    uint32_t thread = warp.number * warpSize + lane;
+  auto operandOf = [&](uint32_t lane) {
+    return op.mode & ParityMode ? warp.in<uint32_t>(op.s[1])[lane]
+                                : warp.in<uint64_t>(op.s[1])[lane];
+  };
+  // Lanes mostly ask for the same phase of the same mbarrier: they are one question.
+  for (uint32_t rest = mask; rest;) {
+    uint32_t leader = firstLane(rest), lanes = 0;
+    uint64_t address = addressOf(warp, op, leader), operand = operandOf(leader), offset = 0;
+    forLanes(rest, [&](uint32_t lane) {
+      lanes |= addressOf(warp, op, lane) == address && operandOf(lane) == operand ? 1u << lane : 0;
+    });
+    rest &= ~lanes;
+    Mbarrier *barrier = find(warp, op, leader, offset);
+    // Each lane must know of the mbarrier. Where lanes know the same, they differ in what they did
+    // themselves: the leader may have initialised it, so another one is asked too.
+    uint32_t others = lanes & (lanes - 1);
+    if (!warp.diverged)
+      others &= -others;
+    if (playing.checks.races)
+      forLanes(others,
+               [&](uint32_t lane) { barrier = barrier ? find(warp, op, lane, offset) : nullptr; });
+    if (!barrier)
+      return Step::Switch;
     bool complete = isComplete(op, *barrier, operand);
-    if (op.mode & ParityMode) {
-      // Whoever waited for a phase that is long over cannot tell it from the one that is open.
-      auto waiting = barrier->waiting.find(thread);
-      if (waiting != barrier->waiting.end() && waiting->second + 1 < barrier->phase) {
-        playing.report(FindingKind::PhaseOverrun, warp, lane,
-                       "the thread waited for phase " + std::to_string(waiting->second) +
-                           ", and phase " + std::to_string(barrier->phase - 1) + " is complete too",
-                       describe(warp.block.shared, offset));
-        playing.stop();
-        failed = true;
-        return;
-      }
-      if (complete) {
-        if (waiting != barrier->waiting.end())
-          barrier->waiting.erase(waiting);
-      } else {
-        barrier->waiting[thread] = barrier->phase;
-      }
-    }
+    if ((op.mode & ParityMode) && remember(warp, *barrier, lanes, complete, offset))
+      return Step::Switch;
     if (complete) {
-      done |= 1u << lane;
+      done |= lanes;
       if (playing.checks.races && !(op.mode & RelaxedMode))
-        warp.learn(1u << lane, barrier->released);
+        warp.learn(lanes, barrier->released);
     } else if (!firstPhase) {
       firstOffset = offset, firstPhase = barrier->phase + 1;
     }
-  });
-  if (failed)
-    return Step::Switch;
+  }
   // try_wait may suspend the thread, and may give up: both happen.
   bool mayWait = Wait(op.mode & 1) == Wait::Try && !done && mask == group.mask;
   if (mayWait && !timedOut && !playing.random.oneIn(8)) {

@@ -20,6 +20,7 @@ template <typename E, typename R> Step store(Warp &warp, const Op &op, uint32_t 
   for (uint32_t i = 0; i < count; ++i)
     sources[i] = warp.in<R>(slots[i]);
   Location location;
+  AccessCheck check(warp, what);
   uint32_t failed = 0;
   forLanes(mask, [&](uint32_t lane) {
     if (failed)
@@ -31,13 +32,20 @@ template <typename E, typename R> Step store(Warp &warp, const Op &op, uint32_t 
     E values[8];
     for (uint32_t i = 0; i < count; ++i)
       values[i] = E(sources[i][lane]);
-    if (location.buffer)
-      changed |= std::memcmp(location.bytes, values, bytes) != 0;
-    std::memcpy(location.bytes, values, bytes);
+    if (strong && isShared(location)) {
+      for (uint32_t i = 0; i < count; ++i) {
+        changed |= readShared<E>(location.bytes + i * sizeof(E)) != values[i];
+        writeShared<E>(location.bytes + i * sizeof(E), values[i]);
+      }
+    } else {
+      if (location.buffer)
+        changed |= std::memcmp(location.bytes, values, bytes) != 0;
+      std::memcpy(location.bytes, values, bytes);
+    }
     if (playing.checking)
-      checkWrite(warp, lane, location, bytes, what);
+      check.write(lane, location, bytes);
     if (strong && location.buffer)
-      playing.release(warp, lane, op, *location.buffer, location.offset, false);
+      playing.release(warp, lane, op, *location.buffer, location.offset, false), check.refresh();
   });
   if (failed)
     return Step::Switch;

@@ -78,6 +78,7 @@ template <bool IsStore> Step moveFragment(Warp &warp, const Op &op, uint32_t) {
   uint32_t rows = total / columns, perLane = registers * packed;
   uint8_t values[warpSize][32] = {};
   Location location;
+  AccessCheck check(warp, what);
   for (uint32_t lane = 0; lane < warpSize; ++lane) {
     uint64_t stride = op.s[2] == noSlot ? (op.mode & ColumnMode ? rows : columns)
                                         : warp.in<uint32_t>(op.s[2])[lane];
@@ -96,11 +97,11 @@ template <bool IsStore> Step moveFragment(Warp &warp, const Op &op, uint32_t) {
                            size_t(lane) * registerBytes + i % packed * bytes;
         std::memcpy(location.bytes, from, bytes);
         if (playing.checking)
-          checkWrite(warp, lane, location, bytes, what);
+          check.write(lane, location, bytes);
       } else {
         std::memcpy(values[lane] + i * bytes, location.bytes, bytes);
         if (playing.checking)
-          checkRead(warp, lane, location, bytes, what);
+          check.read(lane, location, bytes);
       }
     }
   }

@@ -1,7 +1,7 @@
-"""Compiles every kernel of this folder to PTX, beside its source, for each of its architectures.
+"""Compiles every kernel of a folder, or of this one, to PTX, beside its source, for each of its architectures.
 
-    compile.py          writes <name>.<architecture>.ptx
-    compile.py --check  compares with what is there; without nvcc it says so and passes
+    compile.py [folder]          writes <name>.<architecture>.ptx
+    compile.py --check [folder]  compares with what is there; without nvcc it says so and passes
 
 A source whose first line is `// architectures: ...` is compiled for those alone.
 """
@@ -12,7 +12,10 @@ import subprocess
 import sys
 import tempfile
 
-folder = pathlib.Path(__file__).resolve().parent
+check = "--check" in sys.argv
+folders = [argument for argument in sys.argv[1:] if argument != "--check"]
+folder = pathlib.Path(folders[0] if folders else __file__).resolve()
+folder = folder if folders else folder.parent
 
 
 def architectures(source):
@@ -29,7 +32,6 @@ def essence(text):
 
 
 def main():
-    check = sys.argv[1:] == ["--check"]
     nvcc = shutil.which("nvcc")
     if not nvcc:
         print("skipped: no nvcc on PATH")
