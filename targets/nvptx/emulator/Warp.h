@@ -141,6 +141,8 @@ struct Warp {
   /// For release patterns of a fence and a relaxed store: what was known at each lane's last fence,
   /// and at its last one of a scope that reaches all.
   std::unique_ptr<std::array<Reach, 32>> fences;
+  /// fence.mbarrier_init: what a relaxed arrival at the cluster's barrier hands over nevertheless.
+  std::unique_ptr<std::array<Clock, 32>> initialised;
   /// For acquire patterns of a relaxed load and a fence: what was read since.
   std::unique_ptr<std::array<Reach, 32>> pending;
 
@@ -153,8 +155,9 @@ struct Warp {
     uint8_t bytes, read;
   };
   std::vector<PendingCopy> copies;
-  std::array<uint32_t, 32> copyTime{};   ///< of the group that is being filled
-  std::array<uint32_t, 32> copiesDone{}; ///< all up to this time are complete
+  std::array<uint32_t, 32> copyTime{}; ///< of what was committed, or arrives on an mbarrier
+  std::array<std::vector<uint32_t>, 32> committed; ///< of each lane: the times of its groups
+  std::array<uint32_t, 32> copiesDone{};           ///< all up to this time are complete
   bool copiesUsed = false;
   std::array<uint32_t, 32> stackUsed{}; ///< bytes that alloca gave to each lane
 };

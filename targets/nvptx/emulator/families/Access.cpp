@@ -2,6 +2,8 @@
 
 #include "targets/nvptx/emulator/Profile.h"
 
+#include <algorithm>
+
 namespace pianola::ptx {
 
 namespace {
@@ -117,9 +119,13 @@ void AccessCheck::read(uint32_t lane, const Location &location, uint32_t bytes) 
             location.offset, bytes, witness, playing.checks.races, playing.checks.uninitialised))
       playing.report(FindingKind::Race, warp, lane, conflict, *location.buffer);
   } else if (location.isLocal && !warp.localWritten.empty()) {
+    // Compilers copy structures by words, and the padding with them: what is written in part counts
+    // as written.
     size_t first = size_t(lane) * warp.localBytes + location.offset;
-    for (uint32_t i = 0; i < bytes; ++i) {
-      if (warp.localWritten[first + i])
+    for (uint32_t i = 0; i < bytes; i += 8) {
+      auto word = warp.localWritten.begin() + ptrdiff_t(first + i);
+      auto end = word + std::min(bytes - i, 8u);
+      if (std::find(word, end, true) != end)
         continue;
       playing.report(FindingKind::Uninitialised, warp, lane, "a read of memory that nothing wrote",
                      "local+" + std::to_string(location.offset + i));

@@ -83,8 +83,18 @@ Step copy(Warp &warp, const Op &op, uint32_t mask) {
   return failed ? Step::Switch : Step::Next;
 }
 
+/// Groups so long ago are not waited for one by one any more.
+constexpr size_t mostCommitted = 1024;
+
+void commitGroup(Warp &warp, uint32_t lane) {
+  std::vector<uint32_t> &committed = warp.committed[lane];
+  if (committed.size() == mostCommitted)
+    committed.erase(committed.begin(), committed.begin() + mostCommitted / 2);
+  committed.push_back(++warp.copyTime[lane]);
+}
+
 Step commit(Warp &warp, const Op &, uint32_t mask) {
-  forLanes(mask, [&](uint32_t lane) { ++warp.copyTime[lane]; });
+  forLanes(mask, [&](uint32_t lane) { commitGroup(warp, lane); });
   return Step::Next;
 }
 
@@ -93,9 +103,12 @@ Step waitGroup(Warp &warp, const Op &op, uint32_t mask) {
   std::array<uint32_t, 32> times{};
   bool all = op.value == ~uint64_t(0);
   forLanes(mask, [&](uint32_t lane) {
-    uint32_t committed = warp.copyTime[lane];
-    times[lane] = all ? committed + 1 : committed > op.value ? committed - uint32_t(op.value) : 0;
-    warp.copyTime[lane] += all;
+    if (all)
+      commitGroup(warp, lane);
+    const std::vector<uint32_t> &committed = warp.committed[lane];
+    uint64_t pending = all ? 0 : op.value;
+    times[lane] =
+        committed.size() > pending ? committed[committed.size() - 1 - size_t(pending)] : 0;
   });
   warp.playing.finishCopies(warp, mask, times);
   return Step::Next;
@@ -128,7 +141,7 @@ Step arriveWhenComplete(Warp &warp, const Op &op, uint32_t mask) {
     copy.time = openGroup(warp, lane);
     copy.mbarrier = uint32_t(location.offset);
     copy.pc = warp.current().pc;
-    // Later copies are another group, so that the arrival does not stand for them.
+    // Later copies have another time, so that the arrival does not stand for them.
     ++warp.copyTime[lane];
     playing.launchCopy(std::move(copy));
   });

@@ -106,6 +106,18 @@ Step proxyFence(Warp &warp, const Op &, uint32_t mask) {
   return Step::Next;
 }
 
+/// fence.mbarrier_init.release.cluster
+Step initFence(Warp &warp, const Op &, uint32_t mask) {
+  if (!warp.playing.checks.races)
+    return Step::Next;
+  warp.fenceProxy(mask);
+  if (!warp.initialised)
+    warp.initialised = std::make_unique<std::array<Clock, 32>>();
+  forLanes(mask, [&](uint32_t lane) { (*warp.initialised)[lane] = warp.publish(1u << lane); });
+  warp.passTime();
+  return Step::Next;
+}
+
 Step nothing(Warp &, const Op &, uint32_t) { return Step::Next; }
 
 Step warpBarrier(Warp &warp, const Op &op, uint32_t mask);
@@ -230,7 +242,7 @@ bool decodeFence(Decoder &decoder) {
   if (decoder.accept("mbarrier_init")) {
     if (!decoder.accept("release") || !decoder.accept("cluster"))
       return decoder.unknown();
-    return decoder.run(proxyFence);
+    return decoder.run(initFence);
   }
   op.order = Order::AcquireRelease;
   for (const char *word : {"sync_restrict::shared::cta", "sync_restrict::shared::cluster"})

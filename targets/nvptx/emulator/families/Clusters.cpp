@@ -33,6 +33,8 @@ Step arrive(Warp &warp, const Op &op, uint32_t mask) {
   if (warp.playing.checks.races && !(op.mode & RelaxedMode)) {
     barrier.gathering.join(warp.publish(mask));
     warp.passTime();
+  } else if (warp.initialised) {
+    forLanes(mask, [&](uint32_t lane) { barrier.gathering.join((*warp.initialised)[lane]); });
   }
   barrier.arrived += uint32_t(__builtin_popcount(mask));
   ++warp.current().pc;

@@ -24,6 +24,7 @@ bool decodeIsSpace(Decoder &);
 bool decodeLoad(Decoder &);
 bool decodeStore(Decoder &);
 bool decodePrefetch(Decoder &);
+bool decodePolicy(Decoder &);
 // Atomics.cpp
 bool decodeAtomic(Decoder &);
 // Barriers.cpp

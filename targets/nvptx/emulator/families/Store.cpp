@@ -87,6 +87,12 @@ Handler storeOf(uint32_t bytes, uint32_t registerBytes) {
   }
 }
 
+Step opaquePolicy(Warp &warp, const Op &op, uint32_t mask) {
+  const uint64_t *a = warp.in<uint64_t>(op.s[0]);
+  computeLanes(warp.out<uint64_t>(op.d[0]), mask, [&](uint32_t lane) { return a[lane]; });
+  return Step::Next;
+}
+
 Step prefetch(Warp &, const Op &, uint32_t) { return Step::Next; }
 
 } // namespace
@@ -128,7 +134,20 @@ bool decodeStore(Decoder &decoder) {
   return handler ? decoder.run(handler) : decoder.unknown();
 }
 
-/// prefetch, prefetchu, applypriority, createpolicy: hints.
+/// createpolicy: a number that only hints take. No program may look into it.
+bool decodePolicy(Decoder &decoder) {
+  Op &op = decoder.op;
+  for (std::string_view word : decoder.instruction().words)
+    if (word == "fractional" || word == "cvt" || word.substr(0, 2) == "L2")
+      decoder.accept(word);
+  if (decoder.has("range"))
+    return decoder.fail("policies of address ranges are not supported");
+  op.s[0] = decoder.constant(0, 8);
+  return decoder.accept("b64") && decoder.expectOperands(1, 2) && decoder.define(0, 8, op.d[0]) &&
+         decoder.run(opaquePolicy);
+}
+
+/// prefetch, prefetchu, applypriority: hints.
 bool decodePrefetch(Decoder &decoder) {
   Space space = Space::Generic;
   decoder.takeSpace(space);

@@ -1,4 +1,5 @@
 // Every planted defect is found within twenty interleavings, by its kind and at one of its lines.
+#include "targets/nvptx/emulator/Code.h"
 #include "test/targets/nvptx/emulator/Rehearsal.h"
 
 #include <algorithm>
@@ -88,7 +89,7 @@ std::string nameOfDefect(const ::testing::TestParamInfo<size_t> &info) {
 INSTANTIATE_TEST_SUITE_P(All, Defect, ::testing::Range(size_t(0), defects().size()), nameOfDefect);
 
 // The files are read from a folder: without it, nothing would be tested.
-TEST(Defects, AreThere) { EXPECT_GE(defects().size(), 50u); }
+TEST(Defects, AreThere) { EXPECT_GE(defects().size(), 100u); }
 
 // The kernel that a defect was planted in is free of it: what is marked is not found there.
 TEST(Defects, AreNotInTheGoodKernels) {
@@ -105,6 +106,44 @@ TEST(Defects, AreNotInTheGoodKernels) {
       EXPECT_TRUE(outcome.right()) << name << ", seed " << seed << ":\n" << outcome.text();
     }
   }
+}
+
+/// The kinds of what one launch of a good kernel on unfit buffers reports.
+std::set<std::string> kindsOf(const std::string &file, const std::string &kernel, Dim3 grid,
+                              Dim3 block, const std::function<Arguments(Device &)> &prepare) {
+  Device device(*pianola::findDevice("h200"));
+  const std::string path = kernelFolder() + file;
+  auto module = device.load(readText(path), path);
+  EXPECT_TRUE(module) << module.message();
+  if (!module)
+    return {};
+  Launch launch;
+  launch.grid = grid, launch.block = block;
+  auto played = device.play((*module)->findKernel(kernel), launch, prepare(device));
+  EXPECT_TRUE(played) << played.message();
+  std::set<std::string> kinds;
+  if (played)
+    for (const Finding &finding : played->findings)
+      kinds.insert(nameOf(finding.kind));
+  return kinds;
+}
+
+// What the host does with its buffers, no file of PTX can show.
+TEST(Defects, OfTheHostAreFound) {
+  const auto releasing = [](Device &device) {
+    uint64_t ticket = *device.allocate(4, "ticket"), x = *device.allocate(32, "x"),
+             y = *device.allocate(8 * 64 * 4, "y");
+    EXPECT_TRUE(device.fill(ticket, 0, 4).ok() && device.fill(x, 1, 32).ok());
+    EXPECT_TRUE(device.release(x).ok());
+    return std::move(Arguments().add(ticket).add(uint32_t(8)).add(x).add(y));
+  };
+  EXPECT_EQ(kindsOf("idioms.sm_90a.ptx", "work_queue", {2}, {64}, releasing),
+            std::set<std::string>{"use-after-free"});
+  const auto unwritten = [](Device &device) {
+    return std::move(Arguments().add(*device.allocate(256, "sums")));
+  };
+  EXPECT_EQ(kindsOf("persistent.sm_90a.ptx", "bulk_sum", {1}, {64}, unwritten),
+            std::set<std::string>{"uninitialised"});
 }
 
 } // namespace

@@ -1,6 +1,8 @@
 // Locks, stacks, queues and flags as people write them, and kernels that stay.
 #include "test/targets/nvptx/emulator/Rehearsal.h"
 
+#include <cstddef>
+
 using namespace pianola::ptx;
 
 namespace {
@@ -226,6 +228,49 @@ void stackWords(Rehearsal &p, uint32_t n) {
                "y");
 }
 
+void groupsAndArrivals(Rehearsal &p) {
+  const Words x = someWords(512, 10);
+  const uint64_t in = p.put(x, "x"), out = p.room<uint32_t>(256, "y");
+  p.play("groups_and_arrivals", {1}, {64}, Arguments().add(in).add(out));
+  p.expectSame(out,
+               listOf(256,
+                      [&](size_t i) {
+                        const size_t other = (63 - i / 4) * 4;
+                        switch (i % 4) {
+                        case 0:
+                          return x[i];
+                        case 1:
+                          return x[other + 1];
+                        case 2:
+                          return x[256 + i];
+                        default:
+                          return x[i] ^ x[other + 3];
+                        }
+                      }),
+               "y");
+}
+
+void structuresWithHoles(Rehearsal &p, int32_t k) {
+  struct Holes {
+    int8_t c;
+    int32_t i;
+    int16_t s;
+    double d;
+  };
+  const uint64_t out = p.put(std::vector<uint8_t>(64 * sizeof(Holes), 0), "out");
+  p.play("structures_with_holes", {1}, {64}, Arguments().add(out).add(k));
+  std::vector<uint8_t> expected(64 * sizeof(Holes), 0);
+  for (int32_t t = 0; t < 64; ++t) {
+    const int32_t v = 63 - t + k, sum = v * 5;
+    const double d = v;
+    uint8_t *at = expected.data() + size_t(t) * sizeof(Holes);
+    at[offsetof(Holes, c)] = uint8_t(v);
+    std::memcpy(at + offsetof(Holes, i), &sum, 4);
+    std::memcpy(at + offsetof(Holes, d), &d, 8);
+  }
+  p.expectSame(out, expected, "out");
+}
+
 } // namespace
 
 void pianola::ptx::addIdioms(Repertoire &r) {
@@ -254,5 +299,7 @@ void pianola::ptx::addIdioms(Repertoire &r) {
   r.add("bulk_sum_5", [](Rehearsal &p) { bulkSum(p, 5); });
   r.add("wide_words", wideWords);
   r.add("cluster_of_one", clusterOfOne);
+  r.add("groups_and_arrivals", groupsAndArrivals);
+  r.add("structures_with_holes_2", [](Rehearsal &p) { structuresWithHoles(p, 2); });
   r.add("stack_words_17", [](Rehearsal &p) { stackWords(p, 17); });
 }

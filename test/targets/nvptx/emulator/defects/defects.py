@@ -296,3 +296,209 @@ defect("trap_reached", "reduce", "reduce_redux", "reduce_redux_2.sm_80",
        "A trap.",
        [("before", "redux.sync.add", "trap;")],
        [("trap", "trap;")])
+
+# --- Kernels that stay: events, rings, relays ---
+VALUES = [("race uninitialised", "ld.global.u32 \t%r26"), ("race uninitialised", "ld.global.u32 \t%r29"),
+          ("race", "st.global.u32 \t[%rd17]")]
+defect("event_of_wrong_epoch", "persistent", "layers", "layers_4x32.sm_90a",
+       "Layers wait for what the event counted one token ago.",
+       [("change", "add.s32 \t%r22, %r33, %r21", "add.s32 \t%r22, %r33, 0")], VALUES)
+defect("event_released_relaxed", "persistent", "layers", "layers_4x32.sm_90a",
+       "Events are counted by a relaxed reduction.",
+       [("change", "red.release", "red.relaxed")], VALUES)
+defect("event_released_to_block", "persistent", "layers", "layers_4x32.sm_90a",
+       "Events are released to the own block only.",
+       [("change", "red.release.gpu", "red.release.cta")],
+       VALUES + [("race", "red.release.cta"), ("race", "ld.acquire.gpu")])
+defect("event_acquired_by_one_thread", "persistent", "layers", "layers_4x32.sm_90a",
+       "Thread 0 waits for the event, the others go on.",
+       [("drop", "bar.sync", 1)], VALUES)
+defect("event_before_stores", "persistent", "layers", "layers_7x64.sm_90a",
+       "Thread 0 counts the event while other warps still store.",
+       [("drop", "bar.sync", 2)], VALUES)
+RING = "race slot-reuse uninitialised"
+RING_READS = [(RING, "ld.shared.u32 \t%r72"), (RING, "ld.shared.u32 \t%r78"),
+              (RING, "cp.async.bulk.shared")]
+RING_WAITS = [("deadlock livelock phase-overrun", pattern) for pattern in (
+    "mbarrier.try_wait", "selp.u32 %r64", "selp.u32 %r96", "setp.eq.s32 \t%p7", "@%p7 bra",
+    "setp.eq.s32 \t%p16", "@%p16 bra")]
+defect("parity_stale_after_lap", "persistent", "ring_of_items", "ring_of_items_2x3x5.sm_90a",
+       "The consumers' parity stays that of the first lap.",
+       [("change", "xor.b32  \t%r121, %r121, %r85", "xor.b32 %r121, %r121, 0")],
+       RING_READS + RING_WAITS)
+defect("slot_freed_without_syncwarp", "persistent", "ring_of_items", "ring_of_items_2x3x5.sm_90a",
+       "One lane frees the slot while others of its warp may still read.",
+       [("drop", "bar.warp.sync")], RING_READS)
+defect("slot_freed_before_branch", "persistent", "ring_of_items", "ring_of_items_2x3x5.sm_90a",
+       "The slot is freed before the odd lanes have read it a second time.",
+       [("drop", "mbarrier.arrive.release.cluster"),
+        ("before", "setp.eq.s32 \t%p8, %r5, 0", "{\n.reg .b32 early;\n.reg .pred q;\nmov.u32 early, %laneid;\n"
+         "setp.eq.u32 q, early, 0;\nmov.u32 early, _ZZ13ring_of_itemsPKjPjjjE5empty;\n"
+         "add.u32 early, early, %r62;\n@q mbarrier.arrive.shared::cta.b64 _, [early];\n}")],
+       RING_READS)
+defect("two_producers", "persistent", "ring_of_items", "ring_of_items_2x3x5.sm_90a",
+       "Four warps fill slots whose barriers count on one.",
+       [("change", "setp.ne.s32 \t%p13, %r2, 4", "setp.lt.s32 \t%p13, %r2, 4")],
+       [("mbarrier-misuse", "mbarrier.arrive.expect_tx"), (RING, "cp.async.bulk.shared"),
+        ("phase-overrun", "mbarrier.try_wait")])
+defect("bytes_not_expected", "persistent", "ring_of_items", "ring_of_items_2x3x5.sm_90a",
+       "The producer arrives without a word of the bytes to come.",
+       [("change", "mbarrier.arrive.expect_tx.shared::cta.b64 _, [%r103], %r102",
+         "mbarrier.arrive.shared::cta.b64 _, [%r103]")],
+       RING_READS + RING_WAITS)
+defect("init_not_fenced", "persistent", "ring_of_items", "ring_of_items_1x4x1.sm_90a",
+       "The mbarriers are initialised, but not for the asynchronous proxy.",
+       [("drop", "fence.mbarrier_init"),
+        ("change", "barrier.cluster.arrive.relaxed", "barrier.cluster.arrive.release")],
+       [("proxy-race", "mbarrier.init"), ("proxy-race", "cp.async.bulk.shared")])
+defect("shuffle_mask_too_small", "persistent", "ring_of_items", "ring_of_items_1x4x1.sm_90a",
+       "The mask of a shuffle names half of the lanes that execute it.",
+       [("change", "mov.u32 \t%r40, -1", "mov.u32 \t%r40, 65535")],
+       [("barrier-divergence", "shfl.sync.idx")])
+defect("cluster_arrival_relaxed", "persistent", "cluster_of_one", "cluster_of_one.sm_90a",
+       "The cluster's barrier is reached without releasing what was stored.",
+       [("change", "barrier.cluster.arrive.release", "barrier.cluster.arrive.relaxed")],
+       [("race", "st.shared.u32"), ("race", "ld.shared.u32")])
+defect("cluster_not_awaited", "persistent", "cluster_of_one", "cluster_of_one.sm_90a",
+       "The cluster's barrier is reached, but not waited for.",
+       [("drop", "barrier.cluster.wait")],
+       [("race", "st.shared.u32"), ("race uninitialised", "ld.shared.u32")])
+defect("mbarrier_invalidated_too_early", "persistent", "place_of_mbarrier", "place_of_mbarrier.sm_90a",
+       "Thread 0 ends the mbarrier while other warps may still look at it.",
+       [("drop", "bar.sync", 2)],
+       [("race mbarrier-misuse", "mbarrier.inval"), ("race mbarrier-misuse", "mbarrier.try_wait")])
+defect("mbarrier_overwritten", "persistent", "place_of_mbarrier", "place_of_mbarrier.sm_90a",
+       "Data is stored where an mbarrier is still alive.",
+       [("drop", "mbarrier.inval")],
+       [("mbarrier-misuse", "st.shared.u32 \t[%r22]"), ("mbarrier-misuse", "ld.shared.u32 \t%r27")])
+defect("arrival_counted_twice", "persistent", "place_of_mbarrier", "place_of_mbarrier.sm_90a",
+       "Every thread arrives twice.",
+       [("after", "mbarrier.arrive.shared.b64", "mbarrier.arrive.shared.b64 state, [%r6];")],
+       [("race uninitialised", "ld.shared.u32 \t%r3"), ("race", "st.shared.u32 \t[%r2]"),
+        ("phase-overrun", "mbarrier.try_wait"), ("race mbarrier-misuse", "mbarrier.arrive"),
+        ("race mbarrier-misuse", "mbarrier.inval")])
+defect("shared_address_as_global", "persistent", "place_of_mbarrier", "place_of_mbarrier.sm_90a",
+       "An address of shared memory is used as one of device memory.",
+       [("change", "st.shared.u32 \t[%r2], %r9",
+         "{ .reg .b64 a; cvt.u64.u32 a, %r2; st.global.u32 [a], %r9; }")],
+       [("out-of-bounds", "st.global.u32 [a]")])
+defect("generic_address_as_shared", "persistent", "place_of_mbarrier", "place_of_mbarrier.sm_90a",
+       "A generic address is used as one of shared memory.",
+       [("change", "st.shared.u32 \t[%r2], %r9",
+         "{ .reg .b64 a; cvt.u64.u32 a, %r2; cvta.shared.u64 a, a; st.shared.u32 [a], %r9; }")],
+       [("out-of-bounds", "st.shared.u32 [a]")])
+RELAY = [("race uninitialised", "ld.global.u32 \t%r26"), ("race uninitialised", "cp.async.bulk.global")]
+defect("bulk_commit_forgotten", "persistent", "relay_store", "relay_store_4.sm_90a",
+       "The store is in no group, so waiting for groups does not wait for it.",
+       [("drop", "cp.async.bulk.commit_group")],
+       RELAY + [("async-misuse", "cp.async.bulk.global"), ("async-misuse", "ret;")])
+defect("bulk_wait_for_source_only", "persistent", "relay_store", "relay_store_4.sm_90a",
+       "The flag says that the store is done where only its source has been read.",
+       [("change", "cp.async.bulk.wait_group 0", "cp.async.bulk.wait_group.read 0")], RELAY)
+defect("bulk_sum_not_fenced", "persistent", "bulk_sum", "bulk_sum_5.sm_90a",
+       "The copy engine adds what threads wrote, with no fence between the proxies.",
+       [("drop", "fence.proxy.async")],
+       [("proxy-race", "st.shared.f32"), ("proxy-race", "cp.reduce.async.bulk")])
+
+# --- Idioms ---
+defect("lock_taken_without_fence", "idioms", "ticket_lock", "ticket_lock_6.sm_80",
+       "Nothing orders the reads inside of the lock after the wait for it.",
+       [("drop", "membar.gl", 1)], [("race", "ld.global.u32 \t%r4"), ("race", "st.global.u32")])
+defect("lock_left_without_fence", "idioms", "ticket_lock", "ticket_lock_6.sm_80",
+       "Nothing orders the store inside of the lock before it is left.",
+       [("drop", "membar.gl", 2)], [("race", "ld.global.u32 \t%r4"), ("race", "st.global.u32")])
+defect("node_pushed_without_fence", "idioms", "treiber_stack", "treiber_stack_3x32.sm_80",
+       "A node is pushed before what it holds is visible.",
+       [("drop", "membar.gl", 1)],
+       [("race", "st.global.u32"), ("race uninitialised", "ld.global.u32"),
+        ("race uninitialised", "ld.volatile.global.u32")])
+defect("table_announced_without_fence", "idioms", "filled_once", "filled_once.sm_80",
+       "The table is announced as filled with no fence behind the stores.",
+       [("drop", "membar.gl", 1)], [("race", "st.global.u32"), ("race", "ld.global.u32 \t%r17")])
+defect("table_used_without_fence", "idioms", "filled_once", "filled_once.sm_80",
+       "The table is read with no fence behind the look at its state.",
+       [("drop", "membar.gl", 2)], [("race", "st.global.u32"), ("race", "ld.global.u32 \t%r17")])
+defect("table_used_without_barrier", "idioms", "filled_once", "filled_once.sm_80",
+       "Thread 0 looks at the state, all threads read the table.",
+       [("drop", "bar.sync")],
+       [("race", "st.global.u32"), ("race uninitialised", "ld.global.u32 \t%r17")])
+defect("queue_item_overwritten", "idioms", "work_queue", "work_queue_3x20.sm_80",
+       "One barrier for each item: the next one is drawn while others still read this one.",
+       [("drop", "bar.sync", 1)], [("race", "st.shared.u32"), ("race", "ld.shared.u32")])
+defect("queue_item_read_early", "idioms", "work_queue", "work_queue_3x20.sm_80",
+       "The item is read before it is drawn.",
+       [("drop", "bar.sync", 2)], [("race", "st.shared.u32"), ("race uninitialised", "ld.shared.u32")])
+defect("ballot_in_divergent_code", "idioms", "work_queue", "work_queue_3x20.sm_80",
+       "One lane asks all lanes for their votes.",
+       [("before", "atom.global.add.u32", "{\n.reg .b32 v;\nvote.sync.ballot.b32 v, %p1, -1;\n}")],
+       [("barrier-divergence deadlock", "vote.sync.ballot"), ("barrier-divergence deadlock", "bar.sync")])
+defect("barrier_too_narrow", "idioms", "work_queue", "work_queue_3x20.sm_80",
+       "A barrier of one warp where two take part.",
+       [("change", "bar.sync \t0", "bar.sync \t0, 32", 2)],
+       [("race", "st.shared.u32"), ("race uninitialised", "ld.shared.u32"),
+        ("barrier-divergence", "bar.sync")])
+defect("slot_read_after_release", "idioms", "lamport_queue", "lamport_queue.sm_80",
+       "The consumer says that it has read with nothing behind the read.",
+       [("drop", "membar.gl", 2)], [("race", "ld.global.u32"), ("race", "st.global.u32 \t[%rd16]")])
+defect("slot_written_before_acquire", "idioms", "lamport_queue", "lamport_queue.sm_80",
+       "The producer writes a slot with nothing behind its look at the consumer.",
+       [("drop", "membar.gl", 3)], [("race", "ld.global.u32"), ("race", "st.global.u32 \t[%rd16]")])
+defect("fence_of_block_before_flag", "grid", "message_fence", "message_fence_96.sm_80",
+       "A fence for the own block, and a flag for another.",
+       [("change", "membar.gl", "membar.cta", 2)],
+       [("race", "st.global.u32 \t[%rd3]"), ("race", "ld.global.u32 \t%r4")])
+defect("fence_of_block_after_flag", "grid", "message_fence", "message_fence_96.sm_80",
+       "A flag of another block, and a fence for the own one.",
+       [("change", "membar.gl", "membar.cta", 1)],
+       [("race", "st.global.u32 \t[%rd3]"), ("race", "ld.global.u32 \t%r4")])
+defect("parts_not_fenced", "idioms", "fence_then_barrier", "fence_then_barrier_5x64.sm_80",
+       "The parts are fenced for the block alone.",
+       [("drop", "membar.gl", 1)], [("race", "st.global.u32 \t[%rd7]"), ("race", "ld.global.u32")])
+defect("parts_counted_too_early", "idioms", "fence_then_barrier", "fence_then_barrier_5x64.sm_80",
+       "Thread 0 counts its block while other warps still store.",
+       [("drop", "bar.sync", 1)], [("race", "st.global.u32 \t[%rd7]"), ("race uninitialised", "ld.global.u32")])
+defect("lanes_tell_without_fence", "idioms", "lanes_tell_lane", "lanes_tell_lane.sm_80",
+       "Lanes say that they have read with nothing behind the read.",
+       [("drop", "membar.cta", 1)],
+       [("race", "ld.shared.u32"), ("race", "st.shared.u32 \t[_ZZ15lanes_tell_laneE4word], %r8")])
+defect("syncwarp_in_one_branch", "idioms", "lanes_meet_in_branches", "lanes_meet_in_branches.sm_80",
+       "Half of the warp does not come to the meeting.",
+       [("drop", "bar.warp.sync", 1)],
+       [("race uninitialised", "ld.shared.u32"), ("race", "st.shared.u32"),
+        ("barrier-divergence deadlock", "bar.warp.sync")])
+defect("vector_tail_not_initialised", "idioms", "vector_rows", "vector_rows_3x6.sm_80",
+       "The last vector of a row reaches over what was written.",
+       [("change", "setp.le.u32 \t%p4, %r50", "setp.le.u32 \t%p4, %r70")],
+       [("uninitialised", "ld.global.v4.u32")])
+defect("exit_before_barrier", "idioms", "vector_rows", "vector_rows_3x6.sm_80",
+       "Threads without work leave before the barrier of the others.",
+       [("change", "@%p1 bra \t$L__BB12_2", "@%p1 ret")],
+       [("barrier-divergence deadlock", "bar.sync")])
+defect("index_overflows", "idioms", "vector_rows", "vector_rows_3x6.sm_80",
+       "The product of two sizes does not fit into 32 bits.",
+       [("before", "mul.wide.u32 \t%rd10, %r29, 4", "mad.lo.s32 %r29, %r29, 65535, 65535;\n"
+         "mul.lo.s32 %r29, %r29, 65535;"),
+        ("change", "mul.wide.u32 \t%rd10", "mul.wide.s32 \t%rd10")],
+       [("out-of-bounds misaligned", "ld.global.u32 \t%r30")])
+defect("tiles_read_early", "wmma", "wmma_tiles", "wmma_tiles_48.sm_80",
+       "Matrices are loaded from tiles that other warps have not filled.",
+       [("drop", "bar.sync", 1)],
+       [("race uninitialised", "wmma.load"), ("race", "st.shared.u16")])
+defect("tiles_overwritten", "wmma", "wmma_tiles", "wmma_tiles_48.sm_80",
+       "Tiles are filled again while other warps still load from them.",
+       [("drop", "bar.sync", 2)],
+       [("race", "wmma.load"), ("race", "st.shared.u16")])
+defect("commit_group_forgotten", "copy_async", "copy_stages", "copy_stages_2x9.sm_80",
+       "The copies are in no group, so waiting for groups does not wait for them.",
+       [("drop", "cp.async.commit_group", None)],
+       [(COPY, "cp.async.cg"), (COPY, "ld.shared.v4")])
+defect("wait_group_in_one_thread", "copy_async", "copy_stages", "copy_stages_2x9.sm_80",
+       "One thread waits for its own copies; nobody waits for those of the others.",
+       [("change", "cp.async.wait_group 2;", "{ .reg .pred q; .reg .b32 l; mov.u32 l, %tid.x; setp.eq.u32 q, l, 0; "
+         "@q cp.async.wait_group 2; }")],
+       [(COPY, "cp.async.cg"), (COPY, "ld.shared.v4")])
+defect("group_counted_as_two", "persistent", "groups_and_arrivals", "groups_and_arrivals.sm_90a",
+       "A thread reads the copy of the last group, which may be pending.",
+       [("change", "cp.async.wait_group 0", "cp.async.wait_group 1")],
+       [(COPY, "cp.async.cg.shared.global", 2), (COPY, "ld.shared.v4.u32"), (COPY, "ld.shared.u32"),
+        ("async-misuse", "cp.async.mbarrier.arrive")])

@@ -20,7 +20,9 @@ def only(text, kernel):
     """The PTX with no other kernel than that one."""
     for name in re.findall(r"\.entry (\w+)\(", text):
         if name != kernel:
-            text, count = re.subn(rf"\.visible \.entry {name}\(.*?\n}}\n", "", text, flags=re.S)
+            # A brace at the start of a line may also end a scope of inline assembly.
+            text, count = re.subn(rf"\.visible \.entry {name}\(.*?\n}}\n(?=\s*(?:// \.globl|\.visible|\Z))",
+                                  "", text, flags=re.S)
             assert count == 1, f"cannot take out {name}"
     text = re.sub(r"\t// \.globl.*\n|// .* has been demoted\n", "", text)
     return re.sub(r"\n{3,}", "\n\n", text)

@@ -62,7 +62,7 @@ extern "C" __global__ void __launch_bounds__(256)
     }
     asm volatile("fence.mbarrier_init.release.cluster;" ::: "memory");
   }
-  asm volatile("barrier.cluster.arrive.release.aligned;" ::: "memory");
+  asm volatile("barrier.cluster.arrive.relaxed.aligned;" ::: "memory");
   asm volatile("barrier.cluster.wait.acquire.aligned;" ::: "memory");
   uint32_t slot = 0, parity = 0;
   const auto advance = [&] {
@@ -211,4 +211,49 @@ extern "C" __global__ void stack_words(uint32_t *y, uint32_t n) {
   for (uint32_t i = 0; i < n; ++i)
     sum = sum * 3 + words[(i * 3) % n];
   y[threadIdx.x] = sum;
+}
+
+// Groups are counted by their commits alone, whatever arrives on mbarriers between.
+extern "C" __global__ void groups_and_arrivals(const uint4 *x, uint4 *y) {
+  __shared__ alignas(16) uint4 s[2][64];
+  __shared__ uint64_t full;
+  const uint32_t t = threadIdx.x;
+  if (t == 0)
+    initBarrier(&full, 64);
+  __syncthreads();
+  copyAsync16(&s[0][t], x + t);
+  commitGroup();
+  asm volatile("cp.async.mbarrier.arrive.noinc.shared::cta.b64 [%0];" ::"r"(sharedAddress(&full))
+               : "memory");
+  copyAsync16(&s[1][t], x + 64 + t);
+  commitGroup();
+  waitGroup<1>();
+  const uint4 mine = s[0][t];
+  wait(&full, 0);
+  const uint4 other = s[0][63 - t];
+  waitGroup<0>();
+  y[t] = make_uint4(mine.x, other.y, s[1][t].z, mine.w ^ other.w);
+}
+
+// Structures with holes go through local and shared memory by words.
+struct Holes {
+  char c;
+  int i;
+  short s;
+  double d;
+};
+__device__ __noinline__ Holes holesOf(int i) {
+  Holes h;
+  h.c = char(i), h.i = i * 2, h.s = short(i * 3), h.d = i;
+  return h;
+}
+extern "C" __global__ void structures_with_holes(Holes *out, int k) {
+  __shared__ Holes s[64];
+  Holes local[4];
+  for (int i = 0; i < 4; ++i)
+    local[i] = holesOf(int(threadIdx.x) + i);
+  s[threadIdx.x] = local[k & 3];
+  __syncthreads();
+  const Holes h = s[63 - threadIdx.x];
+  out[threadIdx.x].c = h.c, out[threadIdx.x].i = h.i + h.s, out[threadIdx.x].d = h.d;
 }
