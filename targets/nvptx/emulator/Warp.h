@@ -159,6 +159,12 @@ struct Warp {
   std::array<std::vector<uint32_t>, 32> committed; ///< of each lane: the times of its groups
   std::array<uint32_t, 32> copiesDone{};           ///< all up to this time are complete
   bool copiesUsed = false;
+  /// wgmma: products whose operands in shared memory may still be read.
+  struct Product {
+    uint32_t group, slot, time;
+  };
+  std::vector<Product> products;
+  uint32_t productGroup = 0;            ///< the one that is being filled
   std::array<uint32_t, 32> stackUsed{}; ///< bytes that alloca gave to each lane
 };
 

@@ -93,6 +93,9 @@ inline uint64_t genericAddress(const Warp &warp, const Location &location) {
                                                : 0;
 }
 
+/// A slot for what a thread's asynchronous operation reads and writes: see bulkAgent().
+uint32_t takeSlot(Block &block, uint32_t warp, uint32_t lane, uint32_t pc);
+
 /// Takes the cache modifiers of loads and stores: nothing that a program could see.
 void skipCacheModifiers(Decoder &decoder);
 /// [address] or [address], policy: takes `.L2::cache_hint` and its operand.

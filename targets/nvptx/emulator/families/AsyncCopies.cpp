@@ -150,6 +150,8 @@ Step arriveWhenComplete(Warp &warp, const Op &op, uint32_t mask) {
 
 enum : uint16_t { StoreMode = 1 << 15 }; ///< beside the packed reduction
 
+} // namespace
+
 uint32_t takeSlot(Block &block, uint32_t warp, uint32_t lane, uint32_t pc) {
   uint32_t slot;
   if (block.freeBulkSlots.empty()) {
@@ -167,6 +169,8 @@ uint32_t takeSlot(Block &block, uint32_t warp, uint32_t lane, uint32_t pc) {
   block.bulkOwners[slot] = {warp, lane, pc};
   return slot;
 }
+
+namespace {
 
 Step bulkCopy(Warp &warp, const Op &op, uint32_t mask) {
   Playing &playing = warp.playing;

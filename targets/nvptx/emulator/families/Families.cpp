@@ -56,6 +56,7 @@ Decoder::Family familyOf(std::string_view opcode) {
       {"mma", decodeMultiplyMatrix},
       {"movmatrix", decodeTransposeMatrix},
       {"wmma", decodeWarpMatrix},
+      {"wgmma", decodeWarpgroupMatrix},
       // Arithmetic.
       {"add", decodeAdd},
       {"sub", decodeSubtract},

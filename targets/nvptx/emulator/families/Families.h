@@ -52,6 +52,8 @@ bool decodeLoadMatrix(Decoder &);
 bool decodeStoreMatrix(Decoder &);
 bool decodeMultiplyMatrix(Decoder &);
 bool decodeTransposeMatrix(Decoder &);
+// WarpgroupMatrix.cpp
+bool decodeWarpgroupMatrix(Decoder &);
 // WarpMatrix.cpp
 bool decodeWarpMatrix(Decoder &);
 // Integer.cpp

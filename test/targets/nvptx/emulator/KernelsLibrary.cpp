@@ -1,6 +1,6 @@
 // What libraries make: barriers, pipelines and groups of CUDA C++, and matrices by <mma.h>.
 #include "test/targets/nvptx/emulator/Rehearsal.h"
-#include "test/targets/nvptx/emulator/SmallFloat.h"
+#include "test/targets/nvptx/emulator/WholeProduct.h"
 
 #include <algorithm>
 #include <numeric>
@@ -81,41 +81,11 @@ void sort(Rehearsal &p) {
   p.expectSame(out, x, "y");
 }
 
-/// Small whole numbers, which every type here holds and adds exactly.
-struct Product {
-  size_t m, n, k;
-  std::vector<int> a, b, c;
-
-  Product(size_t m, size_t n, size_t k) : m(m), n(n), k(k) {
-    Draw draw(m * 64 + n + k);
-    const auto small = [&](size_t) { return draw.whole(-3, 3); };
-    a = listOf(m * k, small), b = listOf(k * n, small), c = listOf(m * n, small);
-  }
-  int at(size_t row, size_t column) const {
-    int sum = 0;
-    for (size_t i = 0; i < k; ++i)
-      sum += a[row * k + i] * b[i * n + column];
-    return sum;
-  }
-  std::vector<int> columnsOfB() const {
-    return listOf(b.size(), [&](size_t i) { return b[i % k * n + i / k]; });
-  }
-};
-
-template <typename T> std::vector<T> as(const std::vector<int> &values) {
-  return listOf(values.size(), [&](size_t i) { return T(values[i]); });
-}
-std::vector<uint16_t> halves(const std::vector<int> &values) {
-  return listOf(values.size(), [&](size_t i) { return Half.encode(values[i]); });
-}
-std::vector<uint16_t> brains(const std::vector<int> &values) {
-  return listOf(values.size(), [&](size_t i) { return Brain.encode(values[i]); });
-}
-
 /// 2 (a b + c)
 template <typename In, typename Sum, typename ToSum>
-void fragment(Rehearsal &p, const char *kernel, const Product &product, const std::vector<In> &a,
-              const std::vector<In> &b, ToSum toSum, bool byColumns = false) {
+void fragment(Rehearsal &p, const char *kernel, const WholeProduct &product,
+              const std::vector<In> &a, const std::vector<In> &b, ToSum toSum,
+              bool byColumns = false) {
   const std::vector<Sum> c = toSum(product.c);
   const uint64_t atA = p.put(a, "a"), atB = p.put(b, "b"), atC = p.put(c, "c"),
                  atD = p.room<Sum>(c.size(), "d");
@@ -132,7 +102,7 @@ void fragment(Rehearsal &p, const char *kernel, const Product &product, const st
 }
 
 void wmmaTiles(Rehearsal &p, size_t k) {
-  const Product product(32, 32, k);
+  const WholeProduct product(32, 32, k);
   const uint64_t a = p.put(halves(product.a), "a"), b = p.put(halves(product.b), "b"),
                  c = p.room<float>(1024, "c");
   p.play("wmma_tiles", {1}, {128}, Arguments().add(a).add(b).add(c).add(int32_t(k)));
@@ -142,7 +112,7 @@ void wmmaTiles(Rehearsal &p, size_t k) {
 /// A row of A and a column of B lie in four lanes that follow each other; of D each lane has two
 /// neighbours of a row.
 void mmaF64(Rehearsal &p) {
-  const Product product(8, 8, 4);
+  const WholeProduct product(8, 8, 4);
   const uint64_t a = p.put(as<double>(product.a), "a"),
                  b = p.put(as<double>(product.columnsOfB()), "b"), d = p.room<double>(64, "d");
   p.play("mma_f64", {1}, {32}, Arguments().add(a).add(b).add(d));
@@ -152,7 +122,7 @@ void mmaF64(Rehearsal &p) {
 }
 
 void mmaEightRows(Rehearsal &p) {
-  const Product product(8, 8, 16);
+  const WholeProduct product(8, 8, 16);
   const uint64_t a = p.put(as<int8_t>(product.a), "a"),
                  b = p.put(as<int8_t>(product.columnsOfB()), "b"), d = p.room<int32_t>(64, "d");
   p.play("mma_eight_rows", {1}, {32}, Arguments().add(a).add(b).add(d));
@@ -161,7 +131,7 @@ void mmaEightRows(Rehearsal &p) {
 }
 
 void mmaNibbles(Rehearsal &p) {
-  const Product product(16, 8, 32);
+  const WholeProduct product(16, 8, 32);
   const auto packed = [](const std::vector<int> &values, size_t first) {
     uint32_t word = 0;
     for (size_t i = 0; i < 8; ++i)
@@ -209,32 +179,32 @@ void pianola::ptx::addLibraries(Repertoire &r) {
   r.add("library_sort", sort);
   r.file("wmma");
   r.add("wmma_f16", [](Rehearsal &p) {
-    const Product product(16, 16, 16);
+    const WholeProduct product(16, 16, 16);
     fragment<uint16_t, float>(p, "wmma_f16", product, halves(product.a),
                               halves(product.columnsOfB()), as<float>);
   });
   r.add("wmma_tall", [](Rehearsal &p) {
-    const Product product(32, 8, 16);
+    const WholeProduct product(32, 8, 16);
     fragment<uint16_t, float>(p, "wmma_tall", product, halves(product.a), halves(product.b),
                               as<float>, true);
   });
   r.add("wmma_half", [](Rehearsal &p) {
-    const Product product(8, 32, 16);
+    const WholeProduct product(8, 32, 16);
     fragment<uint16_t, uint16_t>(p, "wmma_half", product, halves(product.a), halves(product.b),
                                  halves);
   });
   r.add("wmma_bf16", [](Rehearsal &p) {
-    const Product product(16, 16, 16);
+    const WholeProduct product(16, 16, 16);
     fragment<uint16_t, float>(p, "wmma_bf16", product, brains(product.a), brains(product.b),
                               as<float>);
   });
   r.add("wmma_s8", [](Rehearsal &p) {
-    const Product product(16, 16, 16);
+    const WholeProduct product(16, 16, 16);
     fragment<int8_t, int32_t>(p, "wmma_s8", product, as<int8_t>(product.a),
                               as<int8_t>(product.columnsOfB()), as<int32_t>);
   });
   r.add("wmma_f64", [](Rehearsal &p) {
-    const Product product(8, 8, 4);
+    const WholeProduct product(8, 8, 4);
     fragment<double, double>(p, "wmma_f64", product, as<double>(product.a),
                              as<double>(product.columnsOfB()), as<double>);
   });

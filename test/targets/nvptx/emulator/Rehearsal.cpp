@@ -107,6 +107,7 @@ const std::vector<Case> &ptx::goodKernels() {
     addGrids(repertoire);
     addIdioms(repertoire);
     addLibraries(repertoire);
+    addWarpgroups(repertoire);
     addAtomics(repertoire);
     addControl(repertoire);
     addMemory(repertoire);

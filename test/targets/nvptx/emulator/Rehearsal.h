@@ -161,6 +161,7 @@ void addNorms(Repertoire &repertoire);
 void addCopies(Repertoire &repertoire);
 void addIdioms(Repertoire &repertoire);
 void addLibraries(Repertoire &repertoire);
+void addWarpgroups(Repertoire &repertoire);
 void addGrids(Repertoire &repertoire);
 void addAtomics(Repertoire &repertoire);
 void addControl(Repertoire &repertoire);

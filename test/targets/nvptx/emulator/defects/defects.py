@@ -502,3 +502,17 @@ defect("group_counted_as_two", "persistent", "groups_and_arrivals", "groups_and_
        [("change", "cp.async.wait_group 0", "cp.async.wait_group 1")],
        [(COPY, "cp.async.cg.shared.global", 2), (COPY, "ld.shared.v4.u32"), (COPY, "ld.shared.u32"),
         ("async-misuse", "cp.async.mbarrier.arrive")])
+
+# --- Products of four warps ---
+PRODUCT = [("proxy-race", "wgmma.mma_async"), ("proxy-race", "st.shared.v4.u32")]
+defect("product_not_fenced", "wgmma", "wgmma_swizzled", "wgmma_swizzled.sm_90a",
+       "Tiles are written by threads and read by the asynchronous proxy, with no fence between.",
+       [("drop", "fence.proxy.async")], PRODUCT)
+defect("product_before_barrier", "wgmma", "wgmma_swizzled", "wgmma_swizzled.sm_90a",
+       "A warp multiplies what other warps have not stored.",
+       [("drop", "bar.sync")],
+       [("race uninitialised", "wgmma.mma_async"), ("race", "st.shared.v4.u32")])
+defect("product_still_reads", "wgmma", "wgmma_ring", "wgmma_ring_5.sm_90a",
+       "A slot is fetched again while the product that reads it may go on.",
+       [("change", "wgmma.wait_group.sync.aligned 0", "wgmma.wait_group.sync.aligned 1")],
+       [("race slot-reuse", "wgmma.mma_async"), ("race slot-reuse", "cp.async.bulk.shared")])
