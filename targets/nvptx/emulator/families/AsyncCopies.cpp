@@ -83,8 +83,18 @@ Step copy(Warp &warp, const Op &op, uint32_t mask) {
   return failed ? Step::Switch : Step::Next;
 }
 
+/// Groups so long ago are not waited for one by one any more.
+constexpr size_t mostCommitted = 1024;
+
+void commitGroup(Warp &warp, uint32_t lane) {
+  std::vector<uint32_t> &committed = warp.committed[lane];
+  if (committed.size() == mostCommitted)
+    committed.erase(committed.begin(), committed.begin() + mostCommitted / 2);
+  committed.push_back(++warp.copyTime[lane]);
+}
+
 Step commit(Warp &warp, const Op &, uint32_t mask) {
-  forLanes(mask, [&](uint32_t lane) { warp.committed[lane].push_back(++warp.copyTime[lane]); });
+  forLanes(mask, [&](uint32_t lane) { commitGroup(warp, lane); });
   return Step::Next;
 }
 
@@ -93,9 +103,9 @@ Step waitGroup(Warp &warp, const Op &op, uint32_t mask) {
   std::array<uint32_t, 32> times{};
   bool all = op.value == ~uint64_t(0);
   forLanes(mask, [&](uint32_t lane) {
-    std::vector<uint32_t> &committed = warp.committed[lane];
     if (all)
-      committed.push_back(++warp.copyTime[lane]);
+      commitGroup(warp, lane);
+    const std::vector<uint32_t> &committed = warp.committed[lane];
     uint64_t pending = all ? 0 : op.value;
     times[lane] =
         committed.size() > pending ? committed[committed.size() - 1 - size_t(pending)] : 0;
