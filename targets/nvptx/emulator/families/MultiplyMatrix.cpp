@@ -89,6 +89,8 @@ void gatherFragments(Warp &warp, const Op &op, const Slot *slots, T (&a)[rowsOfA
                      T (&b)[deepest][columnsOfB]) {
   uint32_t perRegister = elementsIn(op.type);
   bool isLow = op.mode & EightRowsMode;
+  if (isLow) // the rows below are computed with the others
+    std::fill(&a[8][0], &a[0][0] + sizeof a / sizeof(T), T(0));
   uint32_t registersOfA = op.value & 0xff, registersOfB = op.value >> 8 & 0xff;
   T elements[8][warpSize];
   for (uint32_t r = 0; r < registersOfA; ++r) {
@@ -110,7 +112,7 @@ template <typename T>
 inline __attribute__((always_inline)) void
 multiplyRows(uint32_t depth, const T (&a)[rowsOfA][deepest], const T (&b)[deepest][columnsOfB],
              T (&sum)[rowsOfA][columnsOfB]) {
-  for (uint32_t row = 0; row < rows; ++row) {
+  for (uint32_t row = 0; row < rowsOfA; ++row) {
     T line[columnsOfB] = {};
     for (uint32_t k = 0; k < depth; ++k)
       for (uint32_t column = 0; column < columnsOfB; ++column)
@@ -131,8 +133,8 @@ __attribute__((target("avx2,fma"))) void multiplyWide(uint32_t depth,
 #endif
 
 template <typename T>
-void multiply(uint32_t rows, uint32_t depth, const T (&a)[rowsOfA][deepest],
-              const T (&b)[deepest][columnsOfB], T (&sum)[rowsOfA][columnsOfB]) {
+void multiply(uint32_t depth, const T (&a)[rowsOfA][deepest], const T (&b)[deepest][columnsOfB],
+              T (&sum)[rowsOfA][columnsOfB]) {
 #if defined(__x86_64__)
   static const bool wide = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
   if constexpr (std::is_same_v<T, double>)
@@ -160,7 +162,7 @@ Step multiplyFloat(Warp &warp, const Op &op, uint32_t) {
   const Slot *results = warp.playing.code.slots.data() + op.more, *operands = results + op.moreDefs;
   double a[rowsOfA][deepest], b[deepest][columnsOfB], sum[rowsOfA][columnsOfB];
   gatherFragments(warp, op, operands, a, b);
-  multiply(op.mode & EightRowsMode ? 8 : rowsOfA, op.target, a, b, sum);
+  multiply(op.target, a, b, sum);
   const Slot *addends = operands + (op.value & 0xff) + (op.value >> 8 & 0xff);
   bool isHalf = op.moreDefs == 2; // two f16 in each accumulator register
   for (uint32_t r = 0; r < op.moreDefs; ++r) {
@@ -190,7 +192,7 @@ Step multiplyInteger(Warp &warp, const Op &op, uint32_t) {
   const Slot *results = warp.playing.code.slots.data() + op.more, *operands = results + op.moreDefs;
   int64_t a[rowsOfA][deepest], b[deepest][columnsOfB], sum[rowsOfA][columnsOfB];
   gatherFragments(warp, op, operands, a, b);
-  multiply(op.mode & EightRowsMode ? 8 : rowsOfA, op.target, a, b, sum);
+  multiply(op.target, a, b, sum);
   const Slot *addends = operands + (op.value & 0xff) + (op.value >> 8 & 0xff);
   for (uint32_t r = 0; r < op.moreDefs; ++r) {
     const int32_t *c = warp.in<int32_t>(addends[r]);
