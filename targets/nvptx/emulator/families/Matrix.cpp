@@ -2,6 +2,7 @@
 // a warp.
 #include "targets/nvptx/emulator/families/Access.h"
 #include "targets/nvptx/emulator/families/Families.h"
+#include "targets/nvptx/emulator/families/WholeWarp.h"
 
 #include <cstring>
 
@@ -48,19 +49,12 @@ void checkRow(AccessCheck &check, const Location &place, uint32_t row, bool tran
 /// and the next one of row l / 4; transposed, of column l / 4 (PTX ISA, ldmatrix).
 template <bool IsStore> Step moveMatrix(Warp &warp, const Op &op, uint32_t) {
   Playing &playing = warp.playing;
-  if (!warp.gatherAll())
+  if (!gatherWarp(warp))
     return Step::Switch;
-  uint32_t mask = warp.current().mask;
   auto what = uint32_t(&op - playing.code.ops.data());
   const Slot *slots = playing.code.slots.data() + op.more;
   uint32_t values[4][warpSize];
   AccessCheck check(warp, what);
-  if (mask != ~0u) {
-    playing.report(FindingKind::BarrierDivergence, warp, firstLane(mask),
-                   "the instruction needs a warp of 32 threads");
-    playing.stop();
-    return Step::Switch;
-  }
   for (uint32_t matrix = 0; matrix < op.count; ++matrix) {
     uint32_t *value = values[matrix];
     if (IsStore)

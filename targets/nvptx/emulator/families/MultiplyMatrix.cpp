@@ -7,6 +7,7 @@
 #include "targets/nvptx/emulator/Playing.h"
 #include "targets/nvptx/emulator/families/Families.h"
 #include "targets/nvptx/emulator/families/Lanes.h"
+#include "targets/nvptx/emulator/families/WholeWarp.h"
 #include "targets/nvptx/emulator/numeric/Integer.h"
 #include "targets/nvptx/emulator/numeric/SmallFloats.h"
 
@@ -142,18 +143,6 @@ void multiply(uint32_t depth, const T (&a)[rowsOfA][deepest], const T (&b)[deepe
       return multiplyWide(depth, a, b, sum);
 #endif
   multiplyRows(depth, a, b, sum);
-}
-
-/// All 32 lanes, or false.
-bool gatherWarp(Warp &warp) {
-  if (!warp.gatherAll())
-    return false;
-  if (warp.current().mask == ~0u)
-    return true;
-  warp.playing.report(FindingKind::BarrierDivergence, warp, firstLane(warp.current().mask),
-                      "the instruction needs a warp of 32 threads");
-  warp.playing.stop();
-  return false;
 }
 
 Step multiplyFloat(Warp &warp, const Op &op, uint32_t) {

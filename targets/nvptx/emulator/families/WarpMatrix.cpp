@@ -5,6 +5,7 @@
 // the matrix, as those of f16 have, each copy follows the one before. Sums are taken as by mma.
 #include "targets/nvptx/emulator/families/Access.h"
 #include "targets/nvptx/emulator/families/Families.h"
+#include "targets/nvptx/emulator/families/WholeWarp.h"
 #include "targets/nvptx/emulator/numeric/Integer.h"
 #include "targets/nvptx/emulator/numeric/SmallFloats.h"
 
@@ -53,17 +54,6 @@ template <typename T> T elementOf(Warp &warp, Type type, Slot slot, uint32_t lan
   default:
     return T(int32_t(word));
   }
-}
-
-bool gatherWarp(Warp &warp) {
-  if (!warp.gatherAll())
-    return false;
-  if (warp.current().mask == ~0u)
-    return true;
-  warp.playing.report(FindingKind::BarrierDivergence, warp, firstLane(warp.current().mask),
-                      "the instruction needs a warp of 32 threads");
-  warp.playing.stop();
-  return false;
 }
 
 /// target: columns of the fragment's matrix; value3: its elements; s[2]: the stride.
