@@ -33,6 +33,12 @@ Value sharedInput(Operation *op) {
   return {};
 }
 
+// What needs whole heads: where tiles are finer, it is done by those who read the heads.
+bool needsHeads(Operation *op) {
+  auto norm = dyn_cast<NormOp>(op);
+  return isa<RopeOp, AppendOp>(op) || (norm && norm.getHeads());
+}
+
 StringRef labelOf(Operation *op) {
   if (auto name = dyn_cast<NameLoc>(op->getLoc()))
     return name.getName().getValue();
@@ -45,8 +51,9 @@ struct Grouping {
   DenseMap<Operation *, unsigned> stageOf;
 };
 
-FailureOr<Grouping> group(func::FuncOp function) {
+FailureOr<Grouping> group(func::FuncOp function, bool headsAtReaders) {
   Grouping grouping;
+  SmallVector<Operation *> waiting; // for the attention that reads them
   DenseMap<Value, unsigned> stageOfInput;
   auto put = [&](Operation *op, unsigned stage) {
     grouping.stages[stage].push_back(op);
@@ -59,7 +66,9 @@ FailureOr<Grouping> group(func::FuncOp function) {
   for (Operation &op : function.getBody().front().without_terminator()) {
     if (isa<ObserveOp>(op) || isPrologue(&op))
       continue;
-    if (!isAnchor(&op)) {
+    if (headsAtReaders && needsHeads(&op)) {
+      waiting.push_back(&op);
+    } else if (!isAnchor(&op)) {
       // An epilogue follows the last stage that it reads from.
       std::optional<unsigned> last;
       for (Value operand : op.getOperands()) {
@@ -82,8 +91,17 @@ FailureOr<Grouping> group(func::FuncOp function) {
       }
     } else {
       open(&op);
+      if (isa<AttentionOp>(op)) {
+        SmallVector<Operation *> &ops = grouping.stages.back();
+        ops.insert(ops.begin(), waiting.begin(), waiting.end());
+        for (Operation *head : waiting)
+          grouping.stageOf[head] = grouping.stages.size() - 1;
+        waiting.clear();
+      }
     }
   }
+  if (!waiting.empty())
+    return waiting.front()->emitOpError("needs whole heads, and no attention reads them");
   return grouping;
 }
 
@@ -103,7 +121,8 @@ struct FuseStages : impl::FuseStagesBase<FuseStages> {
       getOperation().emitError("the module has no function @forward");
       return signalPassFailure();
     }
-    FailureOr<Grouping> grouping = group(forward);
+    auto machine = getOperation()->getAttrOfType<tile::MachineAttr>("tile.machine");
+    FailureOr<Grouping> grouping = group(forward, machine && machine.getRows() > 0);
     if (failed(grouping))
       return signalPassFailure();
 
@@ -127,7 +146,7 @@ struct FuseStages : impl::FuseStagesBase<FuseStages> {
               }))
             yielded.push_back(result);
       auto stage = builder.create<StageOp>(ops.front()->getLoc(), ValueRange(yielded).getTypes(),
-                                           labelOf(ops.front()));
+                                           labelOf(*llvm::find_if(ops, isAnchor)));
       OpBuilder inner = OpBuilder::atBlockBegin(&stage.getBody().emplaceBlock());
       IRMapping mapping = outer;
       for (Operation *op : ops)

@@ -21,6 +21,9 @@ def FuseStages : Pass<"fuse-stages", "::mlir::ModuleOp"> {
     - the norm of a whole row is computed again in every stage that reads it: a **prologue** is cheaper
       than one more stage.
 
+    On a machine whose tiles are finer than heads (its `rows`), norms of heads, rope and the append
+    come before the attention that reads them, in its stage.
+
     `transformer.observe` is dropped. A dense decoder layer becomes four stages: queries, keys and
     values; attention; output and residual; gate and up; down and residual makes five.
   }];
@@ -36,6 +39,11 @@ def TileStages : Pass<"tile-stages", "::mlir::ModuleOp"> {
     make a tile does not depend on the number of slots, so that all programs read the same tapes.
     Attention is tiled over key/value heads, blocks of 16 slots, and parts of the context where
     there are too few heads for the workers.
+
+    On a machine with `rows` a tile is that many rows, or twice as many; attention takes the keys and
+    values of the play's own slots from where the linears left them, and appends them to the context in
+    tiles of their own. What would not fit a worker's scratch memory as the result of a prologue gets a
+    step and a buffer. If workers loop, a program ends with a step that chooses the next token.
   }];
   let options = [
     ListOption<"slots", "slots", "int64_t", "token slots of each program (default: 1 and 64)">

@@ -25,6 +25,10 @@ namespace {
 
 // Slots that one attention or embedding tile takes on.
 constexpr int64_t kSlotBlock = 16;
+// Positions that a part of a context has at least before another one gets any, where a reader of
+// the parts pays for each: 128 take an SM about as long to attend to as all of them to read one
+// part more (head size 64 to 128, f32).
+constexpr int64_t kLeastPart = 128;
 
 // What becomes of a value that crosses stages.
 struct Placed {
@@ -54,6 +58,17 @@ private:
   Type elementOf(Value value);
   Placed place(Value value, StringRef label);
   Value bind(Operation *symbolUser, SymbolRefAttr symbol, Type type);
+  Value bindContext(AppendOp append);
+  // Rows of a product tile.
+  int64_t rowsOf(Layout layout) {
+    return machine.getRows() ? fineTileRows(layout, machine.getWorkers(), machine.getRows())
+                             : tileRows(layout, machine.getWorkers());
+  }
+  // A buffer with what a prologue of `reader` would compute, one slot a tile.
+  FailureOr<Value> materialise(Value value, StageOp reader);
+  LogicalResult buildSample();
+  void addStep(tile::StageOp built, Location loc, StringAttr label, ArrayRef<Value> bindings,
+               ArrayRef<Attribute> weights);
 
   ModuleOp module;
   tile::MachineAttr machine;
@@ -64,6 +79,8 @@ private:
   SymbolTable symbols;
   DenseMap<Value, Placed> placed;
   DenseMap<std::pair<Attribute, Type>, Value> bound;
+  DenseMap<Value, Value> materialised;
+  Value logits; // buffer
 };
 
 // Builds one tile.stage and collects what its step binds.
@@ -76,6 +93,8 @@ public:
   }
 
   LogicalResult build(StringRef label);
+  // A stage that computes, slot by slot, what a prologue of `source` would.
+  LogicalResult buildRows(Value value, Value buffer);
 
   tile::StageOp stage;
   SmallVector<Value> bindings;
@@ -95,17 +114,29 @@ private:
         AffineMap::get(dims, 0, getAffineDimExpr(dim, owner.context) * factor));
   }
   Value bindValue(Value value);
-  Value matrix(SymbolRefAttr symbol, int64_t rows, int64_t rowPad, Layout input);
-  Value vector(SymbolRefAttr symbol, tile::VectorType type);
+  Value matrix(SymbolRefAttr symbol, Layout output, int64_t rows, Layout input);
+  // A norm weight.
+  Value vector(SymbolRefAttr symbol, Layout layout);
+  Value bias(SymbolRefAttr symbol, Value value, Layout layout, int64_t rows);
   Value weight(SymbolRefAttr symbol, Type type);
 
   tile::SectionOp section(ArrayRef<int64_t> grid);
+  bool fitsScratch(Layout layout) {
+    return !owner.machine.getRows() ||
+           owner.slots * layout.columns() * 4 <= owner.machine.getScratch();
+  }
+  Value loadWhole(Value buffer);
+  FailureOr<Value> emitRow(Value value, AffineMapAttr slots, int64_t count);
+  FailureOr<Value> emitOperand(Value value);
   FailureOr<Value> emitPrologue(Value value);
+  FailureOr<Value> emitHeads(Value value, AffineMapAttr slots, int64_t count, int64_t heads,
+                             AffineMapAttr columns);
   FailureOr<Value> emitTile(Value value, Layout layout, int64_t rows);
   LogicalResult emitStore(Value yielded, Value buffer);
   LogicalResult emitAppend(AppendOp append, Value context);
   LogicalResult emitEmbed(EmbedOp embed, Value buffer);
   LogicalResult emitAttention(AttentionOp attention, const Placed &to);
+  LogicalResult emitFreshAppend(AppendOp append);
 
   ProgramBuilder &owner;
   StageOp source;
@@ -140,14 +171,37 @@ Value StageBuilder::weight(SymbolRefAttr symbol, Type type) {
   return argument;
 }
 
-Value StageBuilder::matrix(SymbolRefAttr symbol, int64_t rows, int64_t rowPad, Layout input) {
+Value StageBuilder::matrix(SymbolRefAttr symbol, Layout output, int64_t rows, Layout input) {
   auto op = owner.symbols.lookup<WeightOp>(symbol.getRootReference());
-  return weight(symbol, tile::MatrixType::get(owner.context, rows, rowPad, input.blocks, input.size,
-                                              input.pad, elementType(op.getEncoding())));
+  Type element = elementType(op.getEncoding());
+  int64_t panel = owner.machine.getPanel();
+  if (!panel)
+    return weight(symbol,
+                  tile::MatrixType::get(owner.context, output.byHead ? output.size : rows, rows,
+                                        input.blocks, input.size, input.pad, element, 0, 0, 0));
+  bool inBlocks = output.byHead && output.size != output.pad;
+  return weight(symbol, tile::MatrixType::get(owner.context, rows, rows, input.blocks, input.size,
+                                              input.pad, element, panel, inBlocks ? output.size : 0,
+                                              inBlocks ? output.pad : 0));
 }
 
-Value StageBuilder::vector(SymbolRefAttr symbol, tile::VectorType type) {
-  return weight(symbol, type);
+Value StageBuilder::vector(SymbolRefAttr symbol, Layout layout) {
+  return weight(symbol, tile::VectorType::get(owner.context, 1, layout.size, layout.pad, false,
+                                              owner.machine.getRows() > 0));
+}
+
+Value StageBuilder::bias(SymbolRefAttr symbol, Value value, Layout layout, int64_t rows) {
+  tile::VectorType type;
+  AffineMapAttr columns;
+  if (owner.machine.getRows()) {
+    type =
+        tile::VectorType::get(owner.context, layout.blocks, layout.size, layout.pad, false, true);
+    columns = map(1, 0, rows);
+  } else {
+    type = tile::VectorType::get(owner.context, 1, layout.byHead ? layout.size : rows, rows, true,
+                                 false);
+  }
+  return builder.create<tile::BiasOp>(loc, value, weight(symbol, type), columns);
 }
 
 //===----------------------------------------------------------------------===//
@@ -164,25 +218,21 @@ tile::SectionOp StageBuilder::section(ArrayRef<int64_t> grid) {
   return op;
 }
 
-// What linears read: a whole row, in the element type of products.
-FailureOr<Value> StageBuilder::emitPrologue(Value value) {
-  if (auto found = prologueResults.find(value); found != prologueResults.end())
-    return prologueValues[found->second];
-  OpBuilder::InsertionGuard guard(builder);
-  if (!prologue) {
-    builder.setInsertionPointToStart(&body());
-    prologue = builder.create<tile::PrologueOp>(loc, TypeRange());
-    prologue.getBody().emplaceBlock();
-  }
-  builder.setInsertionPointToEnd(&prologue.getBody().front());
+Value StageBuilder::loadWhole(Value buffer) {
+  auto type = cast<tile::BufferType>(buffer.getType());
+  return builder.create<tile::LoadOp>(loc, values(type.getColumns(), type.getElement()),
+                                      bindValue(buffer), nullptr, nullptr);
+}
+
+// What linears read: `count` whole rows from `slots` on, in the element type of products.
+FailureOr<Value> StageBuilder::emitRow(Value value, AffineMapAttr slots, int64_t count) {
   Type product = owner.machine.getProduct();
   Layout layout = layoutOf(value);
-  Value result;
 
   auto load = [&](Value buffer) -> Value {
     auto type = cast<tile::BufferType>(buffer.getType());
-    return builder.create<tile::LoadOp>(loc, values(type.getColumns(), type.getElement()),
-                                        bindValue(buffer), nullptr, nullptr);
+    return builder.create<tile::LoadOp>(loc, values(count, type.getColumns(), type.getElement()),
+                                        bindValue(buffer), slots, nullptr);
   };
   auto loadPlaced = [&](Value outer) -> Value {
     const Placed &from = owner.placed.at(outer);
@@ -194,30 +244,68 @@ FailureOr<Value> StageBuilder::emitPrologue(Value value) {
                                     .getDefiningOp());
     int64_t heads = op.getContext().getType().getHeads();
     Value partials = load(from.buffer), statistics = load(from.statistics);
-    return builder.create<tile::CombineOp>(loc, values(layout.columns(), product), partials,
+    return builder.create<tile::CombineOp>(loc, values(count, layout.columns(), product), partials,
                                            statistics, heads, op.getHeads() / heads, from.splits);
   };
   if (auto norm = value.getDefiningOp<NormOp>(); norm && norm->getParentOp() == source) {
     Layout row = layoutOf(norm.getInput());
     if (row.byHead)
       return norm.emitOpError("normalises rows that stand head by head");
-    Value weights = vector(norm.getWeightAttr(),
-                           tile::VectorType::get(owner.context, 1, row.size, row.pad, false));
-    result = builder.create<tile::NormaliseOp>(loc, values(row.columns(), product),
-                                               loadPlaced(norm.getInput()), weights, 1, row.size,
-                                               norm.getEps());
-  } else if (owner.placed.count(value)) {
-    result = loadPlaced(value);
-    if (cast<RankedTensorType>(result.getType()).getElementType() != product)
-      return source.emitOpError("\"")
-             << source.getLabel() << "\" multiplies a value that others read unrounded";
-  } else {
+    Value weights = vector(norm.getWeightAttr(), row);
+    return builder
+        .create<tile::NormaliseOp>(loc, values(count, row.columns(), product),
+                                   loadPlaced(norm.getInput()), weights, 1, row.size, norm.getEps())
+        .getResult();
+  }
+  if (!owner.placed.count(value))
     return source.emitOpError("\"")
            << source.getLabel() << "\" has a linear that reads another of the same stage";
-  }
-  prologueResults[value] = prologueValues.size();
-  prologueValues.push_back(result);
+  Value result = loadPlaced(value);
+  if (cast<RankedTensorType>(result.getType()).getElementType() != product)
+    return source.emitOpError("\"")
+           << source.getLabel() << "\" multiplies a value that others read unrounded";
   return result;
+}
+
+FailureOr<Value> StageBuilder::emitPrologue(Value value) {
+  if (auto found = prologueResults.find(value); found != prologueResults.end())
+    return prologueValues[found->second];
+  OpBuilder::InsertionGuard guard(builder);
+  if (!prologue) {
+    builder.setInsertionPointToStart(&body());
+    prologue = builder.create<tile::PrologueOp>(loc, TypeRange());
+    prologue.getBody().emplaceBlock();
+  }
+  builder.setInsertionPointToEnd(&prologue.getBody().front());
+  FailureOr<Value> result = emitRow(value, AffineMapAttr(), owner.slots);
+  if (failed(result))
+    return failure();
+  prologueResults[value] = prologueValues.size();
+  prologueValues.push_back(*result);
+  return result;
+}
+
+// What a linear reads: the result of the prologue, or, where scratch memory has no room for that, a
+// buffer in its place.
+FailureOr<Value> StageBuilder::emitOperand(Value value) {
+  if (fitsScratch(layoutOf(value)))
+    return emitPrologue(value);
+  auto placed = owner.placed.find(value);
+  if (placed != owner.placed.end() && placed->second.splits == 1)
+    return loadWhole(placed->second.buffer);
+  FailureOr<Value> buffer = owner.materialise(value, source);
+  if (failed(buffer))
+    return failure();
+  return loadWhole(*buffer);
+}
+
+LogicalResult StageBuilder::buildRows(Value value, Value buffer) {
+  section({owner.slots});
+  FailureOr<Value> row = emitRow(value, map(1, 0, 1), 1);
+  if (failed(row))
+    return failure();
+  builder.create<tile::StoreOp>(loc, *row, bindValue(buffer), map(1, 0, 1), nullptr);
+  return success();
 }
 
 // One tile of `value`: `rows` padded columns of it, from column t * rows on.
@@ -235,13 +323,11 @@ FailureOr<Value> StageBuilder::emitTile(Value value, Layout layout, int64_t rows
         .getResult();
   }
 
-  // Rows of the matrix in a tile, without padding.
-  int64_t valid = layout.byHead ? layout.size : rows;
   auto contract = [&](Value input, SymbolRefAttr symbol) -> FailureOr<Value> {
-    FailureOr<Value> row = emitPrologue(input);
+    FailureOr<Value> row = emitOperand(input);
     if (failed(row))
       return failure();
-    Value weights = matrix(symbol, valid, rows, layoutOf(input));
+    Value weights = matrix(symbol, layout, rows, layoutOf(input));
     return builder.create<tile::ContractOp>(loc, values(rows, owner.f32()), weights, *row)
         .getResult();
   };
@@ -250,26 +336,27 @@ FailureOr<Value> StageBuilder::emitTile(Value value, Layout layout, int64_t rows
         FailureOr<Value> product = contract(linear.getInput(), linear.getWeightAttr());
         if (failed(product) || !linear.getBiasAttr())
           return product;
-        auto type = tile::VectorType::get(owner.context, 1, valid, rows, true);
-        return builder.create<tile::BiasOp>(loc, *product, vector(linear.getBiasAttr(), type))
-            .getResult();
+        return bias(linear.getBiasAttr(), *product, layout, rows);
       })
       .Case([&](LmHeadOp head) -> FailureOr<Value> {
         stage.setOutputs(true);
         return contract(head.getInput(), head.getWeightAttr());
       })
       .Case([&](NormOp norm) -> FailureOr<Value> {
+        if (rows != layout.columns() / layout.blocks)
+          return norm.emitOpError("needs more columns than a tile has");
         FailureOr<Value> input = recurse(norm.getInput());
         if (failed(input))
           return failure();
-        auto type = tile::VectorType::get(owner.context, 1, layout.size, layout.pad, false);
         return builder
             .create<tile::NormaliseOp>(loc, input->getType(), *input,
-                                       vector(norm.getWeightAttr(), type), 1, layout.size,
+                                       vector(norm.getWeightAttr(), layout), 1, layout.size,
                                        norm.getEps())
             .getResult();
       })
       .Case([&](RopeOp rope) -> FailureOr<Value> {
+        if (rows != layout.columns() / layout.blocks)
+          return rope.emitOpError("needs more columns than a tile has");
         FailureOr<Value> input = recurse(rope.getInput());
         if (failed(input))
           return failure();
@@ -305,7 +392,7 @@ FailureOr<Value> StageBuilder::emitTile(Value value, Layout layout, int64_t rows
 
 LogicalResult StageBuilder::emitStore(Value yielded, Value buffer) {
   Layout layout = layoutOf(yielded);
-  int64_t rows = tileRows(layout, owner.machine.getWorkers());
+  int64_t rows = owner.rowsOf(layout);
   section({layout.columns() / rows});
   FailureOr<Value> value = emitTile(yielded, layout, rows);
   if (failed(value))
@@ -333,9 +420,10 @@ LogicalResult StageBuilder::emitEmbed(EmbedOp embed, Value buffer) {
   int64_t vocabulary = weight.getShape()[0];
   bool tied = false;
   owner.module.walk([&](LmHeadOp head) { tied |= head.getWeight() == embed.getWeight(); });
-  int64_t rows = tied ? tileRows(Layout::plain(vocabulary), owner.machine.getWorkers()) : 0;
-  auto type = tile::TableType::get(owner.context, vocabulary, layout.size, layout.pad, rows,
-                                   elementType(weight.getEncoding()));
+  int64_t rows = tied ? owner.rowsOf(Layout::plain(vocabulary)) : 0;
+  auto type =
+      tile::TableType::get(owner.context, vocabulary, layout.size, layout.pad, rows,
+                           elementType(weight.getEncoding()), tied ? owner.machine.getPanel() : 0);
   int64_t block = std::min(kSlotBlock, owner.slots);
   section({(owner.slots + block - 1) / block});
   AffineMapAttr from = owner.slots > block ? map(1, 0, block) : AffineMapAttr();
@@ -356,19 +444,35 @@ LogicalResult StageBuilder::emitAttention(AttentionOp attention, const Placed &t
   section({heads, (owner.slots + block - 1) / block, splits});
   AffineMapAttr slots = owner.slots > block ? map(3, 1, block) : AffineMapAttr();
 
-  const Placed &from = owner.placed.at(attention.getQuery());
-  Type element = cast<tile::BufferType>(from.buffer.getType()).getElement();
-  Value queries = builder.create<tile::LoadOp>(loc, values(block, columns, element),
-                                               bindValue(from.buffer), slots, map(3, 0, columns));
+  FailureOr<Value> queries =
+      emitHeads(attention.getQuery(), slots, block, group, map(3, 0, columns));
+  if (failed(queries))
+    return failure();
+  // The append stands in this stage if whole heads are the readers' business.
+  auto append = attention.getContext().getDefiningOp<AppendOp>();
+  Value cache, keys, newValues;
+  if (append && append->getParentOp() == source) {
+    cache = owner.bindContext(append);
+    for (auto [value, to] :
+         {std::pair(append.getKeys(), &keys), std::pair(append.getValues(), &newValues)}) {
+      FailureOr<Value> heads =
+          emitHeads(value, AffineMapAttr(), owner.slots, 1, map(3, 0, layout.pad));
+      if (failed(heads))
+        return failure();
+      *to = *heads;
+    }
+  } else {
+    cache = owner.placed.at(attention.getContext()).buffer;
+  }
   Type statistics;
   if (splits > 1)
     statistics = values(block, tile::padToLanes(2 * group), owner.f32());
   auto op = builder.create<tile::AttendOp>(
-      loc, values(block, columns, owner.f32()), statistics, queries,
-      bindValue(owner.placed.at(attention.getContext()).buffer), map(3, 0, 1), slots,
-      splits > 1 ? map(3, 2, 1) : AffineMapAttr(), attention.getScaleAttr(),
-      builder.getI64IntegerAttr(attention.getWindow().value_or(0)),
-      builder.getI64IntegerAttr(splits));
+      loc, values(block, columns, owner.f32()), statistics, *queries, bindValue(cache), keys,
+      newValues, map(3, 0, 1), slots, splits > 1 ? map(3, 2, 1) : AffineMapAttr(),
+      attention.getScaleAttr(), builder.getI64IntegerAttr(attention.getWindow().value_or(0)),
+      builder.getI64IntegerAttr(splits),
+      keys ? builder.getI64IntegerAttr(kLeastPart) : IntegerAttr());
 
   // Parts stand one after the other, in each the key/value heads.
   auto store = [&](Value value, Value buffer) {
@@ -381,6 +485,54 @@ LogicalResult StageBuilder::emitAttention(AttentionOp attention, const Placed &t
   store(op.getOutput(), to.buffer);
   if (splits > 1)
     store(op.getStatistics(), to.statistics);
+  return keys ? emitFreshAppend(append) : success();
+}
+
+// Whole heads of a value: `heads` of them from `columns` on, in `count` slots from `slots` on.
+FailureOr<Value> StageBuilder::emitHeads(Value value, AffineMapAttr slots, int64_t count,
+                                         int64_t heads, AffineMapAttr columns) {
+  Operation *op = value.getDefiningOp();
+  Layout layout = layoutOf(value);
+  if (!op || op->getParentOp() != source) {
+    const Placed &from = owner.placed.at(value);
+    auto type = cast<tile::BufferType>(from.buffer.getType());
+    return builder
+        .create<tile::LoadOp>(loc, values(count, heads * layout.pad, type.getElement()),
+                              bindValue(from.buffer), slots, columns)
+        .getResult();
+  }
+  if (!isa<NormOp, RopeOp>(op))
+    return op->emitOpError("cannot be computed head by head");
+  FailureOr<Value> input = emitHeads(op->getOperand(0), slots, count, heads, columns);
+  if (failed(input))
+    return failure();
+  if (auto norm = dyn_cast<NormOp>(op))
+    return builder
+        .create<tile::NormaliseOp>(loc, input->getType(), *input,
+                                   vector(norm.getWeightAttr(), layout), heads, layout.size,
+                                   norm.getEps())
+        .getResult();
+  auto rope = cast<RopeOp>(op);
+  auto table = owner.symbols.lookup<RopeTableOp>(rope.getTable());
+  auto type = tile::RotationType::get(owner.context, table.getInvFreq().size());
+  return builder
+      .create<tile::RotateOp>(loc, *input, bindValue(owner.bind(rope, rope.getTableAttr(), type)),
+                              heads)
+      .getResult();
+}
+
+LogicalResult StageBuilder::emitFreshAppend(AppendOp append) {
+  Value cache = owner.bindContext(append);
+  Layout layout = layoutOf(append.getKeys());
+  section({layout.blocks});
+  for (auto [value, part] : {std::pair(append.getKeys(), tile::ContextPart::Key),
+                             std::pair(append.getValues(), tile::ContextPart::Value)}) {
+    FailureOr<Value> head =
+        emitHeads(value, AffineMapAttr(), owner.slots, 1, map(1, 0, layout.pad));
+    if (failed(head))
+      return failure();
+    builder.create<tile::AppendOp>(loc, *head, bindValue(cache), part, map(1, 0, 1).getValue());
+  }
   return success();
 }
 
@@ -442,6 +594,12 @@ Value ProgramBuilder::bind(Operation *user, SymbolRefAttr symbol, Type type) {
   return value;
 }
 
+Value ProgramBuilder::bindContext(AppendOp append) {
+  Layout layout = layoutOf(append.getKeys());
+  return bind(append, append.getCacheAttr(),
+              tile::ContextType::get(context, layout.blocks, layout.pad, machine.getProduct()));
+}
+
 Placed ProgramBuilder::place(Value value, StringRef label) {
   Placed &to = placed[value];
   Operation *op =
@@ -450,9 +608,7 @@ Placed ProgramBuilder::place(Value value, StringRef label) {
           .getDefiningOp();
   Layout layout;
   if (auto append = dyn_cast<AppendOp>(op)) {
-    layout = layoutOf(append.getKeys());
-    auto type = tile::ContextType::get(context, layout.blocks, layout.pad, machine.getProduct());
-    to.buffer = bind(append, append.getCacheAttr(), type);
+    to.buffer = bindContext(append);
     return to;
   }
   OpBuilder builder = OpBuilder::atBlockEnd(&program.getBody().front());
@@ -465,7 +621,8 @@ Placed ProgramBuilder::place(Value value, StringRef label) {
   Type element = elementOf(value);
   if (auto attention = dyn_cast<AttentionOp>(op)) {
     int64_t heads = attention.getContext().getType().getHeads();
-    to.splits = contextSplits(heads, slots, kSlotBlock, machine.getWorkers());
+    to.splits = (machine.getRows() ? fineContextSplits : contextSplits)(heads, slots, kSlotBlock,
+                                                                        machine.getWorkers());
     if (to.splits > 1) {
       element = f32();
       int64_t group = attention.getHeads() / heads;
@@ -476,6 +633,8 @@ Placed ProgramBuilder::place(Value value, StringRef label) {
   auto result = cast<OpResult>(value).getResultNumber();
   std::string suffix = result == 0 ? "" : "." + std::to_string(result);
   to.buffer = buffer(suffix, to.splits * layout.columns(), element);
+  if (isa<LmHeadOp>(op))
+    logits = to.buffer;
   return to;
 }
 
@@ -492,17 +651,13 @@ tile::StageOp ProgramBuilder::define(tile::StageOp built) {
   return built;
 }
 
-LogicalResult ProgramBuilder::buildStage(StageOp source) {
-  StageBuilder stageBuilder(*this, source);
-  if (failed(stageBuilder.build(source.getLabel()))) {
-    stageBuilder.stage.erase();
-    return failure();
-  }
-  tile::StageOp stage = define(stageBuilder.stage);
-  if (stage == stageBuilder.stage) {
-    StringRef kind = source.getLabel().rsplit('.').second;
+void ProgramBuilder::addStep(tile::StageOp built, Location loc, StringAttr label,
+                             ArrayRef<Value> bindings, ArrayRef<Attribute> weights) {
+  tile::StageOp stage = define(built);
+  if (stage == built) {
+    StringRef kind = label.getValue().rsplit('.').second;
     std::string wanted =
-        (program.getSymName() + "." + (kind.empty() ? source.getLabel() : kind)).str();
+        (program.getSymName() + "." + (kind.empty() ? label.getValue() : kind)).str();
     std::string name = wanted;
     for (unsigned i = 2; symbols.lookup(name); ++i)
       name = wanted + "_" + std::to_string(i);
@@ -510,11 +665,57 @@ LogicalResult ProgramBuilder::buildStage(StageOp source) {
     symbols.insert(stage, stage->getIterator());
   }
   OpBuilder builder = OpBuilder::atBlockEnd(&program.getBody().front());
-  builder.create<schedule::StepOp>(
-      source.getLoc(), source.getLabelAttr(), FlatSymbolRefAttr::get(stage.getSymNameAttr()),
-      stageBuilder.bindings, ValueRange(), Value(),
-      stageBuilder.weights.empty() ? ArrayAttr() : builder.getArrayAttr(stageBuilder.weights),
-      ArrayAttr(), DenseI64ArrayAttr(), schedule::CostAttr());
+  builder.create<schedule::StepOp>(loc, label, FlatSymbolRefAttr::get(stage.getSymNameAttr()),
+                                   bindings, ValueRange(), Value(),
+                                   weights.empty() ? ArrayAttr() : builder.getArrayAttr(weights),
+                                   ArrayAttr(), DenseI64ArrayAttr(), schedule::CostAttr());
+}
+
+LogicalResult ProgramBuilder::buildStage(StageOp source) {
+  StageBuilder stageBuilder(*this, source);
+  if (failed(stageBuilder.build(source.getLabel()))) {
+    stageBuilder.stage.erase();
+    return failure();
+  }
+  addStep(stageBuilder.stage, source.getLoc(), source.getLabelAttr(), stageBuilder.bindings,
+          stageBuilder.weights);
+  return success();
+}
+
+FailureOr<Value> ProgramBuilder::materialise(Value value, StageOp reader) {
+  if (Value buffer = materialised.lookup(value))
+    return buffer;
+  OpBuilder builder = OpBuilder::atBlockEnd(&program.getBody().front());
+  auto label = builder.getStringAttr(reader.getLabel() + ".rows");
+  auto type =
+      tile::BufferType::get(context, slots, layoutOf(value).columns(), machine.getProduct());
+  Value buffer = builder.create<schedule::BufferOp>(reader.getLoc(), type, label, IntegerAttr());
+  StageBuilder stageBuilder(*this, reader);
+  if (failed(stageBuilder.buildRows(value, buffer))) {
+    stageBuilder.stage.erase();
+    return failure();
+  }
+  addStep(stageBuilder.stage, reader.getLoc(), label, stageBuilder.bindings, stageBuilder.weights);
+  return materialised[value] = buffer;
+}
+
+LogicalResult ProgramBuilder::buildSample() {
+  if (!logits)
+    return module.emitError("the model has no head whose logits a token could be chosen by");
+  OpBuilder builder(context);
+  auto stage = builder.create<tile::StageOp>(module.getLoc(), "stage", /*outputs=*/false);
+  Block &body = stage.getBody().emplaceBlock();
+  Value argument = body.addArgument(logits.getType(), module.getLoc());
+  builder.setInsertionPointToEnd(&body);
+  auto section = builder.create<tile::SectionOp>(module.getLoc(), ArrayRef<int64_t>{1});
+  Block &block = section.getBody().emplaceBlock();
+  block.addArgument(builder.getIndexType(), module.getLoc());
+  builder.setInsertionPointToEnd(&block);
+  auto model = module->getAttrOfType<ModelAttr>(modelAttrName);
+  int64_t columns = cast<tile::BufferType>(logits.getType()).getColumns();
+  builder.create<tile::SampleOp>(module.getLoc(), argument,
+                                 model ? model.getVocabulary() : columns);
+  addStep(stage, module.getLoc(), builder.getStringAttr("sample"), logits, {});
   return success();
 }
 
@@ -526,7 +727,7 @@ LogicalResult ProgramBuilder::build(func::FuncOp forward) {
     if (failed(buildStage(stage)))
       return failure();
   }
-  return success();
+  return machine.getLoops() ? buildSample() : success();
 }
 
 struct TileStages : impl::TileStagesBase<TileStages> {
@@ -548,8 +749,8 @@ struct TileStages : impl::TileStagesBase<TileStages> {
     for (int64_t count : counts) {
       llvm::StringMap<tile::StageOp> stages;
       std::string name = count == 1 ? "decode" : "prefill_" + std::to_string(count);
-      auto program =
-          builder.create<schedule::ProgramOp>(module.getLoc(), name, count, IntegerAttr());
+      auto program = builder.create<schedule::ProgramOp>(
+          module.getLoc(), name, count, IntegerAttr(), machine.getLoops() && count == 1);
       program.getBody().emplaceBlock();
       if (failed(ProgramBuilder(module, machine, count, stages, program).build(forward)))
         return signalPassFailure();

@@ -73,6 +73,11 @@ def Schedule_ProgramOp : Schedule_Op<"program",
   let description = [{
     `slots` is T, the most token slots a play may have. `arena` (bytes) is set by the memory plan.
 
+    A program that `loops` is played token after token without the workers meeting: each begins a play
+    when the play's first step (the embedding) is done, and its own last step. Events go on counting
+    from play to play; a wait until n means n more than all signals of the plays before, so that 0 waits
+    for the play before, and -1 for all but one of its signals.
+
     ```mlir
     module attributes {tile.machine = #tile.machine<name = "host", workers = 2, product = f32,
         ring = 0, scratch = 65536, bandwidth = 39000, peak = 240, event = 300, step = 200>} {
@@ -103,10 +108,11 @@ def Schedule_ProgramOp : Schedule_Op<"program",
     }
     ```
   }];
-  let arguments = (ins SymbolNameAttr:$sym_name, I64Attr:$slots, OptionalAttr<I64Attr>:$arena);
+  let arguments = (ins SymbolNameAttr:$sym_name, I64Attr:$slots, OptionalAttr<I64Attr>:$arena,
+                       UnitAttr:$loops);
   let regions = (region SizedRegion<1>:$body);
   let assemblyFormat = [{
-    $sym_name `slots` `=` $slots (`arena` `=` $arena^)? $body attr-dict
+    $sym_name `slots` `=` $slots (`arena` `=` $arena^)? (`loops` $loops^)? $body attr-dict
   }];
   let extraClassDeclaration = [{
     std::vector<StepOp> getSteps();

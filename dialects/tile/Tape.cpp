@@ -9,7 +9,8 @@ namespace pianola::tile {
 SmallVector<TapePiece> getResidentPieces(StageOp stage) {
   SmallVector<TapePiece> pieces;
   for (BlockArgument argument : stage.getBody().getArguments())
-    if (auto vector = dyn_cast<VectorType>(argument.getType()); vector && !vector.getPerTile())
+    if (auto vector = dyn_cast<VectorType>(argument.getType());
+        vector && !vector.getPerTile() && !vector.getConstant())
       pieces.push_back({argument.getArgNumber(), getTapeBytes(pieces), vector.getBytes()});
   return pieces;
 }
@@ -25,7 +26,8 @@ SmallVector<TapePiece> getTilePieces(SectionOp section) {
     for (Value operand : op.getOperands()) {
       if (auto matrix = dyn_cast<MatrixType>(operand.getType()))
         add(operand, matrix.getTileBytes());
-      else if (auto vector = dyn_cast<VectorType>(operand.getType()); vector && vector.getPerTile())
+      else if (auto vector = dyn_cast<VectorType>(operand.getType());
+               vector && vector.getPerTile() && !vector.getConstant())
         add(operand, vector.getBytes());
     }
   return pieces;

@@ -213,6 +213,10 @@ LogicalResult ContractOp::verify() {
 LogicalResult BiasOp::verify() {
   int64_t columns = cast<RankedTensorType>(getValue().getType()).getDimSize(1);
   VectorType vector = getVector().getType();
+  if (vector.getConstant())
+    return verifyMap(*this, getColumnsAttr(), "columns");
+  if (getColumns())
+    return emitOpError("counts columns of a vector that stands on the tape tile by tile");
   if (vector.getBlocks() * vector.getPad() != columns)
     return emitOpError("adds ") << vector.getBlocks() * vector.getPad() << " elements to "
                                 << columns << " columns";
@@ -248,7 +252,7 @@ LogicalResult RotateOp::verify() {
 LogicalResult AttendOp::verify() {
   auto queries = cast<RankedTensorType>(getQueries().getType());
   auto output = cast<RankedTensorType>(getOutput().getType());
-  int64_t size = getContext().getType().getSize();
+  int64_t size = getPast().getType().getSize();
   if (queries.getDimSize(1) % size != 0)
     return emitOpError("queries of ")
            << queries.getDimSize(1) << " columns are not whole heads of " << size;
@@ -262,9 +266,21 @@ LogicalResult AttendOp::verify() {
     if (columns != wanted)
       return emitOpError("statistics need ") << wanted << " columns, got " << columns;
   }
+  if ((getKeys() != nullptr) != (getValues() != nullptr) ||
+      (getKeys() && (getKeys().getType() != getValues().getType() ||
+                     cast<RankedTensorType>(getKeys().getType()).getDimSize(1) != size)))
+    return emitOpError("takes fresh keys and values of ") << size << " columns, both or none";
   return failure(failed(verifyMap(*this, getHeadAttr(), "head")) ||
                  failed(verifyMap(*this, getSlotsAttr(), "slots")) ||
                  failed(verifyMap(*this, getSplitAttr(), "split")));
+}
+
+LogicalResult SampleOp::verify() {
+  BufferType logits = getLogits().getType();
+  if (!logits.getElement().isF32() || static_cast<int64_t>(getVocabulary()) < 1 ||
+      static_cast<int64_t>(getVocabulary()) > logits.getColumns())
+    return emitOpError("chooses among ") << getVocabulary() << " logits of " << logits;
+  return success();
 }
 
 LogicalResult CombineOp::verify() {

@@ -206,7 +206,8 @@ def Tile_ContractOp : Tile_Op<"contract", [Pure]> {
 def Tile_BiasOp : Tile_Op<"bias", [Pure, AllTypesMatch<["value", "result"]>]> {
   let summary = "adds a vector from the tape to every slot";
   let description = [{
-    `result[s][r] = value[s][r] + vector[r]`.
+    `result[s][r] = value[s][r] + vector[r]`; of a constant vector, which stands whole, from element
+    `columns` (affine in the tile coordinates) on.
 
     ```mlir
     tile.stage @s(%x: !tile.buffer<1 x 32 x f32>, %b: !tile.vector<blocks = 1, size = 24, pad = 32, per_tile = true>,
@@ -220,9 +221,12 @@ def Tile_BiasOp : Tile_Op<"bias", [Pure, AllTypesMatch<["value", "result"]>]> {
     }
     ```
   }];
-  let arguments = (ins Tile_Value:$value, Tile_VectorType:$vector);
+  let arguments = (ins Tile_Value:$value, Tile_VectorType:$vector,
+                       OptionalAttr<AffineMapAttr>:$columns);
   let results = (outs Tile_Value:$result);
-  let assemblyFormat = "$value `,` $vector attr-dict `:` type($value) `,` type($vector)";
+  let assemblyFormat = [{
+    $value `,` $vector (`columns` $columns^)? attr-dict `:` type($value) `,` type($vector)
+  }];
   let hasVerifier = 1;
 }
 
@@ -314,7 +318,7 @@ def Tile_AddOp : Tile_Op<"add", [Pure, SameOperandsAndResultType]> {
   let assemblyFormat = "$lhs `,` $rhs attr-dict `:` type($result)";
 }
 
-def Tile_AttendOp : Tile_Op<"attend"> {
+def Tile_AttendOp : Tile_Op<"attend", [AttrSizedOperandSegments]> {
   let summary = "causal attention of one key/value head's queries over a part of its context";
   let description = [{
     `queries` holds, for slots `slots + i`, the g query heads of key/value head `head`, each as wide as
@@ -322,8 +326,13 @@ def Tile_AttendOp : Tile_Op<"attend"> {
     `window` W > 0, `q - W < p`. `score = scale * (query . key)`, softmax in f32 (online, Milakov and
     Gimelshein, 2018), times values.
 
+    With `fresh` keys and values, of all slots of the play, these are taken for the positions of the
+    play in place of what the context holds there: then the context may get them at the same time.
+
     The tile covers part `split` (affine) of `splits` of the keys: keys are dealt out in whole groups of
-    64 positions, evenly, lower parts first, from the first group that any of the tile's slots sees. `output` is normalised if `splits` is 1. Otherwise it is
+    64 positions, evenly, lower parts first, from the first group that any of the tile's slots sees; with
+    `least` n no part but the last that has any gets fewer than n positions. `output` is normalised if
+    `splits` is 1. Otherwise it is
     the unnormalised sum, and `statistics` holds for each query head its greatest score m (-inf if
     it saw no key) and its sum of `exp(score - m)`, as columns 2h and 2h+1, zero-padded;
     `tile.combine` makes the result of them, in the order of the parts.
@@ -339,15 +348,40 @@ def Tile_AttendOp : Tile_Op<"attend"> {
     }
     ```
   }];
-  let arguments = (ins Tile_Value:$queries, Tile_ContextType:$context, AffineMapAttr:$head,
+  let arguments = (ins Tile_Value:$queries, Tile_ContextType:$past,
+                       Optional<Tile_Value>:$keys, Optional<Tile_Value>:$values,
+                       AffineMapAttr:$head,
                        OptionalAttr<AffineMapAttr>:$slots, OptionalAttr<AffineMapAttr>:$split,
-                       F32Attr:$scale, I64Attr:$window, I64Attr:$splits);
+                       F32Attr:$scale, I64Attr:$window, I64Attr:$splits,
+                       OptionalAttr<I64Attr>:$least);
   let results = (outs Tile_Value:$output, Optional<Tile_Value>:$statistics);
   let assemblyFormat = [{
-    $queries `,` $context `head` $head (`slots` $slots^)? (`split` $split^)? `scale` `=` $scale
-    `window` `=` $window `splits` `=` $splits attr-dict `:` type($queries) `,` type($context) `->`
-    type($output) (`,` type($statistics)^)?
+    $queries `,` $past (`fresh` $keys^ `,` $values)? `head` $head (`slots` $slots^)? (`split` $split^)?
+    `scale` `=` $scale `window` `=` $window `splits` `=` $splits (`least` `=` $least^)? attr-dict `:`
+    type($queries) `,` type($past) (`fresh` type($keys)^ `,` type($values))? `->` type($output)
+    (`,` type($statistics)^)?
   }];
+  let hasVerifier = 1;
+}
+
+def Tile_SampleOp : Tile_Op<"sample"> {
+  let summary = "chooses the next token";
+  let description = [{
+    Chooses a token by the logits of the play's last slot, as the play's settings say (see
+    runtime/sampling/Sampler.h), among the ids below `vocabulary`; it becomes the token of slot 0 of the
+    next play. It decides too whether there is a next play.
+
+    ```mlir
+    tile.stage @sample(%l: !tile.buffer<1 x 64 x f32>) {
+      tile.section grid = [1] {
+      ^bb0(%t: index):
+        tile.sample %l vocabulary = 50 : !tile.buffer<1 x 64 x f32>
+      }
+    }
+    ```
+  }];
+  let arguments = (ins Tile_BufferType:$logits, I64Attr:$vocabulary);
+  let assemblyFormat = "$logits `vocabulary` `=` $vocabulary attr-dict `:` type($logits)";
   let hasVerifier = 1;
 }
 

@@ -96,19 +96,38 @@ def Tile_MatrixType : Tile_Type<"Matrix", "matrix"> {
     ```
 
     Example: `!tile.matrix<rows = 24, row_pad = 32, blocks = 6, columns = 24, column_pad = 32, element = bf16>`.
+
+    With a `panel` P (for GPUs) a tile has `rows = row_pad` rows, a multiple of 8, and stands panel by
+    panel of P columns, in each row by row, the last panel padded with zeros: element (r, k) is at
+    `((k/P) * rows + r) * P + k%P`, so that a warp's 16-byte reads of 8 rows are one run of bytes. A
+    tile is padded to a multiple of 2048 bytes: no panel then lies across two slots of a ring. The
+    matrix's rows may come in blocks of `row_block` rows, each followed by zero rows up to
+    `row_block_pad` (heads); tile t holds rows `t*rows ..` of these padded rows. Example:
+    `!tile.matrix<rows = 8, row_pad = 8, blocks = 1, columns = 88, column_pad = 96, element = bf16, panel = 32, row_block = 24, row_block_pad = 32>`.
   }];
   let parameters = (ins "int64_t":$rows, "int64_t":$rowPad, "int64_t":$blocks, "int64_t":$columns,
-                        "int64_t":$columnPad, "::mlir::Type":$element);
+                        "int64_t":$columnPad, "::mlir::Type":$element,
+                        DefaultValuedParameter<"int64_t", "0">:$panel,
+                        DefaultValuedParameter<"int64_t", "0">:$rowBlock,
+                        DefaultValuedParameter<"int64_t", "0">:$rowBlockPad);
   let assemblyFormat = [{
     `<` `rows` `=` $rows `,` `row_pad` `=` $rowPad `,` `blocks` `=` $blocks `,` `columns` `=` $columns
-    `,` `column_pad` `=` $columnPad `,` `element` `=` $element `>`
+    `,` `column_pad` `=` $columnPad `,` `element` `=` $element (`,` `panel` `=` $panel^)?
+    (`,` `row_block` `=` $rowBlock^)? (`,` `row_block_pad` `=` $rowBlockPad^)? `>`
   }];
   let extraClassDeclaration = [{
     /// Length of the contracted dimension with its padding.
     int64_t getDepth() const { return getBlocks() * getColumnPad(); }
+    /// Panels of a tile; 1 without panels.
+    int64_t getPanels() const {
+      return getPanel() ? (getDepth() + getPanel() - 1) / getPanel() : 1;
+    }
     /// Bytes of one tile, a multiple of 64.
     int64_t getTileBytes() const {
-      return getRowPad() * getDepth() * (getElement().getIntOrFloatBitWidth() / 8);
+      int64_t element = getElement().getIntOrFloatBitWidth() / 8;
+      if (!getPanel())
+        return getRowPad() * getDepth() * element;
+      return (getRowPad() * getPanels() * getPanel() * element + 2047) / 2048 * 2048;
     }
   }];
 }
@@ -120,10 +139,15 @@ def Tile_VectorType : Tile_Type<"Vector", "vector"> {
     `per_tile` (a bias) tile t holds elements `t*size ..` of the tensor and rides beside the tile's
     rows; without (a norm weight) the whole vector is *resident*: it stands once at the head of the
     step's part of each worker's tape. Example: `!tile.vector<blocks = 1, size = 24, pad = 32, per_tile = true>`.
+
+    A `constant` vector (for GPUs) stands whole in the roll's constants, once for all workers and not
+    on the tape: so many workers would each stream a copy of what one cache can hold for all of them.
   }];
-  let parameters = (ins "int64_t":$blocks, "int64_t":$size, "int64_t":$pad, "bool":$perTile);
+  let parameters = (ins "int64_t":$blocks, "int64_t":$size, "int64_t":$pad, "bool":$perTile,
+                        DefaultValuedParameter<"bool", "false">:$constant);
   let assemblyFormat = [{
-    `<` `blocks` `=` $blocks `,` `size` `=` $size `,` `pad` `=` $pad `,` `per_tile` `=` $perTile `>`
+    `<` `blocks` `=` $blocks `,` `size` `=` $size `,` `pad` `=` $pad `,` `per_tile` `=` $perTile
+    (`,` `constant` `=` $constant^)? `>`
   }];
   let extraClassDeclaration = [{
     /// Bytes on the tape, a multiple of 64.
@@ -136,14 +160,15 @@ def Tile_TableType : Tile_Type<"Table", "table"> {
   let description = [{
     `rows` rows of `columns` elements, zero-padded to `column_pad`. With `tile_rows = 0` the table is
     row-major in the roll's table section. With `tile_rows = n` it is the tied output matrix, read
-    where the workers' tapes hold it: tiles of n rows, packed as `!tile.matrix` says, found through
-    an array of their addresses.
+    where the workers' tapes hold it: tiles of n rows, packed as `!tile.matrix` says (with its `panel`),
+    found through an array of their addresses.
   }];
   let parameters = (ins "int64_t":$rows, "int64_t":$columns, "int64_t":$columnPad,
-                        "int64_t":$tileRows, "::mlir::Type":$element);
+                        "int64_t":$tileRows, "::mlir::Type":$element,
+                        DefaultValuedParameter<"int64_t", "0">:$panel);
   let assemblyFormat = [{
     `<` `rows` `=` $rows `,` `columns` `=` $columns `,` `column_pad` `=` $columnPad `,`
-    `tile_rows` `=` $tileRows `,` `element` `=` $element `>`
+    `tile_rows` `=` $tileRows `,` `element` `=` $element (`,` `panel` `=` $panel^)? `>`
   }];
 }
 
@@ -167,6 +192,13 @@ def Tile_MachineAttr : AttrDef<Tile_Dialect, "Machine"> {
     `event`: ns from the last signal of an event to the end of the wait for it. `step`: ns that a
     worker spends on a step apart from its tiles.
 
+    With `rows` (for GPUs) a tile may be as few rows as that and need not be a whole head; what needs
+    whole heads is then computed by those who read them. `panel`: columns of a panel of packed weights
+    (see `!tile.matrix`). `chunk`: bytes of one slot of the ring. `consume`: MB/s at which all workers
+    together take weights out of their rings. `cache`: MB/s at which they read activations. With
+    `loops` workers go on from token to token by themselves, and programs end with the choice of the
+    next token.
+
     It stands on the module, so that a test states its machine in its own text:
 
     ```mlir
@@ -177,7 +209,13 @@ def Tile_MachineAttr : AttrDef<Tile_Dialect, "Machine"> {
   }];
   let parameters = (ins StringRefParameter<>:$name, "int64_t":$workers, "::mlir::Type":$product,
                         "int64_t":$ring, "int64_t":$scratch, "int64_t":$bandwidth, "int64_t":$peak,
-                        "int64_t":$event, "int64_t":$step);
+                        "int64_t":$event, "int64_t":$step,
+                        DefaultValuedParameter<"int64_t", "0">:$rows,
+                        DefaultValuedParameter<"int64_t", "0">:$panel,
+                        DefaultValuedParameter<"int64_t", "0">:$chunk,
+                        DefaultValuedParameter<"int64_t", "0">:$consume,
+                        DefaultValuedParameter<"int64_t", "0">:$cache,
+                        DefaultValuedParameter<"bool", "false">:$loops);
   let assemblyFormat = "`<` struct(params) `>`";
 }
 

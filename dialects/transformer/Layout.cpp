@@ -65,6 +65,19 @@ int64_t tileRows(Layout layout, int64_t workers) {
   return most * workers * 8 > tiles * 9 ? 16 : 32;
 }
 
+int64_t fineTileRows(Layout layout, int64_t workers, int64_t least) {
+  auto mostRows = [&](int64_t rows) {
+    int64_t tiles = layout.columns() / rows;
+    return (tiles + workers - 1) / workers * rows;
+  };
+  return mostRows(2 * least) * 16 <= mostRows(least) * 17 ? 2 * least : least;
+}
+
+int64_t fineContextSplits(int64_t heads, int64_t slots, int64_t slotBlock, int64_t workers) {
+  int64_t tiles = heads * ((slots + slotBlock - 1) / slotBlock);
+  return std::clamp<int64_t>((workers - heads) / tiles, 1, 16);
+}
+
 int64_t contextSplits(int64_t heads, int64_t slots, int64_t slotBlock, int64_t workers) {
   int64_t tiles = heads * ((slots + slotBlock - 1) / slotBlock);
   for (int64_t splits = 1; splits < 16; ++splits)

@@ -29,9 +29,14 @@ Layout layoutOf(mlir::Value value);
 
 /// Padded rows of a tile: a head, or 32 rows, or 16 if 32 would leave much of the workers idle.
 int64_t tileRows(Layout layout, int64_t workers);
+/// The same where tiles need not be heads: `least` rows or twice as many, which cost less a row, if
+/// the worker with the most of them has hardly more to do.
+int64_t fineTileRows(Layout layout, int64_t workers, int64_t least);
 
 /// Into how many parts attention splits the context so that all workers have tiles.
 int64_t contextSplits(int64_t heads, int64_t slots, int64_t slotBlock, int64_t workers);
+/// The same where each worker should have one tile, and `heads` workers append.
+int64_t fineContextSplits(int64_t heads, int64_t slots, int64_t slotBlock, int64_t workers);
 
 /// f32, bf16 or f16.
 mlir::Type elementType(EncodingAttr encoding);

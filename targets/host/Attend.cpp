@@ -29,7 +29,7 @@ constexpr float kLowest = -1e30f;         // minus infinity that survives subtra
 class AttendEmitter {
 public:
   AttendEmitter(PartEmitter &emit, tile::AttendOp op)
-      : e(emit), op(op), context(op.getContext().getType()), size(context.getSize()),
+      : e(emit), op(op), context(op.getPast().getType()), size(context.getSize()),
         element(context.getElement()), bytes(element.getIntOrFloatBitWidth() / 8),
         queries(emit.places.lookup(op.getQueries())), group(queries.columns / size),
         form(formFor(emit.cpu, element, queries.element)),
@@ -90,7 +90,7 @@ void AttendEmitter::start(int64_t count) {
   firstRow = e.mul(e.low, group);
   rows = e.mul(e.sub(e.high, e.low), group);
 
-  Value base = e.bindingOf(op.getContext());
+  Value base = e.bindingOf(op.getPast());
   Value head = e.evaluate(op.getHeadAttr()), headBytes = e.mul(e.capacity, size * bytes);
   keys = e.at(base, e.mul(head, headBytes));
   values = e.at(base, e.mul(e.add(head, context.getHeads()), headBytes));
