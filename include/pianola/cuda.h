@@ -1,10 +1,10 @@
 /* cuda.h - what the kernels of a roll for NVIDIA GPUs are launched with.
  *
  * A roll for a GPU has, for each program, one persistent kernel and one kernel for each stage (both
- * in PTX, names in the manifest). The persistent kernel runs one block on each SM; block w is worker
- * w. Its first warps compute (consumers), its last one streams the worker's tape into a ring in
- * shared memory (the loader). What a worker does is written on cards, one for each step in which it
- * has tiles; the player makes them of the roll's records and the addresses that it chose.
+ * in PTX, names in the manifest). The persistent kernel runs one block on each SM; block w is
+ * worker w. Its first warps compute (consumers), its last one streams the worker's tape into a ring
+ * in shared memory (the loader). What a worker does is written on cards, one for each step in which
+ * it has tiles; the player makes them of the roll's records and the addresses that it chose.
  *
  * Everything here lies in device memory but PianolaCudaHost, which is pinned memory of the host.
  */
@@ -56,23 +56,23 @@ struct PianolaCudaSampling {
   uint32_t vocabulary; /* ids from here on are never chosen */
   uint64_t seed;
   uint64_t draws;  /* made so far; counted by the kernel */
-  uint64_t counts; /* uint32_t[vocabulary]: how often each token was seen; the kernel counts on. 0: no
-                      penalties */
+  uint64_t counts; /* uint32_t[vocabulary]: how often each token was seen; the kernel counts on. 0:
+                      no penalties */
   uint64_t bias;   /* float[vocabulary], added to the logits; 0: none */
 };
 
 /* A play is one pass through the program. */
 struct PianolaCudaState {
-  uint64_t position; /* of slot 0 in play 0; play p begins at position + p * slots */
-  uint64_t capacity; /* positions that contexts have room for, a multiple of 64 */
-  uint32_t slots;    /* valid ones of a play */
+  uint64_t position;     /* of slot 0 in play 0; play p begins at position + p * slots */
+  uint64_t capacity;     /* positions that contexts have room for, a multiple of 64 */
+  uint32_t slots;        /* valid ones of a play */
   uint32_t first_output; /* first slot whose logits are wanted, 0 .. slots */
   uint32_t plays;        /* at most in this launch; more than one only in a program that loops */
   uint32_t choose;       /* 1: the last step chooses a token; 0: it does nothing */
   uint32_t play;         /* stage kernels: the number of this play; the sample stage counts it up */
-  uint32_t end;          /* plays from this number on are not played; set by the sample stage. Before
-                            the launch: `plays` */
-  uint32_t chosen;       /* tokens chosen so far: index of the next one in the host's list */
+  uint32_t end;    /* plays from this number on are not played; set by the sample stage. Before
+                      the launch: `plays` */
+  uint32_t chosen; /* tokens chosen so far: index of the next one in the host's list */
   uint32_t stop_count;
   uint64_t stops;  /* int32_t[stop_count]: tokens that end the generation */
   uint64_t tokens; /* int32_t[slots]: of the play; the sample stage writes the first */
@@ -90,7 +90,7 @@ enum PianolaCudaEnd {
 enum PianolaCudaWaitKind {
   PIANOLA_CUDA_WAIT_EVENT = 1, /* expected, seen: the counter */
   PIANOLA_CUDA_WAIT_TAPE = 2,  /* a consumer waits for a slot of the ring to be filled */
-  PIANOLA_CUDA_WAIT_RING = 3   /* the loader waits for one to be empty; expected, seen: slot, phase */
+  PIANOLA_CUDA_WAIT_RING = 3 /* the loader waits for one to be empty; expected, seen: slot, phase */
 };
 
 /* Written by the one worker whose wait first took longer than the watchdog allows. */
@@ -108,20 +108,17 @@ struct PianolaCudaHost {
   uint64_t tokens[]; /* as they are chosen: 1 << 63 | PianolaCudaEnd << 32 | token */
 };
 
-/* Parameters, in order, each 64 bits. Blocks: one for each worker; threads and shared memory: as the
- * manifest says.
+/* Parameters, in order, each 64 bits. Blocks: one for each worker; threads and shared memory: as
+ * the manifest says.
  *
  *   persistent kernel   cards     PianolaCudaCard[]
  *                       ranges    {uint32_t first, count}[workers], in cards
  *                       tape      first byte of the tape section
- *                       tapes     {uint64_t offset, bytes}[workers], in the tape section; bytes is a
- *                                 multiple of the ring's slots
- *                       events    counters, all zero
- *                       state     PianolaCudaState
- *                       host      PianolaCudaHost
- *                       watchdog  ns that a wait may take
- *   stage kernel        the same, but cards is PianolaCudaCard[workers] of one step, and ranges is
- *                       not used. Kernels of a play are launched in the order of steps; no events.
+ *                       tapes     {uint64_t offset, bytes}[workers], in the tape section; bytes is
+ * a multiple of the ring's slots events    counters, all zero state     PianolaCudaState host
+ * PianolaCudaHost watchdog  ns that a wait may take stage kernel        the same, but cards is
+ * PianolaCudaCard[workers] of one step, and ranges is not used. Kernels of a play are launched in
+ * the order of steps; no events.
  */
 
 #ifdef __cplusplus
