@@ -74,8 +74,12 @@ struct PianolaCudaState {
                       the launch: `plays` */
   uint32_t chosen; /* tokens chosen so far: index of the next one in the host's list */
   uint32_t stop_count;
-  uint64_t stops;  /* int32_t[stop_count]: tokens that end the generation */
-  uint64_t tokens; /* int32_t[slots]: of the play; the sample stage writes the first */
+  uint32_t abort;    /* 0; set to 1 by the worker that reports a wait to the host. All stop then */
+  uint32_t reserved; /* 0 */
+  struct PianolaCudaWait begin; /* in a program that loops: every worker but the one that has the
+                                   first step waits for this before it begins a play */
+  uint64_t stops;               /* int32_t[stop_count]: tokens that end the generation */
+  uint64_t tokens;              /* int32_t[slots]: of the play; the sample stage writes the first */
   struct PianolaCudaSampling sampling;
 };
 
@@ -93,10 +97,11 @@ enum PianolaCudaWaitKind {
   PIANOLA_CUDA_WAIT_RING = 3 /* the loader waits for one to be empty; expected, seen: slot, phase */
 };
 
-/* Written by the one worker whose wait first took longer than the watchdog allows. */
+/* Written by the one worker whose wait first took longer than the watchdog allows (PianolaCudaState
+ * has who that is); all zero otherwise. */
 struct PianolaCudaReport {
-  uint32_t claimed; /* 0, then 1: who sets it writes the rest */
-  uint32_t kind;    /* PianolaCudaWaitKind; written last */
+  uint32_t reserved;
+  uint32_t kind; /* PianolaCudaWaitKind */
   uint32_t worker, step, event, play;
   uint32_t expected, seen;
 };
