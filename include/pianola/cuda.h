@@ -113,18 +113,24 @@ struct PianolaCudaHost {
   uint64_t tokens[]; /* as they are chosen: 1 << 63 | PianolaCudaEnd << 32 | token */
 };
 
-/* Parameters, in order, each 64 bits. Blocks: one for each worker; threads and shared memory: as
- * the manifest says.
+/* clang-format off
+ *
+ * Parameters, in order, each 64 bits. Blocks: one for each worker; threads and shared memory: as the
+ * manifest says.
  *
  *   persistent kernel   cards     PianolaCudaCard[]
  *                       ranges    {uint32_t first, count}[workers], in cards
  *                       tape      first byte of the tape section
- *                       tapes     {uint64_t offset, bytes}[workers], in the tape section; bytes is
- * a multiple of the ring's slots events    counters, all zero state     PianolaCudaState host
- * PianolaCudaHost watchdog  ns that a wait may take stage kernel        the same, but cards is
- * PianolaCudaCard[workers] of one step, and ranges is not used. Kernels of a play are launched in
- * the order of steps; no events.
- */
+ *                       tapes     {uint64_t offset, bytes}[workers], in the tape section; bytes is a
+ *                                 multiple of the ring's slots
+ *                       events    counters, all zero
+ *                       state     PianolaCudaState
+ *                       host      PianolaCudaHost
+ *                       watchdog  ns that a wait may take
+ *   stage kernel        the same, but cards is PianolaCudaCard[workers] of one step, and ranges and
+ *                       events are not used; kernels of a play are launched in the order of steps
+ *
+ * clang-format on */
 
 #ifdef __cplusplus
 }
