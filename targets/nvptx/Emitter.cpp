@@ -207,10 +207,11 @@ void Emitter::syncWarp() { builder.create<NVVM::SyncWarpOp>(loc, constant(-1)); 
 
 SmallVector<Value, 4> Emitter::multiply(ArrayRef<Value> a, ArrayRef<Value> b, ArrayRef<Value> c) {
   auto type = LLVM::LLVMStructType::getLiteral(builder.getContext(), SmallVector<Type>(4, f32()));
-  Value result = builder.create<NVVM::MmaOp>(
-      loc, type, a, b, c, ArrayRef<int64_t>{16, 8, 16}, std::nullopt, std::nullopt,
-      std::array{NVVM::MMATypes::bf16, NVVM::MMATypes::bf16},
-      std::array{NVVM::MMALayout::row, NVVM::MMALayout::col});
+  // nvvm.mma.sync of MLIR 19 takes bf16 for f16; the intrinsic knows better.
+  SmallVector<Value, 10> operands(a);
+  llvm::append_range(operands, b);
+  llvm::append_range(operands, c);
+  Value result = call("llvm.nvvm.mma.m16n8k16.row.col.bf16", type, operands);
   SmallVector<Value, 4> registers;
   for (int64_t i = 0; i < 4; ++i)
     registers.push_back(builder.create<LLVM::ExtractValueOp>(loc, result, i));
@@ -282,10 +283,7 @@ SmallVector<Value> Emitter::choose(Value condition, llvm::function_ref<SmallVect
 
 Variable::Variable(Emitter &emit, Type type) : type(type) {
   OpBuilder::InsertionGuard guard(emit.builder);
-  Region *region = emit.builder.getInsertionBlock()->getParent();
-  while (!isa<FunctionOpInterface>(region->getParentOp()))
-    region = region->getParentOp()->getParentRegion();
-  emit.builder.setInsertionPointToStart(&region->front());
+  emit.builder.setInsertionPointToStart(emit.entry);
   storage = emit.builder.create<LLVM::AllocaOp>(
       emit.loc, LLVM::LLVMPointerType::get(emit.builder.getContext()), type,
       emit.constant(emit.i64(), 1));

@@ -24,10 +24,13 @@ constexpr int64_t kWarp = 32;
 
 class Emitter {
 public:
-  Emitter(mlir::OpBuilder &builder, mlir::Location loc) : builder(builder), loc(loc) {}
+  /// `builder` stands in the entry block of a function.
+  Emitter(mlir::OpBuilder &builder, mlir::Location loc)
+      : builder(builder), loc(loc), entry(builder.getInsertionBlock()) {}
 
   mlir::OpBuilder &builder;
   mlir::Location loc;
+  mlir::Block *entry;
 
   // Types.
   Type i1() { return builder.getI1Type(); }
@@ -152,7 +155,6 @@ public:
 class Variable {
 public:
   Variable() = default;
-  /// Its storage is made in the entry block of the function.
   Variable(Emitter &emit, Type type);
   Variable(Emitter &emit, Value initial) : Variable(emit, initial.getType()) { set(emit, initial); }
   Value get(Emitter &emit) const { return emit.load(type, storage); }
