@@ -58,14 +58,19 @@ static tile::MachineAttr machineFor(MLIRContext *context, const DeviceRow &devic
 }
 
 static llvm::Error compileForDevice(const CompileOptions &options, const DeviceRow &device,
-                                    Progress &, llvm::raw_ostream &text, llvm::raw_ostream &) {
+                                    Progress &progress, llvm::raw_ostream &text,
+                                    llvm::raw_ostream &) {
   MLIRContext context(MLIRContext::Threading::DISABLED);
   context.loadDialect<schedule::ScheduleDialect, tile::TileDialect>();
   DiagnosticText diagnostics(context);
   llvm::Expected<LoadedModel> model = loadModel(context, options.directory, options.seed);
   if (!model)
     return model.takeError();
+  llvm::Expected<int64_t> maxModelLen = checkMaxModelLen(options, model->config);
+  if (!maxModelLen)
+    return maxModelLen.takeError();
   ModuleOp module = *model->module;
+  ModelSummary summary = summarise(*model, *maxModelLen);
   tile::MachineAttr machine =
       machineFor(&context, device, options.workers ? options.workers : device.sms);
   if (failed(runPipeline(module, machine, kSlots,
@@ -84,8 +89,12 @@ static llvm::Error compileForDevice(const CompileOptions &options, const DeviceR
   llvm::Expected<PtxCode> code = compilePtx(module, device);
   if (!code)
     return diagnostics.take(llvm::toString(code.takeError()));
-  text << code->text;
-  return llvm::Error::success();
+  if (options.emit == Emit::Ptx) {
+    text << code->text;
+    return llvm::Error::success();
+  }
+  return writeRoll(options, summary, machine, module, codeFor(device, *code), *model->weights,
+                   progress);
 }
 
 llvm::Error compile(const CompileOptions &options, Progress &progress, llvm::raw_ostream &text,
@@ -135,7 +144,8 @@ llvm::Error compile(const CompileOptions &options, Progress &progress, llvm::raw
   llvm::Expected<HostImage> image = compileHost(module, *cpu);
   if (!image)
     return image.takeError();
-  return writeRoll(options, summary, *cpu, machine, module, *image, *model->weights, progress);
+  return writeRoll(options, summary, machine, module, codeFor(*cpu, *image), *model->weights,
+                   progress);
 }
 
 } // namespace pianola
