@@ -45,6 +45,7 @@ public:
     return reinterpret_cast<const PianolaRollRecord *>(section(PIANOLA_SECTION_RECORDS));
   }
   std::string_view code() const { return text(PIANOLA_SECTION_CODE); }
+  std::string_view cubin() const { return text(PIANOLA_SECTION_CUBIN); }
   std::string_view tokenizer() const { return text(PIANOLA_SECTION_TOKENIZER); }
   std::string_view chatTemplate() const { return text(PIANOLA_SECTION_TEMPLATE); }
 
