@@ -57,6 +57,11 @@ def AssignTiles : Pass<"assign-tiles", "::mlir::ModuleOp"> {
     Tiles of a step are dealt out in order, each worker getting one run of neighbours, such that the
     greatest load is as small as that allows. A tile's load is the bytes that it takes from the tape, or, in steps
     without weights, one. The same weights get the same assignment in every program.
+
+    On a machine with `rows` each section is dealt out by itself: every worker gets one run of
+    neighbours, as many tiles as any other or one more. One more goes to those whose tape has got least
+    so far (in steps without weights: to those with fewest tiles of the step), so that in the end all tapes
+    are equally long but for about a tile.
   }];
   let dependentDialects = ["::pianola::schedule::ScheduleDialect"];
 }
