@@ -54,7 +54,7 @@ static tile::MachineAttr machineFor(MLIRContext *context, const DeviceRow &devic
                                     int64_t workers) {
   return tile::MachineAttr::get(context, device.name, workers, Float32Type::get(context),
                                 device.sharedPerBlock - 1024, 96 << 10, device.bandwidth * 0.9e-6,
-                                100000, 2000, 100, 8, 32, 8192, 17000000, 5500000, true);
+                                100000, 2000, 100, 8, 32, 8192, 17000000, 5500000, true, 4);
 }
 
 static llvm::Error compileForDevice(const CompileOptions &options, const DeviceRow &device,
