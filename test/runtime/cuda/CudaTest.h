@@ -28,7 +28,7 @@ protected:
   }
 
   /// Opens `tiny` and a session on it.
-  bool start(const GpuRoll &tiny = {}) {
+  bool start(const GpuRoll &tiny = GpuRoll()) {
     session.reset();
     auto opened = tiny.open();
     EXPECT_TRUE(opened) << opened.message();

@@ -14,7 +14,7 @@ namespace pianola {
 
 namespace {
 
-// Of both programs; %s: name, slots, entry, loops.
+// The two programs differ in little.
 nlohmann::json program(const char *name, int slots, bool loops, int firstRecord) {
   auto step = [](const char *label, int stage, nlohmann::json bindings) {
     return nlohmann::json{{"label", label},
@@ -53,7 +53,7 @@ nlohmann::json program(const char *name, int slots, bool loops, int firstRecord)
 
 } // namespace
 
-GpuRoll::GpuRoll() {
+GpuRoll::GpuRoll(int capability) {
   manifest = nlohmann::json::parse(R"({
     "pianola": "0.1.0",
     "model": {"family": "tiny", "name": "Tiny", "vocabulary": 16, "valid_vocabulary": 15,
@@ -85,7 +85,10 @@ GpuRoll::GpuRoll() {
       records.push_back(record);
   // Event 1 grows by three in a play: in a program that loops, the sample step waits for two of
   // this play's after all of the plays before.
-  std::ifstream file(PIANOLA_SOURCE_DIR "/test/runtime/cuda/kernels/player.sm_90a.ptx");
+  std::string chip = capability == 90 ? "sm_90a" : "sm_80";
+  manifest["target"]["capability"] = capability;
+  manifest["target"]["chip"] = chip;
+  std::ifstream file(PIANOLA_SOURCE_DIR "/test/runtime/cuda/kernels/player." + chip + ".ptx");
   std::stringstream text;
   text << file.rdbuf();
   code = text.str();

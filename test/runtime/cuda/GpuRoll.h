@@ -12,7 +12,7 @@ namespace pianola {
 constexpr int kVocabulary = 16;
 
 struct GpuRoll {
-  GpuRoll();
+  explicit GpuRoll(int capability = 90); // or 80
 
   void write(const std::string &path) const;
   /// Writes it to a file of its own and opens that.

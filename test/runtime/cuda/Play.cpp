@@ -218,4 +218,14 @@ TEST_P(Play, ProgramsThatDoNotLoop) {
   EXPECT_EQ(generate({}, 6), modelTokens(kPrompt, {}, 6));
 }
 
+// Before capability 9.0 stages begin one after the other.
+TEST_P(Play, OlderDevices) {
+  set("PIANOLA_EMULATED_DEVICE", "a100");
+  GpuRoll tiny(80);
+  ASSERT_TRUE(start(tiny)) << refusal;
+  EXPECT_EQ(session->deviceName(), "NVIDIA A100-SXM4-80GB");
+  feed(kPrompt);
+  EXPECT_EQ(generate({}, 6), modelTokens(kPrompt, {}, 6));
+}
+
 } // namespace

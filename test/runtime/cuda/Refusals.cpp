@@ -15,7 +15,7 @@ TEST_F(Refusals, NoDriver) {
   options.device = DeviceKind::Auto;
   set("PIANOLA_CUDA_DRIVER", "/nowhere/libcuda.so.1");
   EXPECT_EQ(
-      refusalOf({}),
+      refusalOf(GpuRoll()),
       "the roll is for an NVIDIA GPU (h200): the CUDA driver '/nowhere/libcuda.so.1' cannot be "
       "opened: cannot open shared object file: No such file or directory");
 }
@@ -28,7 +28,7 @@ TEST_F(Refusals, TheDriverThatTheEnvironmentNames) {
 
 TEST_F(Refusals, OtherTargets) {
   options.device = DeviceKind::Host;
-  EXPECT_EQ(refusalOf({}), "the roll is compiled for a GPU, not for the host");
+  EXPECT_EQ(refusalOf(GpuRoll()), "the roll is compiled for a GPU, not for the host");
 }
 
 TEST_F(Refusals, OtherDevices) {
@@ -42,7 +42,7 @@ TEST_F(Refusals, OtherDevices) {
   tiny.manifest["target"]["capability"] = 80;
   tiny.manifest["target"]["chip"] = "sm_80";
   EXPECT_TRUE(start(tiny)) << refusal;
-  tiny = {};
+  tiny = GpuRoll();
   tiny.manifest["target"]["workers"] = 133;
   tiny.manifest["tapes"] = nlohmann::json::array();
   for (int i = 0; i < 133; ++i)
@@ -142,7 +142,7 @@ protected:
   void change(const std::string &bytes) {
     std::ofstream(entries().at(0), std::ios::binary | std::ios::trunc) << bytes;
   }
-  void startAndPlay(const GpuRoll &tiny = {}) {
+  void startAndPlay(const GpuRoll &tiny = GpuRoll()) {
     ASSERT_TRUE(start(tiny)) << refusal;
     feed({1});
     EXPECT_EQ((*session->logits())[3], modelLogits({1})[0][3]);
@@ -180,7 +180,7 @@ TEST_F(Cache, IsUsed) {
   }
   for (size_t i = 0; i < 2; ++i)
     std::ofstream(all[i], std::ios::binary | std::ios::trunc) << texts[1 - i];
-  EXPECT_EQ(refusalOf({}).rfind("the roll's code has no kernel decode", 0), 0u) << refusal;
+  EXPECT_EQ(refusalOf(GpuRoll()).rfind("the roll's code has no kernel decode", 0), 0u) << refusal;
 }
 
 TEST_F(Cache, MendsDamagedEntries) {
@@ -210,7 +210,7 @@ TEST_F(Cache, TheRollsOwnCodeComesFirst) {
   startAndPlay(tiny);
   EXPECT_TRUE(entries().empty());
   // One that this device does not take.
-  tiny = {};
+  tiny = GpuRoll();
   tiny.cubin = "\x7f"
                "ELF and so on";
   startAndPlay(tiny);

@@ -5,9 +5,11 @@
 //          head    logits[s][v] = constant[v] + dot(tape[v], x[s]) + sum over the context up to the
 //                  slot's position of token * cosine of its position
 //          sample  the sampler, by one thread
+//
+// The namespace has a name because nvcc puts its process number into those that have none.
 #include "../../../../include/pianola/cuda.h"
 
-namespace {
+namespace tiny {
 
 constexpr int kVocabulary = 16, kHidden = 16, kRows = 8; // rows of a worker's tape
 enum { kEmbed, kHead, kSample };
@@ -240,7 +242,9 @@ __device__ void playAll(const PianolaCudaCard *cards, const Range *ranges, const
   }
 }
 
-} // namespace
+} // namespace tiny
+
+using namespace tiny;
 
 #define PARAMETERS                                                                                 \
   const PianolaCudaCard *cards, const Range *ranges, uint64_t tape, uint64_t tapes,                \
