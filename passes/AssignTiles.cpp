@@ -3,6 +3,7 @@
 #include "dialects/tile/Tape.h"
 #include "mlir/IR/Builders.h"
 #include "passes/Passes.h"
+#include <numeric>
 
 using namespace mlir;
 
@@ -12,16 +13,18 @@ namespace pianola {
 
 namespace {
 
+bool hasWeights(tile::StageOp stage) {
+  return llvm::any_of(stage.getSections(), [](tile::SectionOp section) {
+    return !tile::getTilePieces(section).empty();
+  });
+}
+
 // What each tile of the stage weighs: its bytes on the tape, or one if no tile has any.
 SmallVector<int64_t> loadsOf(tile::StageOp stage) {
   SmallVector<int64_t> loads;
-  bool weightless = true;
-  for (tile::SectionOp section : stage.getSections()) {
-    int64_t bytes = tile::getTapeBytes(tile::getTilePieces(section));
-    weightless &= bytes == 0;
-    loads.append(section.getTileCount(), bytes);
-  }
-  if (weightless)
+  for (tile::SectionOp section : stage.getSections())
+    loads.append(section.getTileCount(), tile::getTapeBytes(tile::getTilePieces(section)));
+  if (!hasWeights(stage))
     loads.assign(loads.size(), 1);
   return loads;
 }
@@ -58,23 +61,73 @@ SmallVector<int64_t> balance(ArrayRef<int64_t> loads, int64_t workers) {
   return deal(loads, workers, low);
 }
 
+// The runs with the smallest greatest load, as [begin, end) of each worker.
+SmallVector<SmallVector<int64_t>> assignRuns(tile::StageOp stage, int64_t workers) {
+  SmallVector<SmallVector<int64_t>> lists(workers);
+  int64_t begin = 0;
+  for (auto [worker, end] : llvm::enumerate(balance(loadsOf(stage), workers))) {
+    lists[worker] = {begin, end};
+    begin = end;
+  }
+  return lists;
+}
+
+// Deals each section out by itself: every worker gets as many tiles as every other, in one run, and
+// who has carried least so far gets one of those that are left over. `carried` goes on from step to
+// step, so that in the end all have carried the same but for about a tile.
+SmallVector<SmallVector<int64_t>> assignSections(tile::StageOp stage, ArrayRef<int64_t> loads,
+                                                 MutableArrayRef<int64_t> carried) {
+  int64_t workers = carried.size();
+  SmallVector<SmallVector<int64_t>> lists(workers);
+  int64_t first = 0;
+  for (tile::SectionOp section : stage.getSections()) {
+    int64_t tiles = section.getTileCount();
+    SmallVector<int64_t> counts(workers, tiles / workers), order(workers);
+    std::iota(order.begin(), order.end(), 0);
+    llvm::sort(order, [&](int64_t a, int64_t b) {
+      return std::pair(carried[a], a) < std::pair(carried[b], b);
+    });
+    for (int64_t worker : ArrayRef<int64_t>(order).take_front(tiles % workers))
+      ++counts[worker];
+    int64_t begin = first;
+    for (int64_t worker = 0; worker < workers; ++worker) {
+      if (counts[worker] == 0)
+        continue;
+      lists[worker].append({begin, begin + counts[worker]});
+      carried[worker] += counts[worker] * loads[first];
+      begin += counts[worker];
+    }
+    first += tiles;
+  }
+  return lists;
+}
+
 struct AssignTiles : impl::AssignTilesBase<AssignTiles> {
   void runOnOperation() override {
     tile::MachineAttr machine = tile::getMachine(getOperation());
     if (!machine)
       return signalPassFailure();
+    getOperation().walk([&](schedule::ProgramOp program) { run(program, machine); });
+  }
+
+  void run(schedule::ProgramOp program, tile::MachineAttr machine) {
     Builder builder(&getContext());
-    getOperation().walk([&](schedule::StepOp step) {
-      SmallVector<int64_t> ends = balance(loadsOf(step.getStageOp()), machine.getWorkers());
-      SmallVector<Attribute> lists;
-      int64_t begin = 0;
-      for (int64_t end : ends) {
-        lists.push_back(builder.getDenseI64ArrayAttr({begin, end}));
-        begin = end;
+    // Steps without weights leave no trace here: programs that differ in them share their tapes.
+    SmallVector<int64_t> tapes(machine.getWorkers(), 0);
+    for (schedule::StepOp step : program.getSteps()) {
+      tile::StageOp stage = step.getStageOp();
+      SmallVector<SmallVector<int64_t>> lists;
+      if (machine.getRows()) {
+        SmallVector<int64_t> tilesHere(machine.getWorkers(), 0);
+        lists = assignSections(stage, loadsOf(stage), hasWeights(stage) ? tapes : tilesHere);
+      } else {
+        lists = assignRuns(stage, machine.getWorkers());
       }
-      lists.resize(machine.getWorkers(), builder.getDenseI64ArrayAttr({}));
-      step.setTilesAttr(builder.getArrayAttr(lists));
-    });
+      SmallVector<Attribute> attributes;
+      for (ArrayRef<int64_t> list : lists)
+        attributes.push_back(builder.getDenseI64ArrayAttr(list));
+      step.setTilesAttr(builder.getArrayAttr(attributes));
+    }
   }
 };
 

@@ -1,15 +1,20 @@
 //===- CheckSchedule.cpp - Prove a schedule before it is played -----------===//
 //
-// The proof has four parts, each a function below: the program ends (Order); every tile stays
+// The proof has these parts, each a function below: the program ends (Order); every tile stays
 // inside of its buffers and these inside of the arena; every byte that is read was written before,
-// by the one tile that writes it; and buffers that share bytes are never alive at the same time. A
-// program ends with all workers meeting, so that nothing is to be proven across tokens.
+// by the one tile that writes it; buffers that share bytes are never alive at the same time. What
+// concerns the tapes stands in CheckTapes.cpp.
+//
+// A program that does not loop ends with all workers meeting, so that nothing is to be proven
+// across tokens. One that loops is proven for two plays in a row: what holds from one play to the
+// next holds from one to any later one, because each worker does in the later one what it did in
+// the next.
 //
 //===----------------------------------------------------------------------===//
 
+#include "dialects/schedule/CheckTapes.h"
 #include "dialects/schedule/Footprint.h"
 #include "dialects/schedule/Order.h"
-#include "dialects/schedule/TapeOrder.h"
 #include "passes/Passes.h"
 
 using namespace mlir;
@@ -24,10 +29,13 @@ namespace {
 
 class Proof {
 public:
-  Proof(ProgramOp program, int64_t workers)
-      : program(program), workers(workers), steps(program.getSteps()) {}
+  Proof(ProgramOp program, tile::MachineAttr machine)
+      : program(program), workers(machine.getWorkers()), machine(machine),
+        steps(program.getSteps()) {}
 
   LogicalResult run() {
+    if (failed(checkForm()))
+      return failure();
     FailureOr<Order> found = Order::compute(program, workers);
     if (failed(found))
       return failure();
@@ -36,21 +44,30 @@ public:
       return failure();
     footprint = Footprint::of(program, workers);
     for (auto &[value, touches] : footprint.touches)
-      if (failed(checkBounds(value, touches)) || failed(checkValue(value, touches)))
+      if (failed(checkBounds(value, touches)) || failed(checkValue(value, touches)) ||
+          failed(checkPast(value, touches)))
         return failure();
     return checkSharing();
   }
 
 private:
+  LogicalResult checkForm();
   LogicalResult checkPlaces();
   LogicalResult checkBounds(Value value, ArrayRef<Touch> touches);
   LogicalResult checkValue(Value value, ArrayRef<Touch> touches);
+  LogicalResult checkPast(Value value, ArrayRef<Touch> touches);
   LogicalResult checkSharing();
 
   bool isBefore(const Touch &a, const Touch &b) const {
     return order->isBefore(a.step, a.worker, b.step, b.worker);
   }
+  // Of the next play's `b`.
+  bool isBeforeNext(const Touch &a, const Touch &b) const {
+    return order->isBefore(a.step, a.worker, steps.size() + b.step, b.worker);
+  }
   std::string nameOf(Value value) const {
+    if (!value)
+      return "the tokens";
     if (auto buffer = value.getDefiningOp<BufferOp>())
       return "buffer \"" + buffer.getName().str() + "\"";
     return "the context";
@@ -73,10 +90,33 @@ private:
 
   ProgramOp program;
   int64_t workers;
+  tile::MachineAttr machine;
   std::vector<StepOp> steps;
   std::optional<Order> order;
   Footprint footprint;
 };
+
+// What the machine can play at all.
+LogicalResult Proof::checkForm() {
+  for (StepOp step : steps)
+    if (int64_t most = machine.getWaits(); most && step.getWaits().size() > size_t(most))
+      return step.emitError("step \"") << step.getLabel() << "\" waits for "
+                                       << step.getWaits().size() << " events; this machine's steps "
+                                       << "wait for " << most << " at most";
+  if (!program.getLoops() || steps.empty())
+    return success();
+  // Workers know by its event that they may begin a play, and worker 0 whether there is one.
+  StepOp first = steps.front();
+  for (int64_t w = 1; w < workers; ++w)
+    if (!first.getTilesOf(w).empty())
+      return first.emitError("step \"")
+             << first.getLabel() << "\", tile " << first.getTilesOf(w).front() << ", worker " << w
+             << ": a program that loops begins with a step of worker 0 alone";
+  if (!first.getSignals())
+    return first.emitError("step \"") << first.getLabel() << "\" signals no event: in a program "
+                                      << "that loops all workers wait for its first step";
+  return success();
+}
 
 // Buffers have a place, on a cache line, inside of the arena.
 LogicalResult Proof::checkPlaces() {
@@ -96,8 +136,8 @@ LogicalResult Proof::checkPlaces() {
 LogicalResult Proof::checkBounds(Value value, ArrayRef<Touch> touches) {
   Extent extent = Extent::of(value, program.getSlots());
   for (const Touch &touch : touches)
-    if (touch.slot < 0 || touch.slotEnd > extent.slots || touch.column < 0 ||
-        touch.columnEnd > extent.columns)
+    if (!touch.past && (touch.slot < 0 || touch.slotEnd > extent.slots || touch.column < 0 ||
+                        touch.columnEnd > extent.columns))
       return refuse(touch) << (touch.write ? "writes " : "reads ") << extent.describe(touch)
                            << ", beyond the " << extent.bytes() << " bytes of " << nameOf(value)
                            << " at " << extent.at.value_or(0);
@@ -144,7 +184,8 @@ LogicalResult Proof::checkValue(Value value, ArrayRef<Touch> touches) {
         })))
       return failure();
   for (const Touch &touch : touches)
-    if (!touch.write && failed(forCells(touch, [&](const Touch *by, int64_t slot, int64_t column) {
+    if (!touch.write && !touch.past &&
+        failed(forCells(touch, [&](const Touch *by, int64_t slot, int64_t column) {
           if (!by) {
             Touch gap = touch;
             gap.slot = std::max(slot, touch.slot);
@@ -164,21 +205,63 @@ LogicalResult Proof::checkValue(Value value, ArrayRef<Touch> touches) {
   return success();
 }
 
-// Of two buffers that share bytes, one must be done with before the other is first written.
+// What plays before have left must have been written there, and, if it is overwritten, must have
+// been read before.
+LogicalResult Proof::checkPast(Value value, ArrayRef<Touch> touches) {
+  Extent extent = Extent::of(value, program.getSlots());
+  // Of a context every play writes other positions; tokens are overwritten.
+  bool overwritten = !value;
+  std::vector<const Touch *> writes;
+  for (const Touch &touch : touches)
+    if (touch.write)
+      writes.push_back(&touch);
+  for (const Touch &read : touches) {
+    if (!read.past)
+      continue;
+    SmallVector<bool> covered(read.columnEnd - read.column, false);
+    for (const Touch *write : writes) {
+      int64_t begin = std::max(read.column, write->column);
+      int64_t end = std::min(read.columnEnd, write->columnEnd);
+      for (int64_t column = begin; column < end; ++column)
+        covered[column - read.column] = true;
+      if (begin >= end)
+        continue;
+      if (program.getLoops() && !isBeforeNext(*write, read))
+        return refuse(read) << "reads " << nameOf(value) << ", of which " << describe(*write)
+                            << ", writes " << extent.describe(*write)
+                            << " in the play before, and may do so before they are written";
+      if (overwritten && !isBefore(read, *write))
+        return refuse(*write) << "writes " << extent.describe(*write) << " and may do so before "
+                              << describe(read) << " has read them";
+    }
+    if (!overwritten && llvm::is_contained(covered, false))
+      return refuse(read) << "reads " << nameOf(value) << " in columns " << read.column << " to "
+                          << read.columnEnd - 1 << " (bytes of every position), of which no play "
+                          << "writes all";
+  }
+  return success();
+}
+
+// Of two buffers that share bytes, one must be done with before the other is first written; and in
+// a program that loops each must be done with before the next play writes the other, or itself.
 LogicalResult Proof::checkSharing() {
   struct Life {
     Value value;
     int64_t at, end;
     std::vector<const Touch *> lastUse, firstWrite; // of each worker
+    std::vector<int32_t> used;                      // steps until then, of each worker
   };
   std::vector<Life> lives;
   for (auto &[value, touches] : footprint.touches) {
     Extent extent = Extent::of(value, program.getSlots());
     if (!extent.at)
       continue;
-    Life life{value, *extent.at, *extent.at + extent.bytes(),
+    Life life{value,
+              *extent.at,
+              *extent.at + extent.bytes(),
               std::vector<const Touch *>(workers, nullptr),
-              std::vector<const Touch *>(workers, nullptr)};
+              std::vector<const Touch *>(workers, nullptr),
+              std::vector<int32_t>(workers, 0)};
     for (const Touch &touch : touches) {
       const Touch *&last = life.lastUse[touch.worker];
       if (!last || touch.step >= last->step)
@@ -186,6 +269,7 @@ LogicalResult Proof::checkSharing() {
       const Touch *&first = life.firstWrite[touch.worker];
       if (touch.write && (!first || touch.step < first->step))
         first = &touch;
+      life.used[touch.worker] = last->step + 1;
     }
     lives.push_back(std::move(life));
   }
@@ -193,49 +277,43 @@ LogicalResult Proof::checkSharing() {
     return std::pair(a.at, a.end) < std::pair(b.at, b.end);
   });
 
-  // The use of `a` that may still be to come when `b` is written, and that write.
-  auto conflict = [&](const Life &a, const Life &b) -> std::pair<const Touch *, const Touch *> {
-    for (const Touch *use : a.lastUse)
-      for (const Touch *write : b.firstWrite)
-        if (use && write && !isBefore(*use, *write))
-          return {use, write};
+  // The use of `a` that may still be to come when `b` is written (in this play, or in the next),
+  // and that write.
+  auto conflict = [&](const Life &a, const Life &b,
+                      bool next) -> std::pair<const Touch *, const Touch *> {
+    for (const Touch *write : b.firstWrite) {
+      if (!write)
+        continue;
+      ArrayRef<int32_t> finished =
+          order->finished(write->step + (next ? steps.size() : 0), write->worker);
+      for (int64_t v = 0; v < workers; ++v)
+        if (finished[v] < a.used[v])
+          return {a.lastUse[v], write};
+    }
     return {};
   };
+  auto refuseWrite = [&](const Touch &write, const Life &of) {
+    return refuse(write) << "writes " << Extent::of(of.value, program.getSlots()).describe(write)
+                         << " (in " << nameOf(of.value) << ")";
+  };
   for (size_t i = 0; i < lives.size(); ++i)
-    for (size_t j = i + 1; j < lives.size() && lives[j].at < lives[i].end; ++j) {
-      auto [use, write] = conflict(lives[i], lives[j]);
-      if (!use || !conflict(lives[j], lives[i]).first)
+    for (size_t j = i; j < lives.size() && lives[j].at < lives[i].end; ++j) {
+      const Life &a = lives[i], &b = lives[j];
+      if (i != j) {
+        auto [use, write] = conflict(a, b, false);
+        if (use && conflict(b, a, false).first)
+          return refuseWrite(*write, b)
+                 << ", which it shares with " << nameOf(a.value) << ", and may do so before "
+                 << describe(*use) << " is done with that";
+      }
+      if (!program.getLoops())
         continue;
-      Extent extent = Extent::of(lives[j].value, program.getSlots());
-      return refuse(*write) << "writes " << extent.describe(*write) << " (in "
-                            << nameOf(lives[j].value) << "), which it shares with "
-                            << nameOf(lives[i].value) << ", and may do so before " << describe(*use)
-                            << " is done with that";
+      for (auto [used, written] : {std::pair(&a, &b), std::pair(&b, &a)})
+        if (auto [use, write] = conflict(*used, *written, true); use)
+          return refuseWrite(*write, *written)
+                 << " and may do so before " << describe(*use)
+                 << " of the play before is done with " << nameOf(used->value);
     }
-  return success();
-}
-
-//===----------------------------------------------------------------------===//
-// Tapes
-//===----------------------------------------------------------------------===//
-
-LogicalResult compareTapes(ProgramOp a, ProgramOp b, int64_t workers) {
-  for (int64_t w = 0; w < workers; ++w) {
-    std::vector<TapeUse> ofA = getTape(a, w), ofB = getTape(b, w);
-    for (size_t i = 0; i < std::max(ofA.size(), ofB.size()); ++i) {
-      if (i < ofA.size() && i < ofB.size() && ofA[i].isSamePiece(ofB[i]))
-        continue;
-      bool inB = i < ofB.size();
-      const TapeUse &use = inB ? ofB[i] : ofA[i];
-      StepOp step = (inB ? b : a).getSteps()[use.step];
-      return step.emitError("step \"")
-             << step.getLabel() << "\" (stage " << step.getStage() << "), tile " << use.tile
-             << " of its section, worker " << w << ": takes " << use.weight << " from bytes "
-             << use.offset << " to " << use.offset + use.bytes - 1
-             << " of the tape, where program @" << (inB ? a : b).getSymName()
-             << " has something else";
-    }
-  }
   return success();
 }
 
@@ -246,7 +324,7 @@ struct CheckSchedule : impl::CheckScheduleBase<CheckSchedule> {
       return signalPassFailure();
     ProgramOp first;
     for (ProgramOp program : getOperation().getOps<ProgramOp>()) {
-      if (failed(Proof(program, machine.getWorkers()).run()) ||
+      if (failed(Proof(program, machine).run()) || failed(checkRing(program, machine)) ||
           (first && failed(compareTapes(first, program, machine.getWorkers()))))
         return signalPassFailure();
       if (!first)

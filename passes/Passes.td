@@ -57,6 +57,11 @@ def AssignTiles : Pass<"assign-tiles", "::mlir::ModuleOp"> {
     Tiles of a step are dealt out in order, each worker getting one run of neighbours, such that the
     greatest load is as small as that allows. A tile's load is the bytes that it takes from the tape, or, in steps
     without weights, one. The same weights get the same assignment in every program.
+
+    On a machine with `rows` each section is dealt out by itself: every worker gets one run of
+    neighbours, as many tiles as any other or one more. One more goes to those whose tape has got least
+    so far (in steps without weights: to those with fewest tiles of the step), so that in the end all tapes
+    are equally long but for about a tile.
   }];
   let dependentDialects = ["::pianola::schedule::ScheduleDialect"];
 }
@@ -76,7 +81,11 @@ def PlaceEvents : Pass<"place-events", "::mlir::ModuleOp"> {
   let description = [{
     A step must come after the steps that write what it reads, and after those that read or write the
     bytes that it overwrites. Where program order and earlier waits do not give that already, the step
-    waits for the other one's event.
+    waits for the other one's event; first for the one that spares it most other waits.
+
+    In a program that loops a worker knows, when it begins a play, that the play's first step is done,
+    and all that this step's worker knew. What a step must come after in the play before, and
+    does not by that, it awaits with `until` 0.
   }];
   let dependentDialects = ["::pianola::schedule::ScheduleDialect"];
 }
@@ -103,10 +112,19 @@ def CheckSchedule : Pass<"check-schedule", "::mlir::ModuleOp"> {
     - a tile reads bytes that no tile before it has written in this play, or whose last writer is another
       buffer's (two buffers share bytes while both live);
     - two tiles, one of which writes, touch the same bytes and no chain of events orders them;
+    - it loops, and a step of the next play may overwrite what one of this play still uses, or read keys,
+      values or the token that this one has not written yet;
+    - a step waits for more events than the machine's steps can;
     - two programs consume different tapes.
 
     Of a wait until n for an event that gets more than n signals it assumes only what every order of
-    signals gives.
+    signals gives; in a program that loops also of signals of later plays, by workers that are ahead.
+
+    **The ring.** On a machine with a ring it proves that loader and worker never wait for each other. The
+    loader fills slot after slot with the worker's tape and waits for nothing but the oldest slot to be
+    given back. The tape is in the order in which the worker consumes it (a step plays one run of each
+    section, in order), nothing but panels of matrices stands there, and no panel lies across two
+    slots, of which the ring has at least one: so the worker never holds a slot while it waits for another.
   }];
   let dependentDialects = ["::pianola::schedule::ScheduleDialect"];
 }

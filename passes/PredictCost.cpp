@@ -26,6 +26,8 @@ struct Work {
 int64_t bytesOf(tile::StageOp stage, ArrayRef<tile::Access> accesses) {
   int64_t bytes = 0;
   for (const tile::Access &access : accesses) {
+    if (access.argument == tile::kTokens)
+      continue;
     Type type = stage.getBody().getArgument(access.argument).getType();
     Type element = isa<tile::BufferType>(type) ? cast<tile::BufferType>(type).getElement()
                                                : cast<tile::ContextType>(type).getElement();

@@ -7,9 +7,11 @@ using namespace mlir;
 namespace pianola::schedule {
 
 Extent Extent::of(Value value, int64_t slots) {
+  if (!value)
+    return {slots, 1, 4, std::nullopt, "the tokens"};
   if (auto context = dyn_cast<tile::ContextType>(value.getType()))
     return {slots, 2 * context.getHeads() * context.getSize(),
-            context.getElement().getIntOrFloatBitWidth() / 8, std::nullopt};
+            context.getElement().getIntOrFloatBitWidth() / 8, std::nullopt, "the context"};
   auto type = cast<tile::BufferType>(value.getType());
   auto buffer = value.getDefiningOp<BufferOp>();
   std::optional<int64_t> at;
@@ -23,9 +25,12 @@ std::string Extent::describe(const Touch &touch) const {
   int64_t last = ((touch.slotEnd - 1) * columns + touch.columnEnd) * elementBytes - 1;
   std::string text;
   llvm::raw_string_ostream(text) << "bytes " << at.value_or(0) + first << " to "
-                                 << at.value_or(0) + last
-                                 << (at ? " of the arena" : " of the context");
+                                 << at.value_or(0) + last << " of " << space;
   return text;
+}
+
+Value getBound(StepOp step, const tile::Access &access) {
+  return access.argument == tile::kTokens ? Value() : step.getBindingOf(access.argument);
 }
 
 Footprint Footprint::of(ProgramOp program, int64_t workers) {
@@ -52,9 +57,9 @@ Footprint Footprint::of(ProgramOp program, int64_t workers) {
       SmallVector<int64_t> tiles = step.getTilesOf(w);
       auto add = [&](int64_t t, ArrayRef<tile::Access> accesses) {
         for (const tile::Access &access : accesses)
-          footprint.touches[step.getBindingOf(access.argument)].push_back(
+          footprint.touches[getBound(step, access)].push_back(
               {number, w, t, access.write, access.slot, access.slot + access.slots, access.column,
-               access.column + access.columns});
+               access.column + access.columns, access.past});
       };
       if (!tiles.empty())
         add(-1, known.prologue);

@@ -15,12 +15,15 @@ struct Touch {
   bool write;
   int64_t slot, slotEnd;
   int64_t column, columnEnd;
+  bool past; // reads what plays before this one have left
 };
 
-/// Extent of a buffer or context in slots and columns, and where its bytes lie.
+/// Extent of a buffer, a context or (a null value) the tokens, in slots and columns, and where its
+/// bytes lie.
 struct Extent {
   int64_t slots, columns, elementBytes;
-  std::optional<int64_t> at; // in the arena; none for a context
+  std::optional<int64_t> at; // in the arena
+  const char *space = "the arena";
 
   static Extent of(mlir::Value value, int64_t slots);
   int64_t bytes() const { return slots * columns * elementBytes; }
@@ -28,7 +31,11 @@ struct Extent {
   std::string describe(const Touch &touch) const;
 };
 
-/// Every touch of every buffer and context, writes and reads in program order.
+/// The buffer or context that the step binds to what is accessed; null for the tokens.
+mlir::Value getBound(StepOp step, const tile::Access &access);
+
+/// Every touch of every buffer and context and (under a null value) of the tokens, writes and reads
+/// in program order.
 struct Footprint {
   llvm::MapVector<mlir::Value, std::vector<Touch>> touches;
 

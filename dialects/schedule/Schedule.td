@@ -28,7 +28,7 @@ def Schedule_Dialect : Dialect {
     **Events.** An event is a counter that only grows. Each worker that has tiles in a step adds one to
     the step's event when it has finished the last of them; a worker that waits for the event until
     n goes on when the counter has grown by n since the token began. Workers meet at the end of a
-    program; no wait reaches across tokens.
+    program, and no wait reaches across tokens, unless the program `loops`.
 
     **The proof.** `check-schedule` executes the program on abstract workers. It refuses a program in
     which some worker would wait forever, a tile reads bytes that were not written before, an access

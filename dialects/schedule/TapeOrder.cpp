@@ -37,4 +37,20 @@ std::vector<TapeUse> getTape(ProgramOp program, int64_t worker) {
   return tape;
 }
 
+int64_t getRingBytes(ProgramOp program, tile::MachineAttr machine) {
+  // Cards, barriers, partial sums, and what a tile keeps in rows of its own.
+  constexpr int64_t kBesides = 16 << 10;
+  int64_t greatest = 0;
+  for (StepOp step : program.getSteps())
+    if (tile::PrologueOp prologue = step.getStageOp().getPrologue()) {
+      int64_t bytes = 0;
+      for (Type type : prologue.getResultTypes())
+        bytes += cast<RankedTensorType>(type).getNumElements() * 4;
+      greatest = std::max(greatest, bytes);
+    }
+  int64_t left = machine.getRing() - greatest - kBesides;
+  return machine.getChunk() ? std::max<int64_t>(left, 0) / machine.getChunk() * machine.getChunk()
+                            : left;
+}
+
 } // namespace pianola::schedule

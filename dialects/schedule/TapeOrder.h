@@ -28,6 +28,11 @@ inline int64_t getTapeBytes(const std::vector<TapeUse> &tape) {
   return tape.empty() ? 0 : tape.back().offset + tape.back().bytes;
 }
 
+/// Bytes of a worker's ring in this program, in whole slots: what its scratch memory leaves of the
+/// machine's. Scratch memory holds the greatest results of a prologue, 4 bytes a number, and what
+/// stages need besides.
+int64_t getRingBytes(ProgramOp program, tile::MachineAttr machine);
+
 } // namespace pianola::schedule
 
 #endif

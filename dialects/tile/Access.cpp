@@ -34,22 +34,28 @@ static void collect(Block &block, ArrayRef<int64_t> at, SmallVectorImpl<Access> 
                               (half + evaluate(append.getHeadAttr(), at)) * type.getSize(),
                               type.getSize()});
         })
+        .Case([&](GatherOp) { accesses.push_back({kTokens, false, 0, 0, 0, 1, /*past=*/true}); })
         .Case([&](SampleOp sample) {
           BufferType type = sample.getLogits().getType();
           accesses.push_back({argumentOf(sample.getLogits()), false, 0, type.getSlots(), 0,
                               static_cast<int64_t>(sample.getVocabulary())});
+          accesses.push_back({kTokens, true, 0, 1, 0, 1});
         })
         .Case([&](AttendOp attend) {
-          if (attend.getKeys())
-            return; // of the context it reads only what earlier plays wrote
           ContextType type = attend.getPast().getType();
           int64_t head = evaluate(attend.getHeadAttr(), at);
           // Slot i attends to every slot up to itself.
           int64_t slots = evaluate(attend.getSlotsAttr(), at) +
                           cast<RankedTensorType>(attend.getQueries().getType()).getDimSize(0);
-          for (int64_t half : {int64_t(0), type.getHeads()})
-            accesses.push_back({argumentOf(attend.getPast()), false, 0, slots,
-                                (half + head) * type.getSize(), type.getSize()});
+          for (int64_t half : {int64_t(0), type.getHeads()}) {
+            Access access{argumentOf(attend.getPast()),   false,         0, slots,
+                          (half + head) * type.getSize(), type.getSize()};
+            if (!attend.getKeys())
+              accesses.push_back(access);
+            access.slots = 0;
+            access.past = true;
+            accesses.push_back(access);
+          }
         });
 }
 

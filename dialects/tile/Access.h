@@ -6,6 +6,10 @@
 
 namespace pianola::tile {
 
+/// In place of a stage's argument: the tokens of the slots, one column. `tile.gather` reads what
+/// was chosen in the play before, `tile.sample` writes what the next play gathers.
+constexpr unsigned kTokens = ~0u;
+
 /// A rectangle of a stage argument (a buffer or a context) that one tile, or the prologue, touches.
 /// For a context, `column` counts in units of a head's lanes: keys of head h stand at
 /// `h * size`, values at `(heads + h) * size`; only the current slots count.
@@ -14,6 +18,8 @@ struct Access {
   bool write;
   int64_t slot, slots;
   int64_t column, columns;
+  /// Reads what plays before this one have left; `slots` is 0.
+  bool past = false;
 };
 
 /// What the stage's prologue touches; empty without a prologue.

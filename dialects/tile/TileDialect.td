@@ -197,7 +197,7 @@ def Tile_MachineAttr : AttrDef<Tile_Dialect, "Machine"> {
     (see `!tile.matrix`). `chunk`: bytes of one slot of the ring. `consume`: MB/s at which all workers
     together take weights out of their rings. `cache`: MB/s at which they read activations. With
     `loops` workers go on from token to token by themselves, and programs end with the choice of the
-    next token.
+    next token. `waits`: events that a step may wait for at most (0: any number).
 
     It stands on the module, so that a test states its machine in its own text:
 
@@ -215,7 +215,8 @@ def Tile_MachineAttr : AttrDef<Tile_Dialect, "Machine"> {
                         DefaultValuedParameter<"int64_t", "0">:$chunk,
                         DefaultValuedParameter<"int64_t", "0">:$consume,
                         DefaultValuedParameter<"int64_t", "0">:$cache,
-                        DefaultValuedParameter<"bool", "false">:$loops);
+                        DefaultValuedParameter<"bool", "false">:$loops,
+                        DefaultValuedParameter<"int64_t", "0">:$waits);
   let assemblyFormat = "`<` struct(params) `>`";
 }
 
