@@ -74,8 +74,12 @@ struct PianolaCudaState {
                       the launch: `plays` */
   uint32_t chosen; /* tokens chosen so far: index of the next one in the host's list */
   uint32_t stop_count;
-  uint64_t stops;  /* int32_t[stop_count]: tokens that end the generation */
-  uint64_t tokens; /* int32_t[slots]: of the play; the sample stage writes the first */
+  uint32_t abort;    /* 0; set to 1 by the worker that reports a wait to the host. All stop then */
+  uint32_t reserved; /* 0 */
+  struct PianolaCudaWait begin; /* in a program that loops: every worker but the one that has the
+                                   first step waits for this before it begins a play */
+  uint64_t stops;               /* int32_t[stop_count]: tokens that end the generation */
+  uint64_t tokens;              /* int32_t[slots]: of the play; the sample stage writes the first */
   struct PianolaCudaSampling sampling;
 };
 
@@ -93,10 +97,11 @@ enum PianolaCudaWaitKind {
   PIANOLA_CUDA_WAIT_RING = 3 /* the loader waits for one to be empty; expected, seen: slot, phase */
 };
 
-/* Written by the one worker whose wait first took longer than the watchdog allows. */
+/* Written by the one worker whose wait first took longer than the watchdog allows (PianolaCudaState
+ * has who that is); all zero otherwise. */
 struct PianolaCudaReport {
-  uint32_t claimed; /* 0, then 1: who sets it writes the rest */
-  uint32_t kind;    /* PianolaCudaWaitKind; written last */
+  uint32_t reserved;
+  uint32_t kind; /* PianolaCudaWaitKind */
   uint32_t worker, step, event, play;
   uint32_t expected, seen;
 };
@@ -108,18 +113,24 @@ struct PianolaCudaHost {
   uint64_t tokens[]; /* as they are chosen: 1 << 63 | PianolaCudaEnd << 32 | token */
 };
 
-/* Parameters, in order, each 64 bits. Blocks: one for each worker; threads and shared memory: as
- * the manifest says.
+/* clang-format off
+ *
+ * Parameters, in order, each 64 bits. Blocks: one for each worker; threads and shared memory: as the
+ * manifest says.
  *
  *   persistent kernel   cards     PianolaCudaCard[]
  *                       ranges    {uint32_t first, count}[workers], in cards
  *                       tape      first byte of the tape section
- *                       tapes     {uint64_t offset, bytes}[workers], in the tape section; bytes is
- * a multiple of the ring's slots events    counters, all zero state     PianolaCudaState host
- * PianolaCudaHost watchdog  ns that a wait may take stage kernel        the same, but cards is
- * PianolaCudaCard[workers] of one step, and ranges is not used. Kernels of a play are launched in
- * the order of steps; no events.
- */
+ *                       tapes     {uint64_t offset, bytes}[workers], in the tape section; bytes is a
+ *                                 multiple of the ring's slots
+ *                       events    counters, all zero
+ *                       state     PianolaCudaState
+ *                       host      PianolaCudaHost
+ *                       watchdog  ns that a wait may take
+ *   stage kernel        the same, but cards is PianolaCudaCard[workers] of one step, and ranges and
+ *                       events are not used; kernels of a play are launched in the order of steps
+ *
+ * clang-format on */
 
 #ifdef __cplusplus
 }

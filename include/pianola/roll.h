@@ -6,14 +6,17 @@
  *
  *   section     holds
  *   manifest    JSON: everything small (below)
- *   code        machine code, position-independent, without relocations: parts are entered at byte
- *               offsets that the manifest names
+ *   code        host: machine code, position-independent, without relocations: parts are entered at
+ *               byte offsets that the manifest names. nvptx: PTX, the text of one module
  *   records     RollRecord[]: for each program and worker, what it does, in order
  *   tape        for each worker the bytes of its weights in the order in which it consumes them
  *   table       embedding tables that no tape holds, row-major
  *   tiles       uint64_t[]: for a table that lies on the tapes, the byte in the tape section at
- * which each of its tiles starts tokenizer   tokenizer.json as the model directory had it (may be
- * absent) template    the chat template's text (may be absent)
+ *               which each of its tiles starts
+ *   tokenizer   tokenizer.json as the model directory had it (may be absent)
+ *   template    the chat template's text (may be absent)
+ *   cubin       nvptx: what ptxas made of the code for the target's chip (may be absent)
+ *   constant    vectors, f32, that all workers share
  *
  * Digests are XXH3 (64 bits, seed 0) of whole sections; a section over 16 MiB has the digest of the
  * array of the digests of its 16 MiB pieces, so that several threads can check it. The header's
@@ -25,8 +28,9 @@
  *    "model": {"family", "name", "vocabulary", "valid_vocabulary", "hidden", "layers",
  *              "max_positions", "parameters"},
  *    "target": {"name": "host", "architecture": "x86_64", "features": ["avx2", ...],
- *               "workers": N, "product": "bf16" | "f32", "bandwidth": MB/s, "peak": GFLOP/s,
- *               "event": ns, "step": ns},
+ *               or: "name": "nvptx", "device": "h200", "capability": 90, "chip": "sm_90a",
+ *               and: "workers": N, "product": "bf16" | "f32", "bandwidth": MB/s,
+ *               "peak": GFLOP/s, "event": ns, "step": ns},
  *    "max_model_len": N,                      positions a session holds at most
  *    "generation": {"stop": [ids], ...},      defaults; each optional member but stop is
  *                                             {"value", "from"}: bos, pad, do_sample, temperature,
@@ -36,15 +40,24 @@
  *    "tables": [{"space": "table" | "tiles", "offset", "count"}],
  *                                             table: first byte and bytes in the table section;
  *                                             tiles: first index and number of entries in tiles
- *    "parts": [{"name", "entry"}],            entry: first byte in the code section
- *    "tapes": [{"offset", "bytes"}],          of each worker, in the tape section
+ *    "parts": [{"name", "entry"}],            entry: first byte in the code section; nvptx: none
+ *    "tapes": [{"offset", "bytes"}],          of each worker, in the tape section; nvptx: bytes is
+ *                                             a multiple of 2048, where the last tile ends
  *    "programs": [{"name", "slots", "arena", "scratch", "events",
  *                  "logits": {"at", "columns"}, f32 [slots x columns] in the arena
  *                  "steps": [{"label", "bindings": [{"space", "at"}],
- *                             "cost": {"tape", "memory", "flops", "ns"}}],
- *                                             space: arena (at: byte), context, rotation, table
- *                                             (at: index)
- *                  "records": [{"first", "count"}]}]}   of each worker, in the records section
+ *                             "cost": {"tape", "memory", "flops", "ns"},
+ *                             "stage": index in kernel.stages}],         nvptx alone
+ *                                             space: arena, constant (at: byte), context,
+ *                                             rotation, table (at: index)
+ *                  "records": [{"first", "count"}],     of each worker, in the records section
+ *                  "loops": true | false,     nvptx alone, as is kernel
+ *                  "kernel": {"entry", "threads", "shared": dynamic bytes, "chunk": bytes of a slot
+ *                             of the ring, "slots": of the ring, "stages": [{"name", "entry"}]}}]}
+ *                                             entry: a kernel of the code section, as
+ *                                             pianola/cuda.h has them
+ *
+ * The last step of an nvptx program chooses the next token.
  *
  * A loader trusts none of this: every offset, size, count, alignment and digest is checked first.
  */
@@ -58,9 +71,10 @@ extern "C" {
 #endif
 
 #define PIANOLA_ROLL_MAGIC "PIANOLA\n" /* 8 bytes, without the closing zero */
-#define PIANOLA_ROLL_VERSION 1u
+#define PIANOLA_ROLL_VERSION 2u
 #define PIANOLA_ROLL_ALIGNMENT 4096u
 #define PIANOLA_ROLL_DIGEST_PIECE (16u << 20)
+#define PIANOLA_ROLL_TAPE_UNIT 2048u /* nvptx: steps start at multiples of it on a tape */
 
 enum PianolaSectionKind {
   PIANOLA_SECTION_MANIFEST = 0,
@@ -71,7 +85,9 @@ enum PianolaSectionKind {
   PIANOLA_SECTION_TILES = 5,
   PIANOLA_SECTION_TOKENIZER = 6,
   PIANOLA_SECTION_TEMPLATE = 7,
-  PIANOLA_SECTION_COUNT = 8
+  PIANOLA_SECTION_CUBIN = 8,
+  PIANOLA_SECTION_CONSTANT = 9,
+  PIANOLA_SECTION_COUNT = 10
 };
 
 /* An absent section has offset 0 and bytes 0. */
@@ -96,21 +112,30 @@ enum PianolaRecordKind {
   PIANOLA_RECORD_SIGNAL = 2 /* add one to event `index` */
 };
 
+/* Of an nvptx roll: run has no prologues, and `index` is the number of the section in the step's
+ * stage; a worker's records of a step are its waits (at most 4), then at most one run for each of
+ * at most 4 sections, in their order, then at most one signal. In a program that loops, `begin` of
+ * a wait is an int32_t: it goes on when the event has grown by `begin` more than all signals of the
+ * plays before. */
 struct PianolaRollRecord {
   uint32_t kind;
   uint32_t step;     /* index in the program's steps */
-  uint32_t index;    /* part or event */
+  uint32_t index;    /* part (nvptx: section) or event */
   uint32_t begin;    /* first tile, or the number waited for */
   uint32_t end;      /* last tile + 1; 0 unless run */
   uint32_t reserved; /* 0 */
-  uint64_t resident; /* run: byte of the worker's tape at which the step's resident vectors start */
-  uint64_t tape;     /* run: byte of the worker's tape at which tile `begin` starts */
+  uint64_t resident; /* run: byte of the worker's tape at which the step's resident vectors start;
+                        nvptx: not used */
+  uint64_t tape; /* run: byte of the worker's tape at which tile `begin` starts. nvptx: the first
+                    run of a step says where the step's tiles start; they end where those of the
+                    worker's next step start, or the tape ends */
 };
 
 /* What a part of the host target is called with. A part is a prologue or a section of a stage. */
 struct PianolaHostCall {
   void *const *bindings;   /* addresses of the step's bindings, in order. A buffer: its first byte.
-                              A context: its first byte. A rotation: of position 0. A table: of
+                              A context, a constant: its first byte. A rotation: of position 0. A
+                              table: of
                               row 0, or, where it lies on the tapes, of an array of the addresses of
                               its tiles */
   const uint8_t *resident; /* the step's resident vectors */

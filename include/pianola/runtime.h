@@ -14,7 +14,7 @@
  * Threads: a model may be shared by any number of threads and sessions; it must outlive its
  * sessions. A session is for one thread at a time, except pianola_cancel, which any thread may
  * call. A session plays on threads of its own, pinned to cores; the calling thread is one of them
- * while it plays.
+ * while it plays. A roll for a GPU is played there; sessions of a model share its weights.
  */
 #ifndef PIANOLA_RUNTIME_H
 #define PIANOLA_RUNTIME_H
@@ -58,7 +58,7 @@ typedef struct pianola_model_info {
   int32_t vocabulary;       /* logits have this many numbers */
   int32_t valid_vocabulary; /* ids from here on have no text and are never sampled */
   int64_t max_len;          /* positions a session can hold at most */
-  int32_t workers;          /* threads it is scheduled for */
+  int32_t workers;          /* threads, or SMs, it is scheduled for */
   const int32_t *stop_ids;  /* generation ends at any of these */
   size_t stop_count;
 } pianola_model_info;
@@ -69,6 +69,8 @@ typedef struct pianola_session_options {
   int64_t max_len;         /* positions; 0: what the model allows */
   int32_t threads;         /* 1 .. workers; 0: as many as there are workers; more are not used */
   double watchdog_seconds; /* a wait longer than this ends the play with a report; 0: 20 */
+  const char *device;      /* "host", "cuda", "emulator"; NULL or "auto": what the roll is for */
+  const char *launch;      /* of a GPU: "persistent" (also NULL), or "graph": stage by stage */
 } pianola_session_options;
 
 /* A conversation: an empty context and greedy sampling. `options` may be NULL. */
@@ -111,6 +113,17 @@ PIANOLA_API pianola_status pianola_sample(pianola_session *session, int32_t *tok
 
 /* Chooses a token and feeds it. */
 PIANOLA_API pianola_status pianola_step(pianola_session *session, int32_t *token);
+
+/* Hears a token as soon as it is chosen; anything but 0 ends the generation. It must not throw. */
+typedef int (*pianola_token_callback)(int32_t token, void *user);
+
+/* Chooses a token, feeds it, chooses the next, at most `n` of them: what pianola_sample and
+ * pianola_feed would make in turn, but a GPU goes on by itself. Ends early at one of the model's
+ * stop ids, which the callback (may be NULL) hears too, and where the context is full. The last
+ * token is not fed, and there are no logits afterwards: to go on, feed it. When cancelled, what the
+ * callback has heard stays. */
+PIANOLA_API pianola_status pianola_generate(pianola_session *session, int64_t n,
+                                            pianola_token_callback callback, void *user);
 
 PIANOLA_API int64_t pianola_position(const pianola_session *session); /* tokens fed */
 

@@ -9,6 +9,7 @@
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/IR/MLIRContext.h"
 #include "mlir/IR/Verifier.h"
+#include "targets/nvptx/PtxCode.h"
 #include <thread>
 
 using namespace mlir;
@@ -49,8 +50,57 @@ static llvm::Expected<int64_t> checkMaxModelLen(const CompileOptions &options,
   return options.maxModelLen;
 }
 
+static tile::MachineAttr machineFor(MLIRContext *context, const DeviceRow &device,
+                                    int64_t workers) {
+  return tile::MachineAttr::get(context, device.name, workers, Float32Type::get(context),
+                                device.sharedPerBlock - 1024, 96 << 10, device.bandwidth * 0.9e-6,
+                                100000, 2000, 100, 8, 32, 8192, 17000000, 5500000, true);
+}
+
+static llvm::Error compileForDevice(const CompileOptions &options, const DeviceRow &device,
+                                    Progress &progress, llvm::raw_ostream &text,
+                                    llvm::raw_ostream &) {
+  MLIRContext context(MLIRContext::Threading::DISABLED);
+  context.loadDialect<schedule::ScheduleDialect, tile::TileDialect>();
+  DiagnosticText diagnostics(context);
+  llvm::Expected<LoadedModel> model = loadModel(context, options.directory, options.seed);
+  if (!model)
+    return model.takeError();
+  llvm::Expected<int64_t> maxModelLen = checkMaxModelLen(options, model->config);
+  if (!maxModelLen)
+    return maxModelLen.takeError();
+  ModuleOp module = *model->module;
+  ModelSummary summary = summarise(*model, *maxModelLen);
+  tile::MachineAttr machine =
+      machineFor(&context, device, options.workers ? options.workers : device.sms);
+  if (failed(runPipeline(module, machine, kSlots,
+                         options.emit == Emit::Tile ? Phase::Tile : Phase::Schedule)))
+    return diagnostics.take(options.directory + ": cannot be scheduled");
+  switch (options.emit) {
+  case Emit::Tile:
+  case Emit::Schedule:
+    module.print(text);
+    return llvm::Error::success();
+  case Emit::Llvm:
+    return emitPtxLlvm(module, device, text);
+  default:
+    break;
+  }
+  llvm::Expected<PtxCode> code = compilePtx(module, device);
+  if (!code)
+    return diagnostics.take(llvm::toString(code.takeError()));
+  if (options.emit == Emit::Ptx) {
+    text << code->text;
+    return llvm::Error::success();
+  }
+  return writeRoll(options, summary, machine, module, codeFor(device, *code), *model->weights,
+                   progress);
+}
+
 llvm::Error compile(const CompileOptions &options, Progress &progress, llvm::raw_ostream &text,
                     llvm::raw_ostream &notes) {
+  if (const DeviceRow *device = findDevice(options.target))
+    return compileForDevice(options, *device, progress, text, notes);
   llvm::Expected<HostCpu> cpu = parseHostCpu(options.target);
   if (!cpu)
     return cpu.takeError();
@@ -94,7 +144,8 @@ llvm::Error compile(const CompileOptions &options, Progress &progress, llvm::raw
   llvm::Expected<HostImage> image = compileHost(module, *cpu);
   if (!image)
     return image.takeError();
-  return writeRoll(options, summary, *cpu, machine, module, *image, *model->weights, progress);
+  return writeRoll(options, summary, machine, module, codeFor(*cpu, *image), *model->weights,
+                   progress);
 }
 
 } // namespace pianola

@@ -8,7 +8,7 @@
 
 namespace pianola {
 
-enum class Emit { Roll, Transformer, Tile, Schedule, Llvm, Assembly };
+enum class Emit { Roll, Transformer, Tile, Schedule, Llvm, Assembly, Ptx };
 
 struct CompileOptions {
   std::string directory;

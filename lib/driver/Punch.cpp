@@ -31,21 +31,26 @@ private:
 
 class Puncher {
 public:
-  Puncher(ModuleOp module, int64_t workers, const HostImage &image)
-      : module(module), workers(workers) {
-    for (auto [number, part] : llvm::enumerate(image.parts)) {
+  Puncher(ModuleOp module, int64_t workers, const StageCode &code)
+      : module(module), workers(workers), ptx(code.ptx) {
+    result.manifest["parts"] = json::array();
+    if (!code.host)
+      return;
+    for (auto [number, part] : llvm::enumerate(code.host->parts)) {
       parts[part.name] = number;
       result.manifest["parts"].push_back({{"name", part.name}, {"entry", part.entry}});
     }
-    scratch = image.scratch;
+    scratch = code.host->scratch;
   }
 
-  Punched run() {
+  llvm::Expected<Punched> run() {
     auto programs = llvm::to_vector(module.getOps<schedule::ProgramOp>());
     placeTapes(programs.front());
     collectSymbols();
     for (schedule::ProgramOp program : programs)
       result.manifest["programs"].push_back(punchProgram(program));
+    if (!refusal.empty())
+      return llvm::createStringError(refusal);
     return std::move(result);
   }
 
@@ -54,16 +59,28 @@ private:
   void collectSymbols();
   void addTable(schedule::TableOp op);
   json bindingOf(Value value);
+  json constantOf(SymbolRefAttr weight, tile::VectorType type);
+  json bindingsOf(schedule::StepOp step);
+  json kernelOf(const PtxProgram &program);
+  void punchHostRuns(schedule::StepOp step, uint32_t number, ArrayRef<int64_t> tiles, uint64_t &at);
+  void punchPtxRuns(schedule::StepOp step, uint32_t number, ArrayRef<int64_t> tiles, uint64_t &at);
+  void add(PianolaRecordKind kind, uint32_t step, uint32_t index, uint32_t begin, uint32_t end,
+           uint64_t resident, uint64_t tape) {
+    result.records.push_back({uint32_t(kind), step, index, begin, end, 0, resident, tape});
+  }
   json punchProgram(schedule::ProgramOp program);
   json punchRecords(schedule::ProgramOp program, int64_t worker,
                     llvm::DenseMap<Value, uint32_t> &events);
 
   ModuleOp module;
   int64_t workers;
+  const PtxCode *ptx;
   std::map<std::string, uint32_t> parts;
-  uint64_t scratch;
+  uint64_t scratch = 0;
   Numbering contexts, rotations, tables;
+  llvm::MapVector<std::pair<Attribute, Type>, uint64_t> constants; // bytes of the section
   Punched result;
+  std::string refusal; // the first
 };
 
 void Puncher::placeTapes(schedule::ProgramOp program) {
@@ -141,14 +158,82 @@ json Puncher::bindingOf(Value value) {
   return {{"space", "table"}, {"at", tables(cast<schedule::TableOp>(op).getWeight())}};
 }
 
+json Puncher::constantOf(SymbolRefAttr weight, tile::VectorType type) {
+  auto [entry, isNew] = constants.try_emplace({weight, type}, result.constantBytes);
+  if (isNew) {
+    result.constants.push_back(
+        {weight, type, -1, -1, static_cast<int64_t>(result.constantBytes), type.getBytes()});
+    result.constantBytes = alignTo(result.constantBytes + type.getBytes(), 64);
+  }
+  return {{"space", "constant"}, {"at", entry->second}};
+}
+
+// In the order of the stage's arguments, without what is on the tape.
+json Puncher::bindingsOf(schedule::StepOp step) {
+  json bindings = json::array();
+  for (BlockArgument argument : step.getStageOp().getBody().getArguments()) {
+    unsigned number = argument.getArgNumber();
+    if (auto vector = dyn_cast<tile::VectorType>(argument.getType())) {
+      if (vector.getConstant())
+        bindings.push_back(constantOf(step.getWeightOf(number), vector));
+    } else if (!isa<tile::MatrixType>(argument.getType())) {
+      bindings.push_back(bindingOf(step.getBindingOf(number)));
+    }
+  }
+  return bindings;
+}
+
+void Puncher::punchHostRuns(schedule::StepOp step, uint32_t number, ArrayRef<int64_t> tiles,
+                            uint64_t &at) {
+  tile::StageOp stage = step.getStageOp();
+  std::string name = stage.getSymName().str();
+  uint64_t resident = at;
+  at += tile::getTapeBytes(tile::getResidentPieces(stage));
+  if (stage.getPrologue())
+    add(PIANOLA_RECORD_RUN, number, parts.at(name + ".prologue"), 0, 1, resident, at);
+
+  SmallVector<tile::SectionOp> sections = stage.getSections();
+  uint32_t previousPart = -1;
+  for (int64_t tile : tiles) {
+    size_t section = 0;
+    for (; tile >= sections[section].getTileCount(); ++section)
+      tile -= sections[section].getTileCount();
+    uint32_t part = parts.at(name + "." + std::to_string(section));
+    // A run goes on as long as the section does and tiles are neighbours.
+    if (part == previousPart && result.records.back().end == tile)
+      ++result.records.back().end;
+    else
+      add(PIANOLA_RECORD_RUN, number, part, tile, tile + 1, resident, at);
+    previousPart = part;
+    at += tile::getTapeBytes(tile::getTilePieces(sections[section]));
+  }
+}
+
+// A card has room for one run of each section.
+void Puncher::punchPtxRuns(schedule::StepOp step, uint32_t number, ArrayRef<int64_t> tiles,
+                           uint64_t &at) {
+  SmallVector<tile::SectionOp> sections = step.getStageOp().getSections();
+  uint32_t previous = -1;
+  for (int64_t tile : tiles) {
+    uint32_t section = 0;
+    for (; tile >= sections[section].getTileCount(); ++section)
+      tile -= sections[section].getTileCount();
+    if (section == previous && result.records.back().end == tile)
+      ++result.records.back().end;
+    else if (previous != uint32_t(-1) && section <= previous && refusal.empty())
+      refusal = "step \"" + step.getLabel().str() +
+                "\": a worker's tiles are not one run of each section";
+    else
+      add(PIANOLA_RECORD_RUN, number, section, tile, tile + 1, 0, at);
+    previous = section;
+    at += tile::getTapeBytes(tile::getTilePieces(sections[section]));
+  }
+}
+
 json Puncher::punchRecords(schedule::ProgramOp program, int64_t worker,
                            llvm::DenseMap<Value, uint32_t> &events) {
   uint64_t first = result.records.size();
   uint64_t at = 0; // byte of the tape
-  auto add = [&](PianolaRecordKind kind, uint32_t step, uint32_t index, uint32_t begin,
-                 uint32_t end, uint64_t resident, uint64_t tape) {
-    result.records.push_back({uint32_t(kind), step, index, begin, end, 0, resident, tape});
-  };
   uint32_t number = -1;
   for (schedule::StepOp step : program.getSteps()) {
     ++number;
@@ -158,33 +243,22 @@ json Puncher::punchRecords(schedule::ProgramOp program, int64_t worker,
     for (auto [event, until] :
          llvm::zip(step.getWaits(), step.getUntil().value_or(ArrayRef<int64_t>())))
       add(PIANOLA_RECORD_WAIT, number, events[event], until, 0, 0, 0);
-
-    tile::StageOp stage = step.getStageOp();
-    std::string name = stage.getSymName().str();
-    uint64_t resident = at;
-    at += tile::getTapeBytes(tile::getResidentPieces(stage));
-    if (stage.getPrologue())
-      add(PIANOLA_RECORD_RUN, number, parts.at(name + ".prologue"), 0, 1, resident, at);
-
-    SmallVector<tile::SectionOp> sections = stage.getSections();
-    uint32_t previousPart = -1;
-    for (int64_t tile : tiles) {
-      size_t section = 0;
-      for (; tile >= sections[section].getTileCount(); ++section)
-        tile -= sections[section].getTileCount();
-      uint32_t part = parts.at(name + "." + std::to_string(section));
-      // A run goes on as long as the section does and tiles are neighbours.
-      if (part == previousPart && result.records.back().end == tile)
-        ++result.records.back().end;
-      else
-        add(PIANOLA_RECORD_RUN, number, part, tile, tile + 1, resident, at);
-      previousPart = part;
-      at += tile::getTapeBytes(tile::getTilePieces(sections[section]));
-    }
+    if (ptx)
+      punchPtxRuns(step, number, tiles, at);
+    else
+      punchHostRuns(step, number, tiles, at);
     if (step.getSignals())
       add(PIANOLA_RECORD_SIGNAL, number, events[step.getSignals()], 0, 0, 0, 0);
   }
   return {{"first", first}, {"count", result.records.size() - first}};
+}
+
+json Puncher::kernelOf(const PtxProgram &program) {
+  json stages = json::array();
+  for (const PtxProgram::Stage &stage : program.stages)
+    stages.push_back({{"name", stage.name}, {"entry", stage.entry}});
+  return {{"entry", program.entry}, {"threads", program.threads}, {"shared", program.shared},
+          {"chunk", program.chunk}, {"slots", program.slots},     {"stages", stages}};
 }
 
 json Puncher::punchProgram(schedule::ProgramOp program) {
@@ -194,18 +268,19 @@ json Puncher::punchProgram(schedule::ProgramOp program) {
 
   json steps = json::array(), records = json::array();
   json logits;
+  llvm::DenseMap<Operation *, uint32_t> stageNumbers; // as the kernel has them
   for (schedule::StepOp step : program.getSteps()) {
-    json bindings = json::array();
-    for (Value binding : step.getBindings())
-      bindings.push_back(bindingOf(binding));
     schedule::CostAttr cost = step.getCostAttr();
     steps.push_back({{"label", step.getLabel().str()},
-                     {"bindings", bindings},
+                     {"bindings", bindingsOf(step)},
                      {"cost",
                       {{"tape", cost.getTape()},
                        {"memory", cost.getMemory()},
                        {"flops", cost.getFlops()},
                        {"ns", cost.getNs()}}}});
+    if (ptx)
+      steps.back()["stage"] =
+          stageNumbers.try_emplace(step.getStageOp(), stageNumbers.size()).first->second;
     // The stage of the logits writes one buffer, its last.
     if (step.getStageOp().getOutputs())
       for (Value binding : step.getBindings())
@@ -215,20 +290,27 @@ json Puncher::punchProgram(schedule::ProgramOp program) {
   }
   for (int64_t w = 0; w < workers; ++w)
     records.push_back(punchRecords(program, w, events));
-  return {{"name", program.getSymName().str()},
-          {"slots", program.getSlots()},
-          {"arena", *program.getArena()},
-          {"scratch", scratch},
-          {"events", events.size()},
-          {"logits", logits},
-          {"steps", steps},
-          {"records", records}};
+  json punched = {{"name", program.getSymName().str()},
+                  {"slots", program.getSlots()},
+                  {"arena", *program.getArena()},
+                  {"scratch", scratch},
+                  {"events", events.size()},
+                  {"logits", logits},
+                  {"steps", steps},
+                  {"records", records}};
+  if (!ptx)
+    return punched;
+  punched["loops"] = program.getLoops();
+  for (const PtxProgram &kernel : ptx->programs)
+    if (kernel.name == program.getSymName())
+      punched["kernel"] = kernelOf(kernel);
+  return punched;
 }
 
 } // namespace
 
-Punched punch(ModuleOp module, int64_t workers, const HostImage &image) {
-  return Puncher(module, workers, image).run();
+llvm::Expected<Punched> punch(ModuleOp module, int64_t workers, const StageCode &code) {
+  return Puncher(module, workers, code).run();
 }
 
 } // namespace pianola

@@ -10,6 +10,7 @@
 #include "mlir/IR/BuiltinOps.h"
 #include "pianola/roll.h"
 #include "targets/host/HostCode.h"
+#include "targets/nvptx/PtxCode.h"
 #include <nlohmann/json.hpp>
 
 namespace pianola {
@@ -30,13 +31,22 @@ struct Punched {
   std::vector<PunchedTable> tables;
   uint64_t tableBytes = 0;
   std::vector<uint64_t> tiles;
+  std::vector<schedule::TapeUse> constants; // vectors, in the constant section
+  uint64_t constantBytes = 0;
   std::vector<PianolaRollRecord> records;
   /// contexts, rotations, tables, parts, tapes and programs of the manifest.
   nlohmann::json manifest;
 };
 
-/// `module` has gone through the pipeline; `image` is its stages' code.
-Punched punch(mlir::ModuleOp module, int64_t workers, const HostImage &image);
+/// What a target made of the stages; one of the two.
+struct StageCode {
+  const HostImage *host = nullptr;
+  const PtxCode *ptx = nullptr;
+};
+
+/// `module` has gone through the pipeline. Errors: a schedule that the target's player has no
+/// records for.
+llvm::Expected<Punched> punch(mlir::ModuleOp module, int64_t workers, const StageCode &code);
 
 } // namespace pianola
 

@@ -59,6 +59,8 @@ std::vector<Job> jobsOf(const Punched &punched) {
   for (auto [tape, offset] : llvm::zip(punched.tapes, punched.tapeOffsets))
     for (const schedule::TapeUse &use : tape)
       jobs.push_back({PIANOLA_SECTION_TAPE, offset + use.offset, uint64_t(use.bytes), &use});
+  for (const schedule::TapeUse &use : punched.constants)
+    jobs.push_back({PIANOLA_SECTION_CONSTANT, uint64_t(use.offset), uint64_t(use.bytes), &use});
   for (const PunchedTable &table : punched.tables) {
     if (table.type.getTileRows() != 0)
       continue;
@@ -198,9 +200,32 @@ llvm::Expected<std::string> readTemplate(StringRef directory) {
 
 } // namespace
 
+RollCode codeFor(const HostCpu &cpu, const HostImage &image) {
+  RollCode code;
+  code.target = {{"name", "host"},
+                 {"architecture", "x86_64"},
+                 {"features", cpu.features},
+                 {"product", cpu.hasBf16Products() ? "bf16" : "f32"}};
+  code.stages.host = &image;
+  code.code = image.code;
+  return code;
+}
+
+RollCode codeFor(const DeviceRow &device, const PtxCode &ptx) {
+  RollCode code;
+  code.target = {{"name", "nvptx"},
+                 {"device", device.name},
+                 {"capability", device.capability},
+                 {"chip", ptx.chip},
+                 {"product", "f32"}};
+  code.stages.ptx = &ptx;
+  code.code = ArrayRef(reinterpret_cast<const uint8_t *>(ptx.text.data()), ptx.text.size());
+  return code;
+}
+
 llvm::Error writeRoll(const CompileOptions &options, const ModelSummary &summary,
-                      const HostCpu &cpu, tile::MachineAttr machine, ModuleOp module,
-                      const HostImage &image, const WeightSource &weights, Progress &progress) {
+                      tile::MachineAttr machine, ModuleOp module, const RollCode &code,
+                      const WeightSource &weights, Progress &progress) {
   llvm::Expected<GenerationConfig> generation = GenerationConfig::fromDirectory(options.directory);
   if (!generation)
     return generation.takeError();
@@ -218,7 +243,10 @@ llvm::Error writeRoll(const CompileOptions &options, const ModelSummary &summary
     validVocabulary = std::min(validVocabulary, *size);
   }
 
-  Punched punched = punch(module, machine.getWorkers(), image);
+  llvm::Expected<Punched> made = punch(module, machine.getWorkers(), code.stages);
+  if (!made)
+    return made.takeError();
+  Punched &punched = *made;
   json &manifest = punched.manifest;
   manifest["pianola"] = kVersion;
   manifest["model"] = {{"family", summary.family},
@@ -229,15 +257,12 @@ llvm::Error writeRoll(const CompileOptions &options, const ModelSummary &summary
                        {"layers", summary.layers},
                        {"max_positions", summary.maxPositions},
                        {"parameters", summary.parameters}};
-  manifest["target"] = {{"name", "host"},
-                        {"architecture", "x86_64"},
-                        {"features", cpu.features},
-                        {"workers", machine.getWorkers()},
-                        {"product", cpu.hasBf16Products() ? "bf16" : "f32"},
-                        {"bandwidth", machine.getBandwidth()},
-                        {"peak", machine.getPeak()},
-                        {"event", machine.getEvent()},
-                        {"step", machine.getStep()}};
+  manifest["target"] = code.target;
+  manifest["target"].update({{"workers", machine.getWorkers()},
+                             {"bandwidth", machine.getBandwidth()},
+                             {"peak", machine.getPeak()},
+                             {"event", machine.getEvent()},
+                             {"step", machine.getStep()}});
   manifest["max_model_len"] = summary.maxModelLen;
   manifest["generation"] = generationOf(*generation);
   std::string text = manifest.dump();
@@ -251,7 +276,9 @@ llvm::Error writeRoll(const CompileOptions &options, const ModelSummary &summary
   };
   if (llvm::Error error = add(PIANOLA_SECTION_MANIFEST, text.data(), text.size()))
     return error;
-  if (llvm::Error error = add(PIANOLA_SECTION_CODE, image.code.data(), image.code.size()))
+  if (llvm::Error error = add(PIANOLA_SECTION_CODE, code.code.data(), code.code.size()))
+    return error;
+  if (llvm::Error error = add(PIANOLA_SECTION_CUBIN, code.cubin.data(), code.cubin.size()))
     return error;
   if (llvm::Error error = add(PIANOLA_SECTION_RECORDS, punched.records.data(),
                               punched.records.size() * sizeof(PianolaRollRecord)))
@@ -263,13 +290,14 @@ llvm::Error writeRoll(const CompileOptions &options, const ModelSummary &summary
     return error;
   if (llvm::Error error = add(PIANOLA_SECTION_TEMPLATE, chatTemplate->data(), chatTemplate->size()))
     return error;
-  for (auto [kind, bytes] : {std::pair(PIANOLA_SECTION_TABLE, punched.tableBytes),
+  for (auto [kind, bytes] : {std::pair(PIANOLA_SECTION_CONSTANT, punched.constantBytes),
+                             std::pair(PIANOLA_SECTION_TABLE, punched.tableBytes),
                              std::pair(PIANOLA_SECTION_TAPE, punched.tapeBytes)})
     if (bytes)
       if (llvm::Error error = toError(writer.reserve(kind, bytes)))
         return error;
 
-  progress.begin("packing", punched.tableBytes + punched.tapeBytes);
+  progress.begin("packing", punched.constantBytes + punched.tableBytes + punched.tapeBytes);
   if (llvm::Error error = Packer(module, weights, writer, progress).run(jobsOf(punched)))
     return error;
   progress.end();

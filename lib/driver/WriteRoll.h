@@ -4,6 +4,7 @@
 
 #include "lib/driver/Compile.h"
 #include "lib/driver/LoadModel.h"
+#include "lib/driver/Punch.h"
 #include "targets/host/HostCode.h"
 
 namespace pianola {
@@ -17,10 +18,20 @@ struct ModelSummary {
 /// Must be asked before the pipeline runs, while the module is the transformer's.
 ModelSummary summarise(const LoadedModel &model, int64_t maxModelLen);
 
+/// The code of a roll and what it is for.
+struct RollCode {
+  nlohmann::json target; // the manifest's member
+  StageCode stages;
+  llvm::ArrayRef<uint8_t> code;
+  std::vector<uint8_t> cubin; // may be empty
+};
+RollCode codeFor(const HostCpu &cpu, const HostImage &image);
+RollCode codeFor(const DeviceRow &device, const PtxCode &ptx);
+
 /// Packs the weights and writes the roll to `options.output`, whole or not at all.
 llvm::Error writeRoll(const CompileOptions &options, const ModelSummary &summary,
-                      const HostCpu &cpu, tile::MachineAttr machine, mlir::ModuleOp module,
-                      const HostImage &image, const WeightSource &weights, Progress &progress);
+                      tile::MachineAttr machine, mlir::ModuleOp module, const RollCode &code,
+                      const WeightSource &weights, Progress &progress);
 
 } // namespace pianola
 

@@ -56,6 +56,37 @@ void packMatrix(const SourceRows &rows, int64_t run, tile::MatrixType type, uint
   }
 }
 
+// Rows of a tile of panels, which may lie in the padding behind a block of rows.
+llvm::Expected<SourceRows> readPanelRows(const WeightSource &source, const TensorInfo &tensor,
+                                         tile::MatrixType type, int64_t tile) {
+  int64_t first = tile * type.getRows(), count = type.getRows();
+  if (int64_t pad = type.getRowBlockPad()) {
+    int64_t inBlock = first % pad;
+    count = std::clamp<int64_t>(type.getRowBlock() - inBlock, 0, count);
+    first = first / pad * type.getRowBlock() + inBlock;
+  }
+  return readRows(source, tensor, first, count);
+}
+
+// Element (r, k) goes to ((k / panel) * rows + r) * panel + k % panel.
+template <typename Element>
+void packPanels(const SourceRows &rows, tile::MatrixType type, uint8_t *bytes) {
+  auto *out = reinterpret_cast<Element *>(bytes);
+  int64_t panel = type.getPanel(), stride = type.getBlocks() * type.getColumns();
+  for (int64_t r = 0; r < rows.count; ++r)
+    for (int64_t block = 0; block < type.getBlocks(); ++block) {
+      const Element *from = reinterpret_cast<const Element *>(rows.bytes.data()) + r * stride +
+                            block * type.getColumns();
+      int64_t k = block * type.getColumnPad(), end = k + type.getColumns();
+      while (k < end) { // run by run: a run ends with its panel
+        int64_t run = std::min(end - k, panel - k % panel);
+        std::copy_n(from, run, out + ((k / panel) * type.getRows() + r) * panel + k % panel);
+        from += run;
+        k += run;
+      }
+    }
+}
+
 llvm::Error packVector(tile::VectorType type, int64_t tile, const WeightSource &source,
                        const TensorInfo &tensor, MutableArrayRef<uint8_t> out) {
   auto *floats = reinterpret_cast<float *>(out.data());
@@ -81,9 +112,17 @@ llvm::Error packPiece(const schedule::TapeUse &use, const WeightSource &source,
     return packVector(vector, use.tile, source, tensor, out);
   auto matrix = cast<tile::MatrixType>(use.type);
   llvm::Expected<SourceRows> rows =
-      readRows(source, tensor, use.tile * matrix.getRows(), matrix.getRows());
+      matrix.getPanel() ? readPanelRows(source, tensor, matrix, use.tile)
+                        : readRows(source, tensor, use.tile * matrix.getRows(), matrix.getRows());
   if (!rows)
     return rows.takeError();
+  if (matrix.getPanel()) {
+    if (matrix.getElement().isF32())
+      packPanels<uint32_t>(*rows, matrix, out.data());
+    else
+      packPanels<uint16_t>(*rows, matrix, out.data());
+    return llvm::Error::success();
+  }
   if (matrix.getElement().isBF16())
     packMatrix<uint16_t>(*rows, 2, matrix, out.data());
   else if (matrix.getElement().isF16())

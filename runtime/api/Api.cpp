@@ -20,7 +20,6 @@ struct pianola_session {
   pianola_model *model;
   std::unique_ptr<Session> session;
   std::unique_ptr<Sampler> sampler;
-  std::vector<int32_t> history;
 };
 
 namespace {
@@ -59,22 +58,15 @@ int32_t validVocabulary(const pianola_session *session) {
 Status feed(pianola_session *session, const int32_t *ids, size_t count, float *logits) {
   if (!session || (!ids && count))
     return Status::error("a null pointer was given");
-  uint64_t before = session->session->position();
   FeedOptions options;
   options.allLogits = logits;
-  Status status = session->session->feed(ids, count, options);
-  size_t fed = session->session->position() - before;
-  session->history.insert(session->history.end(), ids, ids + fed);
-  return status;
+  return session->session->feed(ids, count, options);
 }
 
 Status sample(pianola_session *session, int32_t *token) {
   if (!session || !token)
     return Status::error("a null pointer was given");
-  const float *logits = session->session->logits();
-  if (!logits)
-    return Status::error("there are no logits yet: feed a token first");
-  Result<int32_t> chosen = session->sampler->sample(logits, session->history);
+  Result<int32_t> chosen = session->session->sample(*session->sampler);
   if (!chosen)
     return chosen.status();
   *token = *chosen;
@@ -134,6 +126,20 @@ pianola_status pianola_session_create(pianola_model *model, const pianola_sessio
     wanted.threads = static_cast<unsigned>(given.threads);
     if (given.watchdog_seconds > 0)
       wanted.watchdogSeconds = given.watchdog_seconds;
+    if (given.device) {
+      std::optional<DeviceKind> device = parseDevice(given.device);
+      if (!device)
+        return Status::error("device: expected auto, host, cuda or emulator, found " +
+                             std::string(given.device));
+      wanted.device = *device;
+    }
+    if (given.launch) {
+      std::optional<LaunchKind> launch = parseLaunch(given.launch);
+      if (!launch)
+        return Status::error("launch: expected persistent or graph, found " +
+                             std::string(given.launch));
+      wanted.launch = *launch;
+    }
     Result<std::unique_ptr<Session>> created = Session::create(*model->roll, wanted);
     if (!created)
       return created.status();
@@ -160,7 +166,17 @@ pianola_status pianola_feed_all(pianola_session *session, const int32_t *ids, si
 }
 
 const float *pianola_logits(const pianola_session *session) {
-  return session ? session->session->logits() : nullptr;
+  const float *logits = nullptr;
+  (void)guard([&]() -> Status {
+    if (!session)
+      return Status::error("a null pointer was given");
+    Result<const float *> found = session->session->logits();
+    if (!found)
+      return found.status();
+    logits = *found;
+    return Status();
+  });
+  return logits;
 }
 
 pianola_status pianola_set_sampling(pianola_session *session, const pianola_sampling *sampling) {
@@ -196,6 +212,21 @@ pianola_status pianola_step(pianola_session *session, int32_t *token) {
   });
 }
 
+pianola_status pianola_generate(pianola_session *session, int64_t n,
+                                pianola_token_callback callback, void *user) {
+  return guard([&]() -> Status {
+    if (!session || n < 1)
+      return Status::error("a null pointer or no number of tokens was given");
+    GenerateOptions options;
+    options.most = static_cast<uint64_t>(n);
+    options.stops = session->model->roll->manifest().generation.stop;
+    if (callback)
+      options.take = [&](int32_t token) { return callback(token, user) == 0; };
+    Result<GenerationEnd> end = session->session->generate(*session->sampler, options);
+    return end ? Status() : end.status();
+  });
+}
+
 int64_t pianola_position(const pianola_session *session) {
   return session ? static_cast<int64_t>(session->session->position()) : 0;
 }
@@ -204,10 +235,7 @@ pianola_status pianola_truncate(pianola_session *session, int64_t length) {
   return guard([&]() -> Status {
     if (!session || length < 0)
       return Status::error("a null pointer or a negative length was given");
-    Status status = session->session->truncate(static_cast<uint64_t>(length));
-    if (status.ok())
-      session->history.resize(static_cast<size_t>(length));
-    return status;
+    return session->session->truncate(static_cast<uint64_t>(length));
   });
 }
 

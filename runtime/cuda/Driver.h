@@ -81,6 +81,8 @@ namespace pianola::cuda {
   F(cuLaunchCooperativeKernel, (CUfunction function, unsigned gridX, unsigned gridY,               \
                                 unsigned gridZ, unsigned blockX, unsigned blockY, unsigned blockZ, \
                                 unsigned dynamicShared, CUstream stream, void **parameters))       \
+  F(cuLaunchKernelEx,                                                                              \
+    (const CUlaunchConfig *config, CUfunction function, void **parameters, void **extra))          \
   F(cuGraphInstantiateWithFlags, (CUgraphExec * made, CUgraph graph, unsigned long long flags))    \
   F(cuGraphLaunch, (CUgraphExec graph, CUstream stream))                                           \
   F(cuGraphExecDestroy, (CUgraphExec graph))                                                       \

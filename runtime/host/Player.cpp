@@ -76,10 +76,10 @@ void Player::help(unsigned thread) {
   }
 }
 
-Status Player::play(const Play &play) {
+Status Player::play(const HostPlay &play) {
   current = play;
   bases.clear();
-  for (const Counter &counter : events[play.program])
+  for (const Counter &counter : events[play.play.program])
     bases.push_back(counter.value.load(std::memory_order_acquire));
   stop = false;
   lastWasCancelled = false;
@@ -112,7 +112,7 @@ Status Player::play(const Play &play) {
 }
 
 void Player::playStreams(unsigned thread) {
-  const RollProgram &program = roll.manifest().programs[current.program];
+  const RollProgram &program = roll.manifest().programs[current.play.program];
   std::vector<Stream> streams;
   for (size_t worker = thread; worker < program.records.size(); worker += helpers.size() + 1) {
     const RecordRange &range = program.records[worker];
@@ -166,7 +166,7 @@ bool Player::advance(Stream &stream) {
         return progress;
       break;
     case PIANOLA_RECORD_SIGNAL:
-      events[current.program][record.index].value.fetch_add(1, std::memory_order_release);
+      events[current.play.program][record.index].value.fetch_add(1, std::memory_order_release);
       break;
     default:
       run(record, stream.worker);
@@ -176,7 +176,7 @@ bool Player::advance(Stream &stream) {
 }
 
 bool Player::isMet(const PianolaRollRecord &wait) const {
-  uint64_t value = events[current.program][wait.index].value.load(std::memory_order_acquire);
+  uint64_t value = events[current.play.program][wait.index].value.load(std::memory_order_acquire);
   return value - bases[wait.index] >= wait.begin;
 }
 
@@ -188,10 +188,10 @@ void Player::run(const PianolaRollRecord &record, uint32_t worker) {
   call.resident = tape + record.resident;
   call.tape = tape + record.tape;
   call.scratch = scratch[worker];
-  call.tokens = current.tokens;
-  call.position = current.position;
-  call.slots = current.slots;
-  call.first_output = current.firstOutput;
+  call.tokens = current.play.tokens;
+  call.position = current.play.position;
+  call.slots = current.play.slots;
+  call.first_output = current.play.firstOutput;
   call.capacity = current.capacity;
   call.begin = record.begin;
   call.end = record.end;
@@ -201,9 +201,9 @@ void Player::run(const PianolaRollRecord &record, uint32_t worker) {
 
 void Player::report(const Stream &stream) {
   const PianolaRollRecord &wait = *stream.next;
-  const RollProgram &program = roll.manifest().programs[current.program];
-  uint64_t seen =
-      events[current.program][wait.index].value.load(std::memory_order_acquire) - bases[wait.index];
+  const RollProgram &program = roll.manifest().programs[current.play.program];
+  uint64_t seen = events[current.play.program][wait.index].value.load(std::memory_order_acquire) -
+                  bases[wait.index];
   fail("watchdog: worker " + std::to_string(stream.worker) + " has waited " +
        std::to_string(watchdogSeconds) + " s in step \"" + program.steps[wait.step].label +
        "\" of program " + program.name + " for event " + std::to_string(wait.index) +

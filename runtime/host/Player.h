@@ -16,6 +16,7 @@
 
 #include "runtime/Status.h"
 #include "runtime/roll/Roll.h"
+#include "runtime/session/Device.h"
 
 #include <atomic>
 #include <condition_variable>
@@ -26,14 +27,10 @@
 
 namespace pianola {
 
-/// One play of a program. Bindings are addresses, for each step in order.
-struct Play {
-  size_t program = 0;
+/// A play, and where everything lies. Bindings are addresses, for each step in order.
+struct HostPlay {
+  Play play;
   const std::vector<std::vector<void *>> *bindings = nullptr;
-  const int32_t *tokens = nullptr;
-  uint64_t position = 0;
-  uint64_t slots = 1;
-  uint64_t firstOutput = 0;
   uint64_t capacity = 0;
 };
 
@@ -48,7 +45,7 @@ public:
 
   /// Plays to the end. Errors: cancelled; or a wait that did not end, with worker, step, event, and
   /// the numbers expected and seen. One play at a time.
-  Status play(const Play &play);
+  Status play(const HostPlay &play);
 
   /// Makes the play under way, or else the next one, end soon. From any thread.
   void cancel() { cancelled.store(true, std::memory_order_relaxed); }
@@ -81,7 +78,7 @@ private:
   std::vector<int> cores;
 
   // The play under way; written before `generation` grows, read after.
-  Play current;
+  HostPlay current;
   std::vector<uint64_t> bases;
 
   std::atomic<uint64_t> generation{0};

@@ -1,6 +1,8 @@
 // CheckTables.cpp - whether all that a roll's tables point at is there.
 #include "runtime/roll/CheckTables.h"
 
+#include "pianola/cuda.h"
+#include "runtime/roll/CheckRecords.h"
 #include "runtime/roll/Roll.h"
 
 namespace pianola {
@@ -49,6 +51,32 @@ Status checkSections(const Roll &roll) {
   return Status();
 }
 
+// What a GPU is launched with.
+Status checkKernel(const Roll &roll, const RollProgram &program) {
+  const RollKernel &kernel = program.kernel;
+  std::string where = "manifest: program " + program.name;
+  if (kernel.chunk * kernel.slots > kernel.shared)
+    return Status::error(where + ": a ring of " + number(kernel.slots) + " times " +
+                         number(kernel.chunk) + " bytes does not fit in " + number(kernel.shared) +
+                         " bytes of shared memory");
+  for (size_t s = 0; s < program.steps.size(); ++s) {
+    const RollStep &step = program.steps[s];
+    if (step.stage >= kernel.stages.size())
+      return Status::error(where + ": steps[" + number(s) + "] plays stage " + number(step.stage) +
+                           " of " + number(kernel.stages.size()));
+    if (step.bindings.size() > PIANOLA_CUDA_BINDINGS)
+      return Status::error(where + ": steps[" + number(s) + "] has " +
+                           number(step.bindings.size()) + " bindings, more than " +
+                           number(PIANOLA_CUDA_BINDINGS));
+  }
+  for (size_t i = 0; i < roll.manifest().tapes.size(); ++i)
+    if (roll.manifest().tapes[i].bytes % PIANOLA_ROLL_TAPE_UNIT != 0)
+      return Status::error(
+          "manifest: tapes[" + number(i) + "] is " + number(roll.manifest().tapes[i].bytes) +
+          " bytes long, which is no multiple of " + number(PIANOLA_ROLL_TAPE_UNIT));
+  return Status();
+}
+
 Status checkProgram(const Roll &roll, const RollProgram &program) {
   const RollManifest &manifest = roll.manifest();
   std::string where = "manifest: program " + program.name;
@@ -74,66 +102,15 @@ Status checkProgram(const Roll &roll, const RollProgram &program) {
       uint64_t end = binding.space == RollSpace::Arena      ? program.arena
                      : binding.space == RollSpace::Context  ? manifest.contexts.size()
                      : binding.space == RollSpace::Rotation ? manifest.rotations.size()
-                                                            : manifest.tables.size();
-      if (binding.at >= end || (binding.space == RollSpace::Arena && binding.at % 64 != 0))
+                     : binding.space == RollSpace::Table
+                         ? manifest.tables.size()
+                         : roll.sectionBytes(PIANOLA_SECTION_CONSTANT);
+      bool isByte = binding.space == RollSpace::Arena || binding.space == RollSpace::Constant;
+      if (binding.at >= end || (isByte && binding.at % 64 != 0))
         return Status::error(where + ": steps[" + number(s) + "] binds " + number(binding.at) +
                              ", which is not there");
     }
-  return Status();
-}
-
-Status checkRecord(const Roll &roll, const RollProgram &program, size_t worker, uint64_t index) {
-  const RollManifest &manifest = roll.manifest();
-  const PianolaRollRecord &record = roll.records()[index];
-  std::string where = "section records: record " + number(index) + ": ";
-  if (record.reserved != 0)
-    return Status::error(where + "reserved bytes are not zero");
-  if (record.step >= program.steps.size())
-    return Status::error(where + "step " + number(record.step) + " of " +
-                         number(program.steps.size()));
-  if (record.kind == PIANOLA_RECORD_WAIT || record.kind == PIANOLA_RECORD_SIGNAL) {
-    if (record.index >= program.events)
-      return Status::error(where + "event " + number(record.index) + " of " +
-                           number(program.events));
-    return Status();
-  }
-  if (record.kind != PIANOLA_RECORD_RUN)
-    return Status::error(where + "kind " + number(record.kind));
-  if (record.index >= manifest.parts.size())
-    return Status::error(where + "part " + number(record.index) + " of " +
-                         number(manifest.parts.size()));
-  if (record.begin >= record.end)
-    return Status::error(where + "tiles " + number(record.begin) + " to " + number(record.end));
-  const RollTape &tape = manifest.tapes[worker];
-  if (record.tape > tape.bytes || record.resident > record.tape || record.tape % 64 != 0 ||
-      record.resident % 64 != 0)
-    return Status::error(where + "does not lie on the worker's tape");
-  return Status();
-}
-
-// Goes on with each worker as far as its waits allow, until nothing moves.
-Status checkEnds(const Roll &roll, const RollProgram &program) {
-  std::vector<uint64_t> events(program.events, 0), next;
-  for (const RecordRange &range : program.records)
-    next.push_back(range.first);
-  for (bool progress = true; progress;) {
-    progress = false;
-    for (size_t w = 0; w < next.size(); ++w) {
-      uint64_t end = program.records[w].first + program.records[w].count;
-      for (; next[w] < end; ++next[w], progress = true) {
-        const PianolaRollRecord &record = roll.records()[next[w]];
-        if (record.kind == PIANOLA_RECORD_WAIT && events[record.index] < record.begin)
-          break;
-        if (record.kind == PIANOLA_RECORD_SIGNAL)
-          ++events[record.index];
-      }
-    }
-  }
-  for (size_t w = 0; w < next.size(); ++w)
-    if (next[w] < program.records[w].first + program.records[w].count)
-      return Status::error("section records: in program " + program.name + " worker " + number(w) +
-                           " would wait forever at record " + number(next[w]));
-  return Status();
+  return manifest.target.isGpu() ? checkKernel(roll, program) : Status();
 }
 
 } // namespace
@@ -150,11 +127,8 @@ Status checkTables(const Roll &roll) {
       if (!fits(range.first, range.count, records))
         return Status::error("manifest: program " + program.name + ": records of worker " +
                              number(worker) + " do not lie in their section");
-      for (uint64_t i = range.first; i < range.first + range.count; ++i)
-        if (Status status = checkRecord(roll, program, worker, i); !status.ok())
-          return status;
     }
-    if (Status status = checkEnds(roll, program); !status.ok())
+    if (Status status = checkRecords(roll, program); !status.ok())
       return status;
   }
   return Status();

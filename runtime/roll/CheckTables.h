@@ -9,8 +9,7 @@ namespace pianola {
 class Roll;
 
 /// Everything by which one part of a roll refers to another: parts into the code, tapes and tables
-/// into their sections, bindings into the arena and the lists, records to steps, parts, events and
-/// the tape. Then plays the records abstractly, to see that no worker waits forever.
+/// into their sections, bindings into the arena and the lists; and the records (CheckRecords.h).
 Status checkTables(const Roll &roll);
 
 } // namespace pianola

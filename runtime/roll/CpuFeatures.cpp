@@ -54,7 +54,7 @@ static bool has(const Bit &bit) {
 }
 
 Status checkCpu(const RollTarget &target) {
-  if (target.name != "host" || target.architecture != "x86_64")
+  if (target.architecture != "x86_64")
     return Status::error("is compiled for " + target.name + " on " + target.architecture +
                          "; this is a host of x86_64: compile the model for this machine "
                          "(--target host)");

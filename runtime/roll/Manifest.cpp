@@ -1,6 +1,7 @@
 // Manifest.cpp - parses the manifest of a roll.
 #include "runtime/roll/Manifest.h"
 
+#include "pianola/roll.h"
 #include "runtime/JsonDepth.h"
 
 #include <cmath>
@@ -97,9 +98,19 @@ RollModel readModel(Reader in) {
 RollTarget readTarget(Reader in) {
   RollTarget target;
   target.name = in["name"].text();
-  target.architecture = in["architecture"].text();
   target.product = in["product"].text();
-  in["features"].each([&](Reader feature) { target.features.push_back(feature.text()); });
+  if (target.name == "host") {
+    target.architecture = in["architecture"].text();
+    in["features"].each([&](Reader feature) { target.features.push_back(feature.text()); });
+  } else if (target.name == "nvptx") {
+    target.device = in["device"].text();
+    target.capability = in["capability"].integer(10, 999);
+    target.chip = in["chip"].text();
+    if (target.chip.rfind("sm_" + std::to_string(target.capability), 0) != 0)
+      in["chip"].fail("expected a chip of capability " + std::to_string(target.capability));
+  } else {
+    in["name"].fail("expected \"host\" or \"nvptx\"");
+  }
   target.workers = in["workers"].integer(1, 4096);
   target.bandwidth = in["bandwidth"].integer(1, kMost);
   target.peak = in["peak"].integer(1, kMost);
@@ -161,7 +172,7 @@ RollTable readTable(Reader in) {
   return {space == "tiles", in["offset"].size(), in["count"].size(1)};
 }
 
-RollStep readStep(Reader in) {
+RollStep readStep(Reader in, bool onGpu) {
   RollStep step;
   step.label = in["label"].text();
   in["bindings"].each([&](Reader binding) {
@@ -173,17 +184,39 @@ RollStep readStep(Reader in) {
       to.space = RollSpace::Rotation;
     else if (space == "table")
       to.space = RollSpace::Table;
+    else if (space == "constant")
+      to.space = RollSpace::Constant;
     else if (space != "arena")
-      binding["space"].fail("expected \"arena\", \"context\", \"rotation\" or \"table\"");
+      binding["space"].fail(
+          "expected \"arena\", \"context\", \"rotation\", \"table\" or \"constant\"");
     step.bindings.push_back(to);
   });
   Reader cost = in["cost"];
   step.cost = {cost["tape"].integer(0, kMost), cost["memory"].integer(0, kMost),
                cost["flops"].integer(0, INT64_MAX), cost["ns"].integer(0, INT64_MAX)};
+  if (onGpu)
+    step.stage = in["stage"].size(0, 1 << 16);
   return step;
 }
 
-RollProgram readProgram(Reader in) {
+RollKernel readKernel(Reader in) {
+  RollKernel kernel;
+  kernel.entry = in["entry"].text();
+  kernel.threads = in["threads"].size(32, 1024);
+  if (kernel.threads % 32 != 0)
+    in["threads"].fail("expected a multiple of 32");
+  kernel.shared = in["shared"].size(0, 1 << 20);
+  kernel.chunk = in["chunk"].size(PIANOLA_ROLL_TAPE_UNIT, 1 << 20);
+  if (kernel.chunk % PIANOLA_ROLL_TAPE_UNIT != 0)
+    in["chunk"].fail("expected a multiple of " + std::to_string(PIANOLA_ROLL_TAPE_UNIT));
+  kernel.slots = in["slots"].size(1, 1024);
+  in["stages"].each([&](Reader stage) {
+    kernel.stages.push_back({stage["name"].text(), stage["entry"].text()});
+  });
+  return kernel;
+}
+
+RollProgram readProgram(Reader in, bool onGpu) {
   RollProgram program;
   program.name = in["name"].text();
   program.slots = in["slots"].size(1, 1 << 16);
@@ -191,10 +224,19 @@ RollProgram readProgram(Reader in) {
   program.scratch = in["scratch"].size(0, int64_t(1) << 32);
   program.events = in["events"].size(0, 1 << 24);
   program.logits = {in["logits"]["at"].size(), in["logits"]["columns"].size(1)};
-  in["steps"].each([&](Reader step) { program.steps.push_back(readStep(step)); });
+  in["steps"].each([&](Reader step) { program.steps.push_back(readStep(step, onGpu)); });
   in["records"].each([&](Reader range) {
     program.records.push_back({range["first"].size(), range["count"].size()});
   });
+  if (!onGpu)
+    return program;
+  program.loops = in["loops"].boolean();
+  program.kernel = readKernel(in["kernel"]);
+  if (program.loops && program.slots != 1)
+    in["loops"].fail("expected false: the program has " + std::to_string(program.slots) +
+                     " slots, and a token that was chosen is one");
+  if (program.steps.empty())
+    in["steps"].fail("expected at least one, which chooses the token");
   return program;
 }
 
@@ -222,7 +264,10 @@ Result<RollManifest> parseManifest(std::string_view text) {
   in["tapes"].each([&](Reader item) {
     manifest.tapes.push_back({item["offset"].size(), item["bytes"].size()});
   });
-  in["programs"].each([&](Reader item) { manifest.programs.push_back(readProgram(item)); });
+  bool onGpu = manifest.target.isGpu();
+  if (onGpu && !manifest.parts.empty())
+    in["parts"].fail("expected none in a roll for nvptx");
+  in["programs"].each([&](Reader item) { manifest.programs.push_back(readProgram(item, onGpu)); });
   if (failure.empty() && manifest.programs.empty())
     failure = "programs: expected at least one";
   if (failure.empty() && manifest.tapes.size() != static_cast<size_t>(manifest.target.workers))

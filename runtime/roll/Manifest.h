@@ -20,9 +20,14 @@ struct RollModel {
 };
 
 struct RollTarget {
-  std::string name, architecture, product;
+  std::string name, product;
+  std::string architecture; // of a host
   std::vector<std::string> features;
+  std::string device, chip; // of a GPU
+  int64_t capability = 0;
   int64_t workers, bandwidth, peak, event, step;
+
+  bool isGpu() const { return name == "nvptx"; }
 };
 
 /// A default for generation and the file that it is from.
@@ -62,7 +67,7 @@ struct RollTape {
   uint64_t offset, bytes;
 };
 
-enum class RollSpace { Arena, Context, Rotation, Table };
+enum class RollSpace { Arena, Context, Rotation, Table, Constant };
 
 struct RollBinding {
   RollSpace space;
@@ -77,6 +82,7 @@ struct RollStep {
   std::string label;
   std::vector<RollBinding> bindings;
   RollCost cost;
+  uint64_t stage = 0; // of a GPU's kernel
 };
 
 struct RollLogits {
@@ -87,12 +93,25 @@ struct RecordRange {
   uint64_t first, count;
 };
 
+struct RollStage {
+  std::string name, entry;
+};
+
+/// What a program is on a GPU.
+struct RollKernel {
+  std::string entry;
+  uint64_t threads, shared, chunk, slots;
+  std::vector<RollStage> stages;
+};
+
 struct RollProgram {
   std::string name;
   uint64_t slots, arena, scratch, events;
   RollLogits logits;
   std::vector<RollStep> steps;
   std::vector<RecordRange> records; // of each worker
+  bool loops = false;
+  RollKernel kernel = {}; // of a GPU
 };
 
 struct RollManifest {

@@ -16,7 +16,10 @@
 namespace pianola {
 
 static const char *const kSectionNames[PIANOLA_SECTION_COUNT] = {
-    "manifest", "code", "records", "tape", "table", "tiles", "tokenizer", "template"};
+    "manifest", "code",      "records",  "tape",  "table",
+    "tiles",    "tokenizer", "template", "cubin", "constant"};
+
+const char *sectionName(PianolaSectionKind kind) { return kSectionNames[kind]; }
 
 Roll::~Roll() {
   if (base)
@@ -119,6 +122,8 @@ Result<std::unique_ptr<Roll>> Roll::open(const std::string &path, const OpenOpti
   roll->parsed = std::move(*manifest);
   if (Status status = checkTables(*roll); !status.ok())
     return refuse(status.message());
+  if (roll->parsed.target.isGpu())
+    return roll;
   if (Status status = checkCpu(roll->parsed.target); !status.ok())
     return refuse(status.message());
   const PianolaSection &code = roll->header.sections[PIANOLA_SECTION_CODE];

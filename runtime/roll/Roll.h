@@ -22,10 +22,13 @@ struct OpenOptions {
   unsigned threads = 0;   // for digests; 0: as many as there are cores
 };
 
+const char *sectionName(PianolaSectionKind kind);
+
 class Roll {
 public:
   /// Errors name the file and say what is wrong with which part of it: no roll, another version,
   /// truncated, a digest that does not match, a field out of range, a CPU without a needed feature.
+  /// Whether a GPU can play a roll for GPUs is found out by who opens the GPU.
   static Result<std::unique_ptr<Roll>> open(const std::string &path,
                                             const OpenOptions &options = {});
   ~Roll();
@@ -41,6 +44,8 @@ public:
   const PianolaRollRecord *records() const {
     return reinterpret_cast<const PianolaRollRecord *>(section(PIANOLA_SECTION_RECORDS));
   }
+  std::string_view code() const { return text(PIANOLA_SECTION_CODE); }
+  std::string_view cubin() const { return text(PIANOLA_SECTION_CUBIN); }
   std::string_view tokenizer() const { return text(PIANOLA_SECTION_TOKENIZER); }
   std::string_view chatTemplate() const { return text(PIANOLA_SECTION_TEMPLATE); }
 

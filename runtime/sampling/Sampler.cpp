@@ -86,9 +86,7 @@ void Sampler::filter() {
 }
 
 Result<int32_t> Sampler::sample(const float *logits, const std::vector<int32_t> &history) {
-  bool penalised = options.repetitionPenalty != 1 || options.presencePenalty != 0 ||
-                   options.frequencyPenalty != 0 || !options.logitBias.empty();
-  if (penalised) {
+  if (penalises() || !options.logitBias.empty()) {
     adjusted.assign(logits, logits + vocabulary);
     penalise(history);
     logits = adjusted.data();

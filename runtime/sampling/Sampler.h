@@ -41,6 +41,15 @@ public:
   /// `history` is what penalties count. NaN is never chosen; an error if there is nothing else.
   Result<int32_t> sample(const float *logits, const std::vector<int32_t> &history);
 
+  const SamplingOptions &settings() const { return options; }
+  bool penalises() const {
+    return options.repetitionPenalty != 1 || options.presencePenalty != 0 ||
+           options.frequencyPenalty != 0;
+  }
+  /// Draws made so far; who draws elsewhere counts on here.
+  uint64_t drawn() const { return draws; }
+  void setDrawn(uint64_t count) { draws = count; }
+
 private:
   struct Candidate {
     float logit;

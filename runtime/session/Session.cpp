@@ -1,127 +1,84 @@
 // Session.cpp - one conversation with a model: a context that grows.
 #include "runtime/session/Session.h"
 
+#include "runtime/cuda/CudaDevice.h"
+#include "runtime/host/HostDevice.h"
+
 #include <algorithm>
-#include <cmath>
 #include <cstring>
+#include <numeric>
 
 namespace pianola {
 
-static uint64_t alignTo(uint64_t value, uint64_t alignment) {
-  return (value + alignment - 1) / alignment * alignment;
+std::optional<DeviceKind> parseDevice(const std::string &name) {
+  if (name == "auto")
+    return DeviceKind::Auto;
+  if (name == "host")
+    return DeviceKind::Host;
+  if (name == "cuda")
+    return DeviceKind::Cuda;
+  if (name == "emulator")
+    return DeviceKind::Emulator;
+  return std::nullopt;
+}
+
+std::optional<LaunchKind> parseLaunch(const std::string &name) {
+  if (name == "persistent")
+    return LaunchKind::Persistent;
+  if (name == "graph")
+    return LaunchKind::Graph;
+  return std::nullopt;
+}
+
+static Result<std::unique_ptr<Device>> openDevice(const Roll &roll, uint64_t limit,
+                                                  const SessionOptions &options) {
+  bool onGpu = roll.manifest().target.isGpu();
+  if (onGpu && options.device == DeviceKind::Host)
+    return Status::error("the roll is compiled for a GPU, not for the host");
+  if (!onGpu && options.device != DeviceKind::Auto && options.device != DeviceKind::Host)
+    return Status::error("the roll is compiled for the host, not for a GPU");
+  uint64_t capacity = (limit + 63) / 64 * 64;
+  if (!onGpu)
+    return HostDevice::create(roll, capacity, options.threads, options.watchdogSeconds);
+  cuda::CudaOptions cuda;
+  cuda.capacity = capacity;
+  cuda.watchdogSeconds = options.watchdogSeconds;
+  cuda.graphs = options.launch == LaunchKind::Graph;
+  if (options.device == DeviceKind::Emulator) {
+    Result<std::string> path = cuda::emulatorPath();
+    if (!path)
+      return path.status();
+    cuda.driver = *path;
+  }
+  return cuda::CudaDevice::create(roll, cuda);
 }
 
 Result<std::unique_ptr<Session>> Session::create(const Roll &roll, const SessionOptions &options) {
   std::unique_ptr<Session> session(new Session(roll));
-  if (Status status = session->allocate(options); !status.ok())
-    return status;
-  session->bind();
-  unsigned workers = roll.manifest().tapes.size();
-  session->player = std::make_unique<Player>(roll, options.threads ? options.threads : workers,
-                                             options.watchdogSeconds);
+  const RollManifest &manifest = roll.manifest();
+  session->limit = options.maxLen ? options.maxLen : manifest.maxModelLen;
+  if (session->limit > manifest.maxModelLen)
+    return Status::error("max_len " + std::to_string(session->limit) + " is more than the " +
+                         std::to_string(manifest.maxModelLen) +
+                         " positions that the roll was compiled for (--max-model-len)");
+  Result<std::unique_ptr<Device>> device = openDevice(roll, session->limit, options);
+  if (!device)
+    return device.status();
+  session->device = std::move(*device);
+  session->bySlots.resize(manifest.programs.size());
+  std::iota(session->bySlots.begin(), session->bySlots.end(), 0);
+  std::sort(session->bySlots.begin(), session->bySlots.end(), [&](size_t a, size_t b) {
+    return manifest.programs[a].slots < manifest.programs[b].slots;
+  });
   return session;
 }
 
-Status Session::allocate(const SessionOptions &options) {
-  const RollManifest &manifest = roll.manifest();
-  limit = options.maxLen ? options.maxLen : manifest.maxModelLen;
-  if (limit > manifest.maxModelLen)
-    return Status::error("max_len " + std::to_string(limit) + " is more than the " +
-                         std::to_string(manifest.maxModelLen) +
-                         " positions that the roll was compiled for (--max-model-len)");
-  capacity = alignTo(limit, 64);
-
-  uint64_t bytes = 0;
-  for (const RollProgram &program : manifest.programs)
-    bytes = std::max(bytes, program.arena);
-  Result<Memory> memory = Memory::create(bytes, "activations");
-  if (!memory)
-    return memory.status();
-  arena = std::move(*memory);
-
-  bytes = 0;
-  for (const RollContext &context : manifest.contexts) {
-    contextOffsets.push_back(bytes);
-    uint64_t element = context.bf16 ? 2 : 4;
-    bytes = alignTo(bytes + 2 * context.heads * context.size * capacity * element, 4096);
-  }
-  memory = Memory::create(bytes, "context");
-  if (!memory)
-    return memory.status();
-  contexts = std::move(*memory);
-
-  bytes = 0;
-  for (const RollRotation &rotation : manifest.rotations) {
-    rotationOffsets.push_back(bytes);
-    bytes = alignTo(bytes + capacity * 2 * rotation.invFreq.size() * sizeof(float), 4096);
-  }
-  memory = Memory::create(bytes, "rotations");
-  if (!memory)
-    return memory.status();
-  rotations = std::move(*memory);
-  return Status();
-}
-
-void Session::bind() {
-  const RollManifest &manifest = roll.manifest();
-  auto constant = [](const uint8_t *address) { return const_cast<uint8_t *>(address); };
-  tableTiles.resize(manifest.tables.size());
-  for (size_t t = 0; t < manifest.tables.size(); ++t) {
-    const RollTable &table = manifest.tables[t];
-    if (!table.onTapes) {
-      tables.push_back(constant(roll.section(PIANOLA_SECTION_TABLE) + table.offset));
-      continue;
-    }
-    auto *offsets = reinterpret_cast<const uint64_t *>(roll.section(PIANOLA_SECTION_TILES));
-    for (uint64_t i = 0; i < table.count; ++i)
-      tableTiles[t].push_back(
-          constant(roll.section(PIANOLA_SECTION_TAPE) + offsets[table.offset + i]));
-    tables.push_back(tableTiles[t].data());
-  }
-  for (size_t p = 0; p < manifest.programs.size(); ++p) {
-    const RollProgram &program = manifest.programs[p];
-    if (program.slots < manifest.programs[single].slots)
-      single = p;
-    if (program.slots > manifest.programs[chunk].slots)
-      chunk = p;
-    bindings.emplace_back();
-    for (const RollStep &step : program.steps) {
-      std::vector<void *> addresses;
-      for (const RollBinding &binding : step.bindings)
-        switch (binding.space) {
-        case RollSpace::Arena:
-          addresses.push_back(arena.data() + binding.at);
-          break;
-        case RollSpace::Context:
-          addresses.push_back(contexts.data() + contextOffsets[binding.at]);
-          break;
-        case RollSpace::Rotation:
-          addresses.push_back(rotations.data() + rotationOffsets[binding.at]);
-          break;
-        case RollSpace::Table:
-          addresses.push_back(tables[binding.at]);
-          break;
-        }
-      bindings.back().push_back(std::move(addresses));
-    }
-  }
-}
-
-// As transformers' LlamaRotaryEmbedding computes them: the angle is a product in f32.
-void Session::fillRotations(uint64_t end) {
-  const RollManifest &manifest = roll.manifest();
-  for (size_t r = 0; r < manifest.rotations.size(); ++r) {
-    const RollRotation &rotation = manifest.rotations[r];
-    size_t pairs = rotation.invFreq.size();
-    auto *table = reinterpret_cast<float *>(rotations.data() + rotationOffsets[r]);
-    for (uint64_t p = rotationsFilled; p < end; ++p)
-      for (size_t i = 0; i < pairs; ++i) {
-        float angle = static_cast<float>(p) * rotation.invFreq[i];
-        table[p * 2 * pairs + i] = std::cos(angle) * rotation.scale;
-        table[p * 2 * pairs + pairs + i] = std::sin(angle) * rotation.scale;
-      }
-  }
-  rotationsFilled = std::max(rotationsFilled, end);
+// The smallest program that takes all that is left, or else the largest.
+size_t Session::programFor(size_t left, bool oneByOne) const {
+  for (size_t program : bySlots)
+    if (oneByOne || roll.manifest().programs[program].slots >= left)
+      return program;
+  return bySlots.back();
 }
 
 Status Session::check(const int32_t *ids, size_t count) const {
@@ -129,10 +86,10 @@ Status Session::check(const int32_t *ids, size_t count) const {
     return Status::error(broken);
   if (count == 0)
     return Status::error("nothing to feed");
-  if (count > limit - next)
-    return Status::error(std::to_string(count) + " tokens at position " + std::to_string(next) +
-                         " do not fit in the " + std::to_string(limit) +
-                         " positions of this session (--max-model-len)");
+  if (count > limit - position())
+    return Status::error(std::to_string(count) + " tokens at position " +
+                         std::to_string(position()) + " do not fit in the " +
+                         std::to_string(limit) + " positions of this session (--max-model-len)");
   int64_t vocabulary = roll.manifest().model.vocabulary;
   for (size_t i = 0; i < count; ++i)
     if (ids[i] < 0 || ids[i] >= vocabulary)
@@ -141,59 +98,96 @@ Status Session::check(const int32_t *ids, size_t count) const {
   return Status();
 }
 
-Status Session::playChunk(const int32_t *ids, size_t count, uint64_t firstOutput, size_t program) {
-  fillRotations(next + count);
-  Play play;
-  play.program = program;
-  play.bindings = &bindings[program];
-  play.tokens = ids;
-  play.position = next;
-  play.slots = count;
-  play.firstOutput = firstOutput;
-  play.capacity = capacity;
-  Status status = player->play(play);
-  if (!status.ok()) {
-    if (!player->wasCancelled())
-      broken = status.message();
-    return status;
-  }
-  next += count;
+Status Session::note(Status status) {
+  if (!status.ok() && !device->wasCancelled())
+    broken = status.message();
   return status;
 }
 
 Status Session::feed(const int32_t *ids, size_t count, const FeedOptions &options) {
   if (Status status = check(ids, count); !status.ok())
     return status;
-  lastLogits = nullptr;
-  const RollManifest &manifest = roll.manifest();
-  uint64_t vocabulary = manifest.model.vocabulary;
+  lastSlot.reset();
+  uint64_t vocabulary = roll.manifest().model.vocabulary;
   for (size_t done = 0; done < count;) {
     size_t left = count - done;
-    size_t program = options.oneByOne || left == 1 ? single : chunk;
-    const RollProgram &played = manifest.programs[program];
-    size_t slots = std::min<uint64_t>(left, played.slots);
-    bool isLast = slots == left;
-    uint64_t firstOutput = options.allLogits ? 0 : isLast ? slots - 1 : slots;
-    if (Status status = playChunk(ids + done, slots, firstOutput, program); !status.ok())
+    Play play;
+    play.program = programFor(left, options.oneByOne);
+    play.tokens = ids + done;
+    play.slots = std::min<uint64_t>(left, roll.manifest().programs[play.program].slots);
+    play.position = position();
+    bool isLast = play.slots == left;
+    play.firstOutput = options.allLogits ? 0 : isLast ? play.slots - 1 : play.slots;
+    if (Status status = note(device->play(play)); !status.ok())
       return status;
-    auto *rows = reinterpret_cast<const float *>(arena.data() + played.logits.at);
-    if (options.allLogits)
-      for (size_t slot = 0; slot < slots; ++slot)
-        std::memcpy(options.allLogits + (done + slot) * vocabulary,
-                    rows + slot * played.logits.columns, vocabulary * sizeof(float));
+    for (size_t slot = 0; options.allLogits && slot < play.slots; ++slot) {
+      Result<const float *> row = device->logits(slot);
+      if (!row)
+        return note(row.status());
+      std::memcpy(options.allLogits + (done + slot) * vocabulary, *row, vocabulary * sizeof(float));
+    }
+    fed.insert(fed.end(), play.tokens, play.tokens + play.slots);
     if (isLast)
-      lastLogits = rows + (slots - 1) * played.logits.columns;
-    done += slots;
+      lastSlot = play.slots - 1;
+    done += play.slots;
   }
   return Status();
 }
 
+Result<const float *> Session::logits() {
+  if (!lastSlot)
+    return Status::error("there are no logits yet: feed a token first");
+  return device->logits(*lastSlot);
+}
+
+Result<int32_t> Session::sample(Sampler &sampler) {
+  if (!broken.empty())
+    return Status::error(broken);
+  if (!lastSlot)
+    return Status::error("there are no logits yet: feed a token first");
+  return device->choose(sampler, fed);
+}
+
+Result<GenerationEnd> Session::generate(Sampler &sampler, const GenerateOptions &options) {
+  Result<int32_t> first = sample(sampler);
+  if (!first)
+    return first.status();
+  lastSlot.reset();
+  uint64_t heard = 0;
+  GenerationEnd end = GenerationEnd::Length;
+  auto take = [&](int32_t token) {
+    ++heard;
+    bool goesOn = !options.take || options.take(token);
+    if (std::count(options.stops.begin(), options.stops.end(), token))
+      end = GenerationEnd::Stop;
+    else if (!goesOn)
+      end = GenerationEnd::Taker;
+    else
+      return true;
+    return false;
+  };
+  if (!take(*first) || options.most <= 1)
+    return end;
+  Loop loop;
+  loop.program = bySlots.front();
+  loop.first = *first;
+  loop.plays = std::min(options.most - 1, limit - position());
+  loop.stops = &options.stops;
+  loop.take = take;
+  if (loop.plays > 0)
+    if (Status status = note(device->loop(loop, sampler, fed)); !status.ok())
+      return status;
+  if (end == GenerationEnd::Length && heard < options.most)
+    end = GenerationEnd::Full;
+  return end;
+}
+
 Status Session::truncate(uint64_t length) {
-  if (length > next)
+  if (length > position())
     return Status::error("cannot keep " + std::to_string(length) + " positions of " +
-                         std::to_string(next));
-  next = length;
-  lastLogits = nullptr;
+                         std::to_string(position()));
+  fed.resize(length);
+  lastSlot.reset();
   return Status();
 }
 

@@ -2,21 +2,52 @@
 #ifndef PIANOLA_RUNTIME_SESSION_SESSION_H
 #define PIANOLA_RUNTIME_SESSION_SESSION_H
 
-#include "runtime/host/Player.h"
-#include "runtime/session/Memory.h"
+#include "runtime/roll/Roll.h"
+#include "runtime/session/Device.h"
+
+#include <memory>
 
 namespace pianola {
 
+enum class DeviceKind {
+  Auto,    // what the roll is for: the host, or CUDA
+  Host,    //
+  Cuda,    // a GPU of this machine
+  Emulator // libpianola-cuda.so
+};
+
+/// How a GPU is made to play.
+enum class LaunchKind {
+  Persistent, // one kernel for many plays
+  Graph       // a kernel for each stage, replayed
+};
+
 struct SessionOptions {
   uint64_t maxLen = 0;         // positions; 0: all that the roll allows
-  unsigned threads = 0;        // 0: one for each worker of the roll
+  unsigned threads = 0;        // of the host; 0: one for each worker of the roll
   double watchdogSeconds = 20; // for one wait
+  DeviceKind device = DeviceKind::Auto;
+  LaunchKind launch = LaunchKind::Persistent;
 };
+
+/// "auto", "cuda", "emulator"; "persistent", "graph".
+std::optional<DeviceKind> parseDevice(const std::string &name);
+std::optional<LaunchKind> parseLaunch(const std::string &name);
 
 struct FeedOptions {
   bool oneByOne = false;      // play every token through the program of one slot
   float *allLogits = nullptr; // [count][vocabulary]: logits of every token, not of the last alone
 };
+
+struct GenerateOptions {
+  uint64_t most = 1;          // tokens
+  std::vector<int32_t> stops; // any of these is the last
+  /// Hears each token as soon as it is chosen, stops too, and says whether to go on. May be empty.
+  std::function<bool(int32_t)> take;
+};
+
+/// Why a generation ended.
+enum class GenerationEnd { Length, Stop, Full, Taker };
 
 /// Not for two threads at once, except cancel(). The roll must outlive the session.
 class Session {
@@ -28,40 +59,43 @@ public:
   /// a watchdog's report every further feed fails.
   Status feed(const int32_t *ids, size_t count, const FeedOptions &options = {});
 
-  /// f32 [vocabulary] of the last token fed; good until the next feed. Null before the first.
-  const float *logits() const { return lastLogits; }
+  /// Chooses a token by the logits of the last token fed, feeds it, and so on: the same tokens as
+  /// sample() and feed() in turn would make, but a GPU need not wait for the host between them. The
+  /// last token is not fed, and there are no logits afterwards: to go on, feed it. When cancelled,
+  /// what `take` heard stays.
+  Result<GenerationEnd> generate(Sampler &sampler, const GenerateOptions &options);
 
-  uint64_t position() const { return next; }
+  /// Chooses a token by the logits of the last token fed; the context stays as it is.
+  Result<int32_t> sample(Sampler &sampler);
+
+  /// f32 [vocabulary] of the last token fed; good until the next feed. An error before the first.
+  Result<const float *> logits();
+
+  uint64_t position() const { return fed.size(); }
   uint64_t maxLen() const { return limit; }
-  unsigned threads() const { return player->threads(); }
+  const std::vector<int32_t> &history() const { return fed; } // the token at each position
+  unsigned threads() const { return device->threads(); }
+  std::string deviceName() const { return device->name(); }
 
   /// Forgets all positions from `length` on. Logits are gone.
   Status truncate(uint64_t length);
 
-  void cancel() { player->cancel(); }
+  void cancel() { device->cancel(); }
 
 private:
   explicit Session(const Roll &roll) : roll(roll) {}
-  Status allocate(const SessionOptions &options);
-  void bind();
-  void fillRotations(uint64_t end);
-  Status playChunk(const int32_t *ids, size_t count, uint64_t firstOutput, size_t program);
+  size_t programFor(size_t left, bool oneByOne) const;
   Status check(const int32_t *ids, size_t count) const;
+  /// Remembers what broke the device.
+  Status note(Status status);
 
   const Roll &roll;
-  uint64_t limit = 0;    // positions
-  uint64_t capacity = 0; // positions that contexts have room for
-  uint64_t next = 0;     // position of the next token
-  Memory arena, contexts, rotations;
-  std::vector<uint64_t> contextOffsets, rotationOffsets;
-  std::vector<std::vector<void *>> tableTiles; // addresses of tiles, of each table
-  std::vector<void *> tables;
-  std::vector<std::vector<std::vector<void *>>> bindings; // [program][step][binding]
-  uint64_t rotationsFilled = 0;
-  size_t single = 0, chunk = 0; // programs
-  const float *lastLogits = nullptr;
+  uint64_t limit = 0; // positions
+  std::vector<int32_t> fed;
+  std::vector<size_t> bySlots;      // programs, fewest slots first
+  std::optional<uint64_t> lastSlot; // of the last play, whose logits are wanted
   std::string broken;
-  std::unique_ptr<Player> player;
+  std::unique_ptr<Device> device;
 };
 
 } // namespace pianola

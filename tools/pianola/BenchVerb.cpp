@@ -23,7 +23,7 @@ struct BenchOptions {
   std::string roll, format = "md";
   std::vector<int64_t> prompts{512}, generated{128}, depths{0};
   int64_t repetitions = 5;
-  unsigned threads = 0;
+  SessionOptions session;
 };
 
 struct Machine {
@@ -74,6 +74,8 @@ public:
 private:
   Status measure(int64_t prompt, int64_t generated, int64_t depth);
   Status feed(int64_t count, bool oneByOne, std::vector<double> *times);
+  Status generate(int64_t count, std::vector<double> &times);
+  double bandwidth();
   const RollProgram &programOf(bool decode) const;
   double predict(const RollProgram &program, double bandwidth) const;
   nlohmann::json describe(const Measurement &measured) const;
@@ -107,6 +109,28 @@ Status Bench::feed(int64_t count, bool oneByOne, std::vector<double> *times) {
   return Status();
 }
 
+// As a program does that wants text: a GPU goes from token to token by itself. The first token is
+// chosen by what was fed before.
+Status Bench::generate(int64_t count, std::vector<double> &times) {
+  Clock::time_point last = Clock::now();
+  GenerateOptions options;
+  options.most = count + 1;
+  options.take = [&](int32_t) {
+    Clock::time_point now = Clock::now();
+    times.push_back(std::chrono::duration<double, std::micro>(now - last).count());
+    last = now;
+    return true;
+  };
+  Sampler sampler({}, static_cast<int32_t>(roll.manifest().model.validVocabulary));
+  Result<GenerationEnd> end = session.generate(sampler, options);
+  if (end && *end == GenerationEnd::Full)
+    return Status::error(std::to_string(count) + " tokens do not fit in the context");
+  return end.status();
+}
+
+// Bytes a second: measured now, or a GPU's of the data sheet.
+double Bench::bandwidth() { return probe ? probe->pass() : roll.manifest().target.bandwidth * 1e6; }
+
 const RollProgram &Bench::programOf(bool decode) const {
   const auto &programs = roll.manifest().programs;
   auto less = [](const RollProgram &a, const RollProgram &b) { return a.slots < b.slots; };
@@ -119,6 +143,8 @@ double Bench::predict(const RollProgram &program, double bandwidth) const {
   const RollTarget &target = roll.manifest().target;
   double peak =
       machine.bf16Peak > 0 && target.product == "bf16" ? machine.bf16Peak / 2 : machine.f32Peak;
+  if (target.isGpu())
+    peak = machine.f32Peak;
   double ns = 0;
   for (const RollStep &step : program.steps)
     ns += std::max(step.cost.tape / bandwidth, step.cost.flops / peak) * 1e9 + target.step +
@@ -139,13 +165,23 @@ Status Bench::measure(int64_t prompt, int64_t generated, int64_t depth) {
     if (depth > 0)
       if (Status status = feed(depth, false, nullptr); !status.ok())
         return status;
+    // A GPU generates; the choice of the first token, by a token fed before, is not measured.
+    bool generates = decode && roll.manifest().target.isGpu();
+    if (generates && depth == 0)
+      if (Status status = feed(1, true, nullptr); !status.ok())
+        return status;
     std::vector<double> times;
-    measured.bandwidths.push_back(probe->pass());
+    measured.bandwidths.push_back(bandwidth());
     Clock::time_point start = Clock::now();
-    if (Status status = feed(count, decode, &times); !status.ok())
+    if (Status status = generates ? generate(count, times) : feed(count, decode, &times);
+        !status.ok())
       return status;
     double seconds = std::chrono::duration<double>(Clock::now() - start).count();
-    measured.bandwidths.push_back(probe->pass());
+    if (generates) {
+      seconds -= times.front() * 1e-6;
+      times.erase(times.begin());
+    }
+    measured.bandwidths.push_back(bandwidth());
     if (r < 0)
       continue;
     measured.rates.push_back(count / seconds);
@@ -162,12 +198,16 @@ Status Bench::measure(int64_t prompt, int64_t generated, int64_t depth) {
 }
 
 Status Bench::run() {
-  unsigned threads = session.threads();
-  Result<BandwidthProbe> created = BandwidthProbe::create(threads);
-  if (!created)
-    return created.status();
-  probe.emplace(std::move(*created));
-  machine = {measureBf16Peak(threads), measureF32Peak(threads)};
+  if (const RollTarget &target = roll.manifest().target; target.isGpu()) {
+    machine = {target.product == "bf16" ? target.peak * 1e9 : 0, target.peak * 1e9};
+  } else {
+    unsigned threads = session.threads();
+    Result<BandwidthProbe> created = BandwidthProbe::create(threads);
+    if (!created)
+      return created.status();
+    probe.emplace(std::move(*created));
+    machine = {measureBf16Peak(threads), measureF32Peak(threads)};
+  }
   for (int64_t depth : options.depths) {
     for (int64_t prompt : options.prompts)
       if (prompt > 0)
@@ -188,6 +228,7 @@ nlohmann::json Bench::describe(const Measurement &measured) const {
                         {"n_params", manifest.model.parameters},
                         {"model_size", roll.fileBytes()},
                         {"n_threads", session.threads()},
+                        {"device", session.deviceName()},
                         {"n_prompt", measured.prompt},
                         {"n_gen", measured.generated},
                         {"n_depth", measured.depth},
@@ -246,9 +287,7 @@ int runBench(const BenchOptions &options) {
   Result<std::unique_ptr<Roll>> roll = Roll::open(options.roll);
   if (!roll)
     return fail(roll.message());
-  SessionOptions sessionOptions;
-  sessionOptions.threads = options.threads;
-  Result<std::unique_ptr<Session>> session = Session::create(**roll, sessionOptions);
+  Result<std::unique_ptr<Session>> session = Session::create(**roll, options.session);
   if (!session)
     return fail(session.message());
   Bench bench(options, **roll, **session);
@@ -275,7 +314,7 @@ void addBenchVerb(CLI::App &app, int &exitCode) {
       ->delimiter(',')
       ->check(tokens);
   verb->add_option("-r,--repetitions", options->repetitions)->check(CLI::Range(1, 10000));
-  verb->add_option("-t,--threads", options->threads, "Threads (default: the roll's workers)");
+  addDeviceOptions(*verb, options->session);
   verb->add_option("-o,--output", options->format, "md or json")
       ->check(CLI::IsMember({"md", "json"}));
   verb->callback([=, &exitCode] { exitCode = runBench(*options); });

@@ -2,6 +2,7 @@
 #include "runtime/roll/Roll.h"
 #include "tools/pianola/Verbs.h"
 
+#include <algorithm>
 #include <map>
 
 namespace pianola {
@@ -19,6 +20,17 @@ static std::string kindOf(const std::string &label) {
     return label;
   size_t dot = label.find('.', 7);
   return dot == std::string::npos ? label : label.substr(dot + 1);
+}
+
+static void printKernel(const RollProgram &program) {
+  const RollKernel &kernel = program.kernel;
+  std::printf("  kernel %s: %llu threads, %llu bytes of shared memory, ring of %llu x %llu bytes, "
+              "%zu stages%s\n",
+              kernel.entry.c_str(), static_cast<unsigned long long>(kernel.threads),
+              static_cast<unsigned long long>(kernel.shared),
+              static_cast<unsigned long long>(kernel.slots),
+              static_cast<unsigned long long>(kernel.chunk), kernel.stages.size(),
+              program.loops ? "; goes from token to token by itself" : "");
 }
 
 static void printProgram(const RollManifest &manifest, const RollProgram &program) {
@@ -44,6 +56,8 @@ static void printProgram(const RollManifest &manifest, const RollProgram &progra
               program.name.c_str(), static_cast<unsigned long long>(program.slots),
               program.steps.size(), static_cast<unsigned long long>(program.events),
               program.arena * 1e-6);
+  if (manifest.target.isGpu())
+    printKernel(program);
   std::printf("  %-24s %6s %12s %12s %14s %10s\n", "step", "times", "MB of tape", "GFLOP",
               "predicted us", "of floor");
   auto row = [&](const std::string &name, const Kind &kind) {
@@ -68,17 +82,28 @@ static void print(const Roll &roll) {
   std::printf("context  %llu of %lld positions\n",
               static_cast<unsigned long long>(manifest.maxModelLen),
               static_cast<long long>(model.maxPositions));
-  std::printf("target   %s, %s, %lld workers, products of %s; needs %s\n", target.name.c_str(),
-              target.architecture.c_str(), static_cast<long long>(target.workers),
-              target.product.c_str(), join(target.features).c_str());
+  if (target.isGpu())
+    std::printf("target   %s, %s (%s), %lld workers, products of %s\n", target.name.c_str(),
+                target.device.c_str(), target.chip.c_str(), static_cast<long long>(target.workers),
+                target.product.c_str());
+  else
+    std::printf("target   %s, %s, %lld workers, products of %s; needs %s\n", target.name.c_str(),
+                target.architecture.c_str(), static_cast<long long>(target.workers),
+                target.product.c_str(), join(target.features).c_str());
   std::printf("made by  pianola %s\n", manifest.pianola.c_str());
-  static const char *const kNames[] = {"manifest", "code",  "records",   "tape",
-                                       "table",    "tiles", "tokenizer", "template"};
   std::printf("file     %.2f MB\n", roll.fileBytes() * 1e-6);
   for (int kind = 0; kind < PIANOLA_SECTION_COUNT; ++kind)
     if (uint64_t bytes = roll.sectionBytes(static_cast<PianolaSectionKind>(kind)))
-      std::printf("  %-10s %14llu bytes\n", kNames[kind], static_cast<unsigned long long>(bytes));
-  for (size_t worker = 0; worker < manifest.tapes.size(); ++worker)
+      std::printf("  %-10s %14llu bytes\n", sectionName(static_cast<PianolaSectionKind>(kind)),
+                  static_cast<unsigned long long>(bytes));
+  // All SMs of a GPU would be a long list of nearly the same.
+  if (target.isGpu()) {
+    auto [least, most] =
+        std::minmax_element(manifest.tapes.begin(), manifest.tapes.end(),
+                            [](const RollTape &a, const RollTape &b) { return a.bytes < b.bytes; });
+    std::printf("  tapes of workers: %.3f to %.3f MB\n", least->bytes * 1e-6, most->bytes * 1e-6);
+  }
+  for (size_t worker = 0; worker < manifest.tapes.size() && !target.isGpu(); ++worker)
     std::printf("  tape of worker %zu: %.2f MB\n", worker, manifest.tapes[worker].bytes * 1e-6);
   for (const RollProgram &program : manifest.programs)
     printProgram(manifest, program);

@@ -17,7 +17,7 @@ namespace {
 struct LogitsOptions {
   std::string roll, reference, ids, output;
   bool decode = false;
-  unsigned threads = 0;
+  SessionOptions session;
   uint64_t seed = 0;
   bool seeded = false;
 };
@@ -68,9 +68,7 @@ llvm::Error runRoll(const LogitsOptions &options, llvm::ArrayRef<int32_t> ids) {
   Result<std::unique_ptr<Roll>> roll = Roll::open(options.roll);
   if (!roll)
     return llvm::createStringError(roll.message());
-  SessionOptions sessionOptions;
-  sessionOptions.threads = options.threads;
-  Result<std::unique_ptr<Session>> session = Session::create(**roll, sessionOptions);
+  Result<std::unique_ptr<Session>> session = Session::create(**roll, options.session);
   if (!session)
     return llvm::createStringError(session.message());
   int64_t vocabulary = (*roll)->manifest().model.vocabulary;
@@ -99,7 +97,7 @@ void addLogitsVerb(CLI::App &app, int &exitCode) {
   verb->add_option("--ids-file", options->ids, "JSON list of token ids")->required();
   verb->add_option("-o,--output", options->output, "safetensors file to write")->required();
   verb->add_flag("--decode", options->decode, "Feed one token at a time");
-  verb->add_option("-t,--threads", options->threads, "Threads (default: the roll's workers)");
+  addDeviceOptions(*verb, options->session);
   CLI::Option *seed = verb->add_option("--weights-from-seed", options->seed,
                                        "With --reference: make the weights up");
   verb->callback([=, &exitCode] {

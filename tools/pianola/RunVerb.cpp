@@ -22,7 +22,7 @@ struct RunOptions {
   std::vector<int32_t> ids;
   int64_t most = 256;
   bool printIds = false, chat = false, ignoreStop = false;
-  unsigned threads = 0;
+  SessionOptions session;
   SamplingOptions sampling;
   CompileOptions compile;
 };
@@ -46,7 +46,7 @@ private:
   std::unique_ptr<Roll> roll;
   std::unique_ptr<Session> session;
   std::unique_ptr<Tokenizer> tokenizer;
-  std::vector<int32_t> ids; // of the prompt, and then of all
+  std::vector<int32_t> ids; // of the prompt
   std::vector<int32_t> stop;
   size_t shown = 0;
 };
@@ -65,9 +65,7 @@ Status Run::open() {
   if (!opened)
     return opened.status();
   roll = std::move(*opened);
-  SessionOptions sessionOptions;
-  sessionOptions.threads = options.threads;
-  Result<std::unique_ptr<Session>> created = Session::create(*roll, sessionOptions);
+  Result<std::unique_ptr<Session>> created = Session::create(*roll, options.session);
   if (!created)
     return created.status();
   session = std::move(*created);
@@ -154,39 +152,31 @@ Status Run::generate() {
   std::optional<StreamDecoder> stream;
   if (tokenizer)
     stream.emplace(*tokenizer, /*skipSpecial=*/true);
-  size_t prompt = ids.size();
   Clock::time_point start = Clock::now();
   if (Status status = session->feed(ids.data(), ids.size()); !status.ok())
     return status;
   Clock::time_point fed = Clock::now();
   int64_t count = 0;
-  const char *reason = "length";
-  while (count < options.most) {
-    Result<int32_t> next = sampler.sample(session->logits(), ids);
-    if (!next)
-      return next.status();
-    ids.push_back(*next);
+  GenerateOptions wanted;
+  wanted.most = static_cast<uint64_t>(options.most);
+  if (!options.ignoreStop)
+    wanted.stops = stop;
+  wanted.take = [&](int32_t id) {
     ++count;
-    bool isStop = std::find(stop.begin(), stop.end(), *next) != stop.end();
-    if (isStop && !options.ignoreStop) {
-      if (options.printIds)
-        show(*next, nullptr);
-      reason = "stop";
-      break;
-    }
-    show(*next, stream ? &*stream : nullptr);
-    if (session->position() == session->maxLen()) {
-      reason = "the context is full";
-      break;
-    }
-    if (count < options.most)
-      if (Status status = session->feed(&*next, 1); !status.ok()) {
-        if (status.message() != "cancelled")
-          return status;
-        reason = "interrupted";
-        break;
-      }
-  }
+    bool isStop = std::count(wanted.stops.begin(), wanted.stops.end(), id) != 0;
+    if (!isStop)
+      show(id, stream ? &*stream : nullptr);
+    else if (options.printIds)
+      show(id, nullptr);
+    return true;
+  };
+  Result<GenerationEnd> ended = session->generate(sampler, wanted);
+  if (!ended && ended.message() != "cancelled")
+    return ended.status();
+  const char *reason = !ended                          ? "interrupted"
+                       : *ended == GenerationEnd::Stop ? "stop"
+                       : *ended == GenerationEnd::Full ? "the context is full"
+                                                       : "length";
   Clock::time_point end = Clock::now();
   if (stream && !options.printIds)
     std::fputs(stream->finish().c_str(), stdout);
@@ -195,9 +185,10 @@ Status Run::generate() {
   double decode = std::chrono::duration<double>(end - fed).count();
   std::fprintf(stderr,
                "prompt %zu tokens in %.1f ms (%.0f tokens/s); generated %lld in %.1f ms (%.0f "
-               "tokens/s), %u threads; ended by: %s\n",
-               prompt, prefill * 1e3, prompt / prefill, static_cast<long long>(count), decode * 1e3,
-               count > 1 ? (count - 1) / decode : 0.0, session->threads(), reason);
+               "tokens/s), %s; ended by: %s\n",
+               ids.size(), prefill * 1e3, ids.size() / prefill, static_cast<long long>(count),
+               decode * 1e3, count > 1 ? (count - 1) / decode : 0.0, session->deviceName().c_str(),
+               reason);
   return Status();
 }
 
@@ -239,7 +230,7 @@ void addRunVerb(CLI::App &app, int &exitCode) {
   verb->add_option("--presence-penalty", sampling.presencePenalty);
   verb->add_option("--frequency-penalty", sampling.frequencyPenalty);
   verb->add_option("-s,--seed", sampling.seed);
-  verb->add_option("-t,--threads", options->threads, "Threads (default: the roll's workers)");
+  addDeviceOptions(*verb, options->session);
   verb->add_option("-c,--max-model-len", options->compile.maxModelLen,
                    "With a directory: positions a session can hold");
   verb->add_option("--target", options->compile.target, "With a directory: see compile");

@@ -2,6 +2,8 @@
 #ifndef PIANOLA_TOOLS_PIANOLA_VERBS_H
 #define PIANOLA_TOOLS_PIANOLA_VERBS_H
 
+#include "runtime/session/Session.h"
+
 #include <CLI/CLI.hpp>
 #include <string>
 
@@ -15,6 +17,9 @@ void addRunVerb(CLI::App &app, int &exitCode);
 void addBenchVerb(CLI::App &app, int &exitCode);
 void addInspectVerb(CLI::App &app, int &exitCode);
 void addTokenizeVerb(CLI::App &app, int &exitCode);
+
+/// --threads, --device and --launch.
+void addDeviceOptions(CLI::App &verb, SessionOptions &options);
 
 /// Prints "error: message" on standard error and returns 1, or 2 if the command line is at fault.
 int fail(const std::string &message);

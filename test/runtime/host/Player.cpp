@@ -36,8 +36,8 @@ protected:
     return tiny;
   }
 
-  Play play() {
-    Play play;
+  HostPlay play() {
+    HostPlay play;
     bindings = {{numbers}, {numbers + 8}};
     play.bindings = &bindings;
     return play;
@@ -106,11 +106,11 @@ TEST_F(PlayerTest, ASessionFeedsAndIsBrokenByTheWatchdog) {
   auto session = Session::create(*roll, {});
   ASSERT_TRUE(session) << session.message();
   std::vector<int32_t> ids(5, 3);
-  EXPECT_EQ((*session)->logits(), nullptr);
+  EXPECT_EQ((*session)->logits().message(), "there are no logits yet: feed a token first");
   Status status = (*session)->feed(ids.data(), ids.size());
   ASSERT_TRUE(status.ok()) << status.message();
   EXPECT_EQ((*session)->position(), 5u);
-  EXPECT_NE((*session)->logits(), nullptr);
+  EXPECT_TRUE((*session)->logits());
   EXPECT_TRUE((*session)->truncate(2).ok());
   EXPECT_EQ((*session)->position(), 2u);
   EXPECT_EQ((*session)->truncate(3).message(), "cannot keep 3 positions of 2");

@@ -101,9 +101,9 @@ TEST_F(RollFile, RefusesOtherFiles) {
 
 TEST_F(RollFile, RefusesBadHeaders) {
   EXPECT_EQ(refusalOfHeader([](auto &header) { header.version = 7; }),
-            "is a roll of version 7; this runtime plays version 1: compile the model again");
+            "is a roll of version 7; this runtime plays version 2: compile the model again");
   EXPECT_EQ(refusalOfHeader([](auto &header) { header.header_bytes = 8; }),
-            "has a header of 8 bytes, expected 224");
+            "has a header of 8 bytes, expected 272");
   EXPECT_EQ(refusalOfHeader([](auto &header) { header.file_bytes += 4096; }),
             "is 20480 bytes long, expected 24576: truncated?");
   EXPECT_EQ(refusalOfHeader([](auto &header) { header.sections[1].offset += 64; }),
@@ -151,7 +151,7 @@ TEST_F(RollFile, RefusesBadManifests) {
             "manifest: program decode: steps[1] binds 256, which is not there");
   EXPECT_EQ(set("/programs/0/steps/1/bindings/0/space", "moon"),
             "manifest: programs[0].steps[1].bindings[0].space: expected \"arena\", \"context\", "
-            "\"rotation\" or \"table\"");
+            "\"rotation\", \"table\" or \"constant\"");
   EXPECT_EQ(set("/programs/0/records/1/count", 5),
             "manifest: program decode: records of worker 1 do not lie in their section");
   EXPECT_EQ(set("/programs/0/arena", int64_t(1) << 45),

@@ -1,0 +1,229 @@
+// CudaDevice.cpp - plays a roll for NVIDIA GPUs.
+#include "runtime/cuda/CudaDevice.h"
+
+#include <algorithm>
+#include <mutex>
+
+namespace pianola::cuda {
+
+Result<std::unique_ptr<Device>> CudaDevice::create(const Roll &roll, const CudaOptions &options) {
+  // Sessions share the weights: one loads them while the others wait.
+  static std::mutex opening;
+  std::lock_guard<std::mutex> lock(opening);
+  Result<std::shared_ptr<LoadedRoll>> loaded = LoadedRoll::open(roll, options.driver);
+  if (!loaded)
+    return loaded.status();
+  std::unique_ptr<CudaDevice> device(new CudaDevice(*loaded, options));
+  if (Status status = device->gpu.enter(); !status.ok())
+    return status;
+  if (Status status = device->allocate(); !status.ok())
+    return status;
+  if (Status status = (*loaded)->load(); !status.ok())
+    return status;
+  if (Status status = device->prepare(); !status.ok())
+    return status;
+  return std::unique_ptr<Device>(std::move(device));
+}
+
+unsigned CudaDevice::threads() const {
+  return static_cast<unsigned>(roll.manifest().target.workers);
+}
+
+void CudaDevice::cancel() {
+  // In this order, so that hand(), which takes the second back, sees the first.
+  cancelled = true;
+  list.cancel();
+}
+
+bool CudaDevice::takeCancellation() {
+  lastWasCancelled = cancelled.exchange(false);
+  return lastWasCancelled;
+}
+
+PianolaCudaState CudaDevice::stateOf(uint64_t position, uint64_t slots, uint64_t firstOutput,
+                                     uint64_t plays) const {
+  PianolaCudaState made = {};
+  made.position = position;
+  made.capacity = options.capacity;
+  made.slots = static_cast<uint32_t>(slots);
+  made.first_output = static_cast<uint32_t>(firstOutput);
+  made.plays = made.end = static_cast<uint32_t>(plays);
+  made.tokens = tokens.address();
+  made.sampling.vocabulary = static_cast<uint32_t>(roll.manifest().model.validVocabulary);
+  return made;
+}
+
+// What the kernel needs to choose tokens as the sampler would; `next` is one that is played first
+// and not in the history yet.
+Status CudaDevice::prepareChoice(const Sampler &sampler, const std::vector<int32_t> &history,
+                                 const int32_t *next, PianolaCudaState &made) {
+  const SamplingOptions &settings = sampler.settings();
+  PianolaCudaSampling &to = made.sampling;
+  made.choose = 1;
+  to.temperature = settings.temperature;
+  to.top_p = settings.topP;
+  to.min_p = settings.minP;
+  to.repetition_penalty = settings.repetitionPenalty;
+  to.presence_penalty = settings.presencePenalty;
+  to.frequency_penalty = settings.frequencyPenalty;
+  to.top_k = settings.topK;
+  to.seed = settings.seed;
+  to.draws = sampler.drawn();
+  if (sampler.penalises()) {
+    std::vector<uint32_t> seen(to.vocabulary, 0);
+    auto count = [&](int32_t id) {
+      if (static_cast<uint32_t>(id) < to.vocabulary)
+        ++seen[id];
+    };
+    for (int32_t id : history)
+      count(id);
+    if (next)
+      count(*next);
+    to.counts = counts.address();
+    if (Status status = counts.write(0, seen.data(), seen.size() * sizeof(seen[0])); !status.ok())
+      return status;
+  }
+  if (settings.logitBias.empty())
+    return Status();
+  std::vector<float> biases(to.vocabulary, 0);
+  for (const auto &[id, value] : settings.logitBias)
+    biases[id] += value;
+  to.bias = bias.address();
+  return bias.write(0, biases.data(), biases.size() * sizeof(biases[0]));
+}
+
+// The state goes to the device; `count` tokens at most will be chosen by it.
+Status CudaDevice::hand(const PianolaCudaState &made, uint64_t count) {
+  list.clear(count);
+  if (takeCancellation())
+    return Status::error("cancelled");
+  return state.write(0, &made, sizeof(made));
+}
+
+Status CudaDevice::finish(size_t program) {
+  CUresult result = gpu.driver.cuStreamSynchronize(launcher->stream());
+  std::string report = list.report(roll.manifest().programs[program], options.watchdogSeconds);
+  if (!report.empty())
+    return Status::error(report);
+  if (result != CUDA_SUCCESS)
+    return Status::error("playing program " + roll.manifest().programs[program].name + " on " +
+                         gpu.name + ": " + gpu.driver.describe(result));
+  return takeCancellation() ? Status::error("cancelled") : Status();
+}
+
+Status CudaDevice::play(const Play &play) {
+  if (Status status = gpu.enter(); !status.ok())
+    return status;
+  PianolaCudaState made = stateOf(play.position, play.slots, play.firstOutput, 1);
+  if (Status status = hand(made, 1); !status.ok())
+    return status;
+  if (Status status = tokens.write(0, play.tokens, play.slots * sizeof(int32_t)); !status.ok())
+    return status;
+  lastProgram = play.program;
+  lastState = made;
+  if (Status status = launcher->begin(play.program, 1); !status.ok())
+    return status;
+  return finish(play.program);
+}
+
+Result<const float *> CudaDevice::logits(uint64_t slot) {
+  if (Status status = gpu.enter(); !status.ok())
+    return status;
+  const RollLogits &logits = roll.manifest().programs[lastProgram].logits;
+  row.resize(logits.columns);
+  uint64_t bytes = logits.columns * sizeof(float);
+  if (Status status = arena.read(logits.at + slot * bytes, row.data(), bytes); !status.ok())
+    return status;
+  return static_cast<const float *>(row.data());
+}
+
+static Result<int32_t> tokenOf(const ChosenToken &chosen) {
+  if (chosen.end == PIANOLA_CUDA_NOT_NUMBERS)
+    return Status::error("the model's logits are not numbers");
+  return chosen.token;
+}
+
+Result<int32_t> CudaDevice::choose(Sampler &sampler, const std::vector<int32_t> &history) {
+  if (Status status = gpu.enter(); !status.ok())
+    return status;
+  PianolaCudaState made = lastState;
+  if (Status status = prepareChoice(sampler, history, nullptr, made); !status.ok())
+    return status;
+  if (Status status = hand(made, 1); !status.ok())
+    return status;
+  if (Status status = launcher->choose(lastProgram); !status.ok())
+    return status;
+  if (Status status = finish(lastProgram); !status.ok())
+    return status;
+  std::optional<ChosenToken> chosen = list.token(0);
+  if (!chosen)
+    return Status::error("the kernel of the last step has chosen no token");
+  if (sampler.settings().temperature != 0)
+    sampler.setDrawn(sampler.drawn() + 1);
+  return tokenOf(*chosen);
+}
+
+// Hears the tokens of a loop as they come, and counts them.
+Status CudaDevice::take(const Loop &loop, std::vector<int32_t> &history, uint64_t &heard) {
+  int32_t last = loop.first;
+  while (heard < loop.plays) {
+    std::optional<ChosenToken> chosen = list.wait(heard, launcher->stream());
+    if (!chosen)
+      return Status(); // finish() knows why
+    Result<int32_t> token = tokenOf(*chosen);
+    if (!token)
+      return token.status();
+    history.push_back(last);
+    last = *token;
+    ++heard;
+    bool goesOn = loop.take(last);
+    if (chosen->end != PIANOLA_CUDA_GOES_ON)
+      return Status();
+    if (!goesOn) {
+      list.cancel(); // what is chosen until the kernel hears it is dropped
+      return Status();
+    }
+    if (Status status = launcher->goOn(heard); !status.ok())
+      return status;
+  }
+  return Status();
+}
+
+Status CudaDevice::loop(const Loop &loop, Sampler &sampler, std::vector<int32_t> &history) {
+  if (!launcher->playsOn(loop.program))
+    return Device::loop(loop, sampler, history);
+  if (Status status = gpu.enter(); !status.ok())
+    return status;
+  PianolaCudaState made = stateOf(history.size(), 1, 0, loop.plays);
+  if (Status status = prepareChoice(sampler, history, &loop.first, made); !status.ok())
+    return status;
+  made.stop_count = static_cast<uint32_t>(loop.stops->size());
+  if (made.stop_count != 0) {
+    uint64_t bytes = loop.stops->size() * sizeof(int32_t);
+    if (stops.size() < bytes) {
+      MemoryPlan plan;
+      plan.add("stops", bytes, stops);
+      if (Status status = plan.allocate(gpu); !status.ok())
+        return status;
+    }
+    if (Status status = stops.write(0, loop.stops->data(), bytes); !status.ok())
+      return status;
+    made.stops = stops.address();
+  }
+  if (Status status = hand(made, loop.plays); !status.ok())
+    return status;
+  if (Status status = tokens.write(0, &loop.first, sizeof(loop.first)); !status.ok())
+    return status;
+  lastProgram = loop.program;
+  lastState = made;
+  if (Status status = launcher->begin(loop.program, loop.plays); !status.ok())
+    return status;
+  uint64_t heard = 0;
+  Status taken = take(loop, history, heard);
+  if (sampler.settings().temperature != 0)
+    sampler.setDrawn(sampler.drawn() + heard);
+  Status finished = finish(loop.program);
+  return finished.ok() ? taken : finished;
+}
+
+} // namespace pianola::cuda

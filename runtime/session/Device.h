@@ -1,0 +1,63 @@
+// Device.h - what a session plays on: threads of the host, or a GPU.
+//
+// A device has the memory of one conversation. Who calls it knows what has been fed: `history`, one
+// token for each position.
+#ifndef PIANOLA_RUNTIME_SESSION_DEVICE_H
+#define PIANOLA_RUNTIME_SESSION_DEVICE_H
+
+#include "runtime/Status.h"
+#include "runtime/sampling/Sampler.h"
+
+#include <functional>
+#include <string>
+#include <vector>
+
+namespace pianola {
+
+/// One play of a program: `slots` tokens at consecutive positions.
+struct Play {
+  size_t program = 0;
+  const int32_t *tokens = nullptr;
+  uint64_t slots = 1;
+  uint64_t position = 0;
+  uint64_t firstOutput = 0; // first slot whose logits are wanted
+};
+
+/// Token after token: each one that is chosen is played next.
+struct Loop {
+  size_t program = 0; // of one slot
+  int32_t first = 0;  // played first; chosen, but not in the history yet
+  uint64_t plays = 1; // at most
+  const std::vector<int32_t> *stops = nullptr;
+  /// Hears each token as it is chosen, and says whether to go on. A stop is always the last.
+  std::function<bool(int32_t)> take;
+};
+
+class Device {
+public:
+  virtual ~Device() = default;
+
+  /// Plays to the end. Errors: "cancelled" (see wasCancelled), or what broke the device.
+  virtual Status play(const Play &play) = 0;
+
+  /// Logits of one slot of the last play; good until the next.
+  virtual Result<const float *> logits(uint64_t slot) = 0;
+
+  /// Chooses a token by the logits of the last slot of the last play.
+  virtual Result<int32_t> choose(Sampler &sampler, const std::vector<int32_t> &history) = 0;
+
+  /// Plays `loop.first` and what is chosen after it, and adds to the history what was played, up to
+  /// the last token that `take` heard, which is not played.
+  virtual Status loop(const Loop &loop, Sampler &sampler, std::vector<int32_t> &history);
+
+  /// Makes the play under way, or else the next one, end soon. From any thread.
+  virtual void cancel() = 0;
+  virtual bool wasCancelled() const = 0;
+
+  virtual unsigned threads() const = 0; // that compute: of the host, or blocks of a GPU
+  virtual std::string name() const = 0; // "2 threads", "NVIDIA H200"
+};
+
+} // namespace pianola
+
+#endif

@@ -1,0 +1,152 @@
+//===- CheckStage.cpp - What the nvptx target cannot lower ----------------===//
+//
+// The dialect allows more than is made by the passes before this target. What the target does not
+// do is refused here, so that lowering has no cases that go wrong in silence.
+//
+//===----------------------------------------------------------------------===//
+
+#include "targets/nvptx/Stage.h"
+#include "llvm/ADT/TypeSwitch.h"
+
+using namespace mlir;
+
+namespace pianola::nvptx {
+
+namespace {
+
+LogicalResult checkArgument(tile::StageOp stage, BlockArgument argument, const KernelShape &shape) {
+  auto refuse = [&](const Twine &what) {
+    return stage.emitOpError("argument ")
+           << argument.getArgNumber() << ": " << what << ", got " << argument.getType();
+  };
+  auto isWeight = [](Type type) { return type.isBF16() || type.isF16() || type.isF32(); };
+  return TypeSwitch<Type, LogicalResult>(argument.getType())
+      .Case([&](tile::MatrixType type) -> LogicalResult {
+        if (!isWeight(type.getElement()))
+          return refuse("weights must be bf16, f16 or f32");
+        if (type.getPanel() != 32 || type.getRows() != type.getRowPad() || type.getRows() % 8 != 0)
+          return refuse("weights must stand in panels of 32 columns and tiles of 8 rows or a "
+                        "multiple");
+        int64_t bytes = type.getRows() * 32 * type.getElement().getIntOrFloatBitWidth() / 8;
+        if (2048 % bytes != 0 || shape.chunk % 2048 != 0)
+          return refuse("a panel's bytes must divide 2048, and these the ring's slots");
+        return success();
+      })
+      .Case([&](tile::VectorType type) -> LogicalResult {
+        return type.getConstant() ? success() : refuse("vectors must be constants");
+      })
+      .Case([&](tile::TableType type) -> LogicalResult {
+        if (!isWeight(type.getElement()) || type.getColumnPad() % 4 != 0)
+          return refuse("a table must be of bf16, f16 or f32 and padded to four columns");
+        if (type.getTileRows() != 0 && type.getPanel() != 32)
+          return refuse("a table on the tapes must stand in panels of 32 columns");
+        return success();
+      })
+      .Case([&](tile::ContextType type) -> LogicalResult {
+        if (!type.getElement().isF32() || type.getSize() % 16 != 0 || type.getSize() > 1024)
+          return refuse(
+              "a context must be of f32, with heads of a multiple of 16 and at most 1024");
+        return success();
+      })
+      .Case([&](tile::BufferType type) -> LogicalResult {
+        return type.getElement().isF32() && type.getColumns() % 4 == 0
+                   ? success()
+                   : refuse("a buffer must be of f32, its columns a multiple of 4");
+      })
+      .Default(success());
+}
+
+bool isLinear(AffineExpr expr) {
+  if (isa<AffineConstantExpr, AffineDimExpr>(expr))
+    return true;
+  auto binary = dyn_cast<AffineBinaryOpExpr>(expr);
+  if (!binary || !isLinear(binary.getLHS()))
+    return false;
+  if (expr.getKind() == AffineExprKind::Add)
+    return isLinear(binary.getRHS());
+  return expr.getKind() == AffineExprKind::Mul && isa<AffineConstantExpr>(binary.getRHS());
+}
+
+LogicalResult checkMaps(Operation &op) {
+  for (NamedAttribute attribute : op.getAttrs())
+    if (auto map = dyn_cast<AffineMapAttr>(attribute.getValue());
+        map && !isLinear(map.getValue().getResult(0)))
+      return op.emitOpError() << attribute.getName().strref()
+                              << " must be a linear form of the tile's coordinates, got " << map;
+  for (Value value :
+       llvm::concat<Value>(llvm::to_vector(op.getOperands()), llvm::to_vector(op.getResults())))
+    if (auto type = dyn_cast<RankedTensorType>(value.getType());
+        type &&
+        (type.getRank() != 2 || type.getDimSize(1) % 4 != 0 || !type.getElementType().isF32()))
+      return op.emitOpError("has a value that is not f32 of a multiple of 4 columns: ") << type;
+  return success();
+}
+
+LogicalResult checkRow(Operation &op) {
+  if (isa<tile::LoadOp, tile::StoreOp, tile::GatherOp, tile::AppendOp, tile::NormaliseOp,
+          tile::RotateOp, tile::CombineOp, tile::AttendOp, tile::SampleOp, tile::YieldOp>(op))
+    return checkMaps(op);
+  return op.emitOpError("stands where no inner products are taken, which the nvptx target cannot "
+                        "lower");
+}
+
+LogicalResult checkProducts(tile::SectionOp section) {
+  RankedTensorType first;
+  for (Operation &op : section.getBody().front()) {
+    if (!isa<tile::ContractOp, tile::BiasOp, tile::AddOp, tile::ActivateOp, tile::LoadOp,
+             tile::StoreOp>(op))
+      return op.emitOpError("needs more than its own element, and follows inner products");
+    if (failed(checkMaps(op)))
+      return failure();
+    if (auto activate = dyn_cast<tile::ActivateOp>(op);
+        activate && activate.getFunction() == tile::Activation::Gelu)
+      return op.emitOpError("gelu without tanh is not known to the nvptx target");
+    if (auto contract = dyn_cast<tile::ContractOp>(op)) {
+      auto type = cast<RankedTensorType>(contract.getResult().getType());
+      if (first && type != first)
+        return op.emitOpError("gives ") << type << " in a section of " << first;
+      first = type;
+    }
+    if (auto load = dyn_cast<tile::LoadOp>(op);
+        load && load.getColumns() &&
+        llvm::any_of(load->getUsers(), [](Operation *user) { return isa<tile::ContractOp>(user); }))
+      return op.emitOpError("is multiplied, and depends on the tile");
+  }
+  return success();
+}
+
+} // namespace
+
+LogicalResult checkStage(tile::StageOp stage, const KernelShape &shape) {
+  unsigned bindings = 0;
+  for (BlockArgument argument : stage.getBody().getArguments()) {
+    bindings += !isa<tile::MatrixType>(argument.getType());
+    if (failed(checkArgument(stage, argument, shape)))
+      return failure();
+  }
+  if (bindings > PIANOLA_CUDA_BINDINGS)
+    return stage.emitOpError("binds ")
+           << bindings << " values, more than " << PIANOLA_CUDA_BINDINGS;
+  auto sections = stage.getSections();
+  if (sections.size() > PIANOLA_CUDA_SECTIONS)
+    return stage.emitOpError("has ")
+           << sections.size() << " sections, more than " << PIANOLA_CUDA_SECTIONS;
+  if (tile::PrologueOp prologue = stage.getPrologue())
+    for (Operation &op : prologue.getBody().front())
+      if (failed(checkRow(op)))
+        return failure();
+  for (tile::SectionOp section : sections) {
+    Block &block = section.getBody().front();
+    if (!block.getOps<tile::ContractOp>().empty()) {
+      if (failed(checkProducts(section)))
+        return failure();
+      continue;
+    }
+    for (Operation &op : block)
+      if (failed(checkRow(op)))
+        return failure();
+  }
+  return success();
+}
+
+} // namespace pianola::nvptx

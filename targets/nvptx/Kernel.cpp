@@ -1,0 +1,296 @@
+//===- Kernel.cpp - The frame that stages are played in -------------------===//
+
+#include "targets/nvptx/Kernel.h"
+#include <cstddef>
+
+using namespace mlir;
+
+namespace pianola::nvptx {
+
+// Flags, in bytes from kFlagsAt: the block stops; the plays are over.
+constexpr int64_t kStopFlag = kFlagsAt, kEndFlag = kFlagsAt + 4;
+
+#define STATE(name) offsetof(PianolaCudaState, name)
+#define CARD(name) offsetof(PianolaCudaCard, name)
+#define REPORT(name) (offsetof(PianolaCudaHost, report) + offsetof(PianolaCudaReport, name))
+
+func::FuncOp createKernel(OpBuilder &builder, Location loc, StringRef name) {
+  SmallVector<Type> types(8, builder.getI64Type());
+  auto function = builder.create<func::FuncOp>(loc, name, builder.getFunctionType(types, {}));
+  builder.setInsertionPointToStart(function.addEntryBlock());
+  return function;
+}
+
+Kernel::Kernel(OpBuilder &builder, Location loc, const KernelShape &shape, Value memory,
+               ValueRange parameters)
+    : Emitter(builder, loc), shape(shape), memory(memory),
+      parameters(parameters.begin(), parameters.end()) {
+  ringBase = constant(0).getDefiningOp<arith::ConstantOp>();
+  ringSlots = constant(0).getDefiningOp<arith::ConstantOp>();
+  thread = builder.create<NVVM::ThreadIdXOp>(loc, i32());
+  worker = builder.create<NVVM::BlockIdXOp>(loc, i32());
+  lane = both(thread, constant(kWarp - 1));
+  // The same for all lanes, and told so.
+  warp = shuffleFrom(shiftRight(thread, 5), constant(0));
+  state = globalAt(parameter(Parameter::State));
+  host = globalAt(parameter(Parameter::Host));
+  events = globalAt(parameter(Parameter::Events));
+  tape = globalAt(parameter(Parameter::Tape));
+}
+
+void Kernel::setRing(int64_t firstByte, int64_t slotCount) {
+  ringBase.setValueAttr(builder.getI32IntegerAttr(firstByte));
+  ringSlots.setValueAttr(builder.getI32IntegerAttr(slotCount));
+}
+
+Value Kernel::position() {
+  Value first = field(i64(), state, STATE(position));
+  return add(first, widen(mul(play.get(*this), slots)));
+}
+
+//===----------------------------------------------------------------------===//
+// Waiting
+//===----------------------------------------------------------------------===//
+
+Value Kernel::isStopped() { return differ(loadVolatile(i32(), at(memory, kStopFlag)), 0); }
+void Kernel::stop() { storeVolatile(constant(1), at(memory, kStopFlag)); }
+
+void Kernel::report(const Report &report) {
+  when(equal(exchange(*this, at(state, STATE(abort)), constant(1)), 0), [&] {
+    auto write = [&](size_t offset, Value value) {
+      storeRelaxedSystem(*this, value, at(host, offset));
+    };
+    write(REPORT(worker), worker);
+    write(REPORT(step), card ? field(i32(), card, CARD(step)) : constant(int64_t(-1)));
+    write(REPORT(event), report.event);
+    write(REPORT(play), play.get(*this));
+    write(REPORT(expected), report.expected);
+    write(REPORT(seen), report.seen);
+    write(REPORT(kind), constant(report.kind));
+  });
+}
+
+void Kernel::await(llvm::function_ref<Value()> test, llvm::function_ref<Report()> reportOf) {
+  // The clock is read now and then only: what is awaited is nearly always nearly there.
+  constexpr int64_t kSpins = 256;
+  Variable spins(*this, constant(0)), deadline(*this, constant(i64(), 0));
+  Variable given(*this, constant(i1(), 0));
+  auto goOn = [&] {
+    return choose(
+               given.get(*this), [&] { return SmallVector<Value>{constant(i1(), 0)}; },
+               [&] { return SmallVector<Value>{negate(test())}; })
+        .front();
+  };
+  loopWhile(goOn, [&] {
+    Value count = add(spins.get(*this), 1);
+    spins.set(*this, count);
+    when(equal(both(count, constant(kSpins - 1)), 0), [&] {
+      when(isStopped(), [&] { given.set(*this, constant(i1(), 1)); });
+      when(differ(loadVolatile(i32(), at(state, STATE(abort))), 0), [&] {
+        stop();
+        given.set(*this, constant(i1(), 1));
+      });
+      Value now = readTimer(*this), until = deadline.get(*this);
+      when(
+          equal(until, 0), [&] { deadline.set(*this, add(now, parameter(Parameter::Watchdog))); },
+          [&] {
+            when(lessUnsigned(until, now), [&] {
+              report(reportOf());
+              stop();
+              given.set(*this, constant(i1(), 1));
+            });
+          });
+    });
+  });
+}
+
+// `wait`: a PianolaCudaWait, in either memory.
+void Kernel::awaitEvent(Value wait) {
+  Value event = field(i32(), wait, offsetof(PianolaCudaWait, event));
+  Value growth = field(i32(), wait, offsetof(PianolaCudaWait, growth));
+  Value until = field(i32(), wait, offsetof(PianolaCudaWait, until));
+  Value target = add(mul(play.get(*this), growth), until);
+  Value counter = at(events, mul(widen(event), PIANOLA_CUDA_EVENT_STRIDE));
+  await(
+      [&] { return negate(less(sub(loadAcquire(*this, counter), target), 0)); },
+      [&] { return Report{PIANOLA_CUDA_WAIT_EVENT, event, target, loadAcquire(*this, counter)}; });
+}
+
+// Lanes of the first warp wait for one event each; the barrier that follows passes on to the other
+// threads what they have acquired.
+void Kernel::awaitEvents() {
+  when(lessUnsigned(thread, field(i32(), card, CARD(waits))),
+       [&] { awaitEvent(at(at(card, CARD(wait)), mul(thread, sizeof(PianolaCudaWait)))); });
+}
+
+//===----------------------------------------------------------------------===//
+// Cards
+//===----------------------------------------------------------------------===//
+
+void Kernel::fetchCard(Value address, Value into) {
+  when(lessUnsigned(thread, constant(sizeof(PianolaCudaCard) / 16)), [&] {
+    Value offset = mul(thread, 16);
+    copyAsync(*this, at(into, offset), at(address, offset));
+  });
+}
+
+void Kernel::playCard(llvm::function_ref<void()> playStage) {
+  awaitEvents();
+  meet();
+  when(negate(isStopped()), playStage);
+}
+
+void Kernel::readState() {
+  slots = field(i32(), state, STATE(slots));
+  firstOutput = field(i32(), state, STATE(first_output));
+  capacity = field(i64(), state, STATE(capacity));
+}
+
+// From card to card and play to play.
+void Kernel::consume(bool loops, llvm::function_ref<void()> playStage) {
+  Value range = at(globalAt(parameter(Parameter::Ranges)), mul(worker, 8));
+  Value first = load(i32(), range), count = load(i32(), at(range, 4));
+  Value cards =
+      at(globalAt(parameter(Parameter::Cards)), mul(widen(first), sizeof(PianolaCudaCard)));
+  Value tapes = at(globalAt(parameter(Parameter::Tapes)), mul(worker, 16));
+  Value bytes = narrow(load(i64(), at(tapes, 8)));
+  Value plays = field(i32(), state, STATE(plays));
+  Value cardMemory = at(memory, kCardsAt);
+  auto cardAt = [&](Value which) { return at(cardMemory, mul(which, sizeof(PianolaCudaCard))); };
+
+  Variable which(*this, constant(0)), running(*this, i1());
+  running.set(*this, both(differ(plays, 0), differ(count, 0)));
+  Value playsStarted = running.get(*this);
+  when(playsStarted, [&] {
+    fetchCard(cards, cardMemory);
+    waitForCopies(*this);
+  });
+  meet();
+  startRing(bytes);
+  Variable playStart(*this, constant(0)); // of the tape
+  loopWhile([&] { return running.get(*this); },
+            [&] {
+              Variable ended(*this, constant(i1(), 0));
+              if (loops) {
+                // The first step's own worker knows without waiting: it chose the token.
+                card = cardAt(which.get(*this));
+                Value isFirst = equal(field(i32(), card, CARD(step)), 0);
+                when(equal(thread, 0), [&] {
+                  when(negate(isFirst), [&] { awaitEvent(at(state, STATE(begin))); });
+                  Value end = loadVolatile(i32(), at(state, STATE(end)));
+                  Value over = negate(lessUnsigned(play.get(*this), end));
+                  store(select(over, constant(1), constant(0)), at(memory, kEndFlag));
+                  when(both(over, isFirst), [&] {
+                    Value signal = field(i32(), card, CARD(signal));
+                    addRelease(*this, at(events, mul(widen(signal), PIANOLA_CUDA_EVENT_STRIDE)),
+                               constant(1));
+                  });
+                });
+                meet();
+                ended.set(*this, either(differ(load(i32(), at(memory, kEndFlag)), 0), isStopped()));
+              }
+              when(ended.get(*this), [&] { running.set(*this, constant(i1(), 0)); });
+              Value todo = select(ended.get(*this), constant(0), count);
+              loop(constant(0), todo, 1, [&](Value number) {
+                Value current = which.get(*this), other = exclusive(current, constant(1));
+                Value next = add(number, 1);
+                next = select(equal(next, count), constant(0), next);
+                fetchCard(at(cards, mul(widen(next), sizeof(PianolaCudaCard))), cardAt(other));
+                card = cardAt(current);
+                playCard(playStage);
+                waitForCopies(*this);
+                meet();
+                Value signal = field(i32(), card, CARD(signal));
+                when(both(equal(thread, 0), differ(signal, int64_t(PIANOLA_CUDA_NONE))), [&] {
+                  addRelease(*this, at(events, mul(widen(signal), PIANOLA_CUDA_EVENT_STRIDE)),
+                             constant(1));
+                });
+                which.set(*this, other);
+              });
+              Value start = add(playStart.get(*this), bytes);
+              playStart.set(*this, start);
+              tapeAt.set(*this, start);
+              Value next = add(play.get(*this), 1);
+              play.set(*this, next);
+              Value more = both(lessUnsigned(next, plays), negate(isStopped()));
+              if (loops) // the last play's end is waited for, too, so that all counters are known
+                more = negate(isStopped());
+              running.set(*this, both(running.get(*this), more));
+              meet();
+            });
+}
+
+//===----------------------------------------------------------------------===//
+// Whole kernels
+//===----------------------------------------------------------------------===//
+
+void Kernel::initialise() {
+  when(equal(thread, 0), [&] {
+    loop(constant(0), ringSlots, 1, [&](Value slot) {
+      initBarrier(*this, fullBarrier(slot), shape.bulk ? 1 : kWarp);
+      initBarrier(*this, emptyBarrier(slot), shape.warps);
+    });
+    if (shape.bulk)
+      publishBarriers(*this);
+    storeVolatile(constant(0), at(memory, kStopFlag));
+  });
+  barrier(*this, 0, shape.threads());
+}
+
+void Kernel::emitPersistent(bool loops, llvm::function_ref<void()> playStage) {
+  play = Variable(*this, constant(0));
+  initialise();
+  readState();
+  when(
+      equal(warp, shape.warps),
+      [&] {
+        Value tapes = at(globalAt(parameter(Parameter::Tapes)), mul(worker, 16));
+        Value from = at(tape, load(i64(), tapes));
+        Value bytes = narrow(load(i64(), at(tapes, 8)));
+        streamTape(from, bytes, field(i32(), state, STATE(plays)));
+      },
+      [&] {
+        consume(loops, playStage);
+        meet();
+        when(equal(thread, 0), [&] { stop(); });
+      });
+}
+
+void Kernel::emitStage(llvm::function_ref<void()> playStage) {
+  play = Variable(*this, constant(0));
+  initialise();
+  Value mine =
+      at(globalAt(parameter(Parameter::Cards)), mul(widen(worker), sizeof(PianolaCudaCard)));
+  Value bytes = narrow(load(i64(), at(mine, CARD(tape_bytes))));
+  if (shape.bulk)
+    letNextKernelBegin(*this);
+  when(
+      equal(warp, shape.warps),
+      [&] {
+        Value tapes = at(globalAt(parameter(Parameter::Tapes)), mul(worker, 16));
+        Value offset = add(load(i64(), tapes), load(i64(), at(mine, CARD(tape))));
+        streamTape(at(tape, offset), bytes, constant(1));
+      },
+      [&] {
+        // Cards and tapes are there before the play; all else is the kernels' before this one.
+        card = at(memory, kCardsAt);
+        fetchCard(mine, card);
+        waitForCopies(*this);
+        if (shape.bulk)
+          waitForPreviousKernel(*this);
+        meet();
+        readState();
+        Value number = field(i32(), state, STATE(play));
+        play.set(*this, number);
+        Value isPlayed = both(lessUnsigned(number, field(i32(), state, STATE(end))),
+                              differ(field(i32(), card, CARD(stage)), int64_t(PIANOLA_CUDA_NONE)));
+        when(isPlayed, [&] {
+          startRing(bytes);
+          playStage();
+        });
+        meet();
+        when(equal(thread, 0), [&] { stop(); });
+      });
+}
+
+} // namespace pianola::nvptx

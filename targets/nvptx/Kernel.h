@@ -1,0 +1,118 @@
+//===- Kernel.h - The frame that stages are played in -----------*- C++ -*-===//
+//
+// A block has `warps` consumer warps and one loader warp. The frame is what both do besides
+// computing: the loader streams the worker's tape into the ring, the consumers go from card to
+// card, wait for events and signal them. See docs/gpu.md.
+//
+// Shared memory, in bytes:
+//
+//     0     full barriers, empty barriers of the ring's slots
+//     448   flags
+//     512   two cards: the one that is played and the next
+//     1024  scratch memory of the stages
+//     ...   the ring
+//
+//===----------------------------------------------------------------------===//
+#ifndef PIANOLA_TARGETS_NVPTX_KERNEL_H
+#define PIANOLA_TARGETS_NVPTX_KERNEL_H
+
+#include "mlir/Dialect/Func/IR/FuncOps.h"
+#include "pianola/cuda.h"
+#include "targets/nvptx/Emitter.h"
+#include "targets/nvptx/Synchronise.h"
+
+namespace pianola::nvptx {
+
+/// What all kernels of a roll have in common.
+struct KernelShape {
+  int64_t warps = 8;    // consumers
+  int64_t chunk = 8192; // bytes of a slot of the ring
+  int64_t shared = 0;   // bytes of shared memory a block may use
+  bool bulk = false;    // sm_90: the copy engine fills the ring
+
+  int64_t consumers() const { return warps * kWarp; }
+  int64_t threads() const { return consumers() + kWarp; }
+};
+
+constexpr int64_t kMostSlots = 28;
+constexpr int64_t kFlagsAt = 448, kCardsAt = 512, kScratchAt = 1024;
+
+/// The parameters of a kernel, in order.
+enum class Parameter { Cards, Ranges, Tape, Tapes, Events, State, Host, Watchdog };
+
+class Kernel : public Emitter {
+public:
+  Kernel(mlir::OpBuilder &builder, mlir::Location loc, const KernelShape &shape, Value memory,
+         mlir::ValueRange parameters);
+
+  const KernelShape &shape;
+  Value memory; // shared, byte 0
+  Value thread, lane, warp, worker;
+  Value state, host, events, tape; // pointers
+  Value slots, firstOutput;        // of a play
+  Value capacity;                  // i64
+  Variable play;                   // number of the play
+  Value card;                      // shared: the card that is played
+
+  Value parameter(Parameter which) { return parameters[static_cast<size_t>(which)]; }
+  /// Field of a struct in global or shared memory.
+  Value field(Type type, Value base, size_t offset) { return load(type, at(base, offset)); }
+  /// Position of slot 0, i64.
+  Value position();
+
+  /// Consumers only: waits for all consumers.
+  void meet() { barrier(*this, 1, shape.consumers()); }
+
+  /// Where the ring starts and how many slots it has is known when all stages are lowered: until
+  /// then these are numbers to be filled in.
+  void setRing(int64_t firstByte, int64_t slotCount);
+
+  // The whole kernel around a function that plays a stage: `playStages` for each number of a stage.
+  void emitPersistent(bool loops, llvm::function_ref<void()> playStage);
+  void emitStage(llvm::function_ref<void()> playStage);
+
+  // The ring, as a consumer warp sees it (Ring.cpp).
+  /// Where byte `offset` of the tape, counted since the kernel began, is in shared memory; waits
+  /// for it, and gives back the slots before.
+  Value ringAt(Value offset);
+  Variable tapeAt; // where the next tile starts, counted so
+
+private:
+  struct Report {
+    PianolaCudaWaitKind kind;
+    Value event, expected, seen;
+  };
+  /// Spins until `test` holds, the block is told to stop, or the watchdog's time is over.
+  void await(llvm::function_ref<Value()> test, llvm::function_ref<Report()> report);
+  void awaitFull(Value slot, Value phase);
+  void report(const Report &report);
+  Value isStopped();
+  void stop();
+
+  void initialise();
+  void readState();
+  void startRing(Value bytes);
+  void advanceSlot(Variable slot, Variable phase);
+  Value fullBarrier(Value slot) { return at(memory, mul(slot, 8)); }
+  Value emptyBarrier(Value slot) { return at(at(memory, kMostSlots * 8), mul(slot, 8)); }
+  Value slotAt(Value slot);
+  void streamTape(Value from, Value bytes, Value plays);
+  void fillSlot(Value slot, Value from, Value bytes);
+
+  void fetchCard(Value address, Value into);
+  void awaitEvents();
+  void awaitEvent(Value wait);
+  void consume(bool loops, llvm::function_ref<void()> playStage);
+  void playCard(llvm::function_ref<void()> playStage);
+
+  llvm::SmallVector<Value> parameters;
+  mlir::arith::ConstantOp ringBase, ringSlots;
+  Variable slot, phase, held; // the slot that the warp holds, and its first byte
+};
+
+/// A kernel that is not lowered yet: name, eight parameters. The builder stands in its body.
+mlir::func::FuncOp createKernel(mlir::OpBuilder &builder, mlir::Location loc, llvm::StringRef name);
+
+} // namespace pianola::nvptx
+
+#endif

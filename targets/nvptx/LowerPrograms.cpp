@@ -1,0 +1,152 @@
+//===- LowerPrograms.cpp - Kernels of the LLVM dialect --------------------===//
+
+#include "dialects/schedule/Schedule.h"
+#include "mlir/Conversion/ArithToLLVM/ArithToLLVM.h"
+#include "mlir/Conversion/ControlFlowToLLVM/ControlFlowToLLVM.h"
+#include "mlir/Conversion/FuncToLLVM/ConvertFuncToLLVMPass.h"
+#include "mlir/Conversion/ReconcileUnrealizedCasts/ReconcileUnrealizedCasts.h"
+#include "mlir/Conversion/SCFToControlFlow/SCFToControlFlow.h"
+#include "mlir/Pass/PassManager.h"
+#include "mlir/Transforms/Passes.h"
+#include "targets/nvptx/PtxCode.h"
+#include "targets/nvptx/Stage.h"
+#include "llvm/ADT/SetVector.h"
+#include <cstddef>
+
+using namespace mlir;
+
+namespace pianola::nvptx {
+
+namespace {
+
+constexpr StringLiteral kMemoryName = "pianola_memory";
+
+// Names of PTX have no dots.
+std::string entryOf(StringRef name) {
+  std::string entry = name.str();
+  std::replace(entry.begin(), entry.end(), '.', '$');
+  return entry;
+}
+
+// All kernels of one program.
+class ProgramLowering {
+public:
+  ProgramLowering(schedule::ProgramOp program, const KernelShape &shape, OpBuilder &builder)
+      : program(program), shape(shape), builder(builder) {
+    for (schedule::StepOp step : program.getSteps())
+      stages.insert(step.getStageOp());
+  }
+
+  llvm::Expected<PtxProgram> run() {
+    PtxProgram result;
+    result.name = program.getSymName().str();
+    result.entry = entryOf(result.name);
+    persistent(result.entry);
+    for (tile::StageOp stage : stages) {
+      result.stages.push_back({stage.getSymName().str(), entryOf(stage.getSymName().str())});
+      single(stage, result.stages.back().entry);
+    }
+    int64_t begin = (kScratchAt + scratch + 127) / 128 * 128;
+    int64_t slots = std::min(kMostSlots, (shape.shared - begin) / shape.chunk);
+    if (slots < 2)
+      return llvm::createStringError(
+          llvm::inconvertibleErrorCode(),
+          "program %s: its stages need %lld bytes of shared memory besides two slots of %lld bytes "
+          "for weights; a block has %lld",
+          result.name.c_str(), (long long)begin, (long long)shape.chunk, (long long)shape.shared);
+    for (std::unique_ptr<Kernel> &kernel : kernels)
+      kernel->setRing(begin, slots);
+    result.threads = shape.threads();
+    result.chunk = shape.chunk;
+    result.slots = slots;
+    result.shared = begin + slots * shape.chunk;
+    return result;
+  }
+
+private:
+  Kernel &open(StringRef entry) {
+    func::FuncOp function = createKernel(builder, program.getLoc(), entry);
+    Value memory = builder.create<LLVM::AddressOfOp>(
+        program.getLoc(), LLVM::LLVMPointerType::get(builder.getContext(), 3), kMemoryName);
+    kernels.push_back(std::make_unique<Kernel>(builder, program.getLoc(), shape, memory,
+                                               function.getArguments()));
+    return *kernels.back();
+  }
+
+  void play(Kernel &kernel, tile::StageOp stage) {
+    StageEmitter emitter(kernel, stage);
+    emitter.lower();
+    scratch = std::max(scratch, emitter.scratchBytes());
+  }
+
+  void persistent(StringRef entry) {
+    OpBuilder::InsertionGuard guard(builder);
+    Kernel &kernel = open(entry);
+    kernel.emitPersistent(program.getLoops(), [&] {
+      Value wanted = kernel.field(kernel.i32(), kernel.card, offsetof(PianolaCudaCard, stage));
+      for (auto [number, stage] : llvm::enumerate(stages))
+        kernel.when(kernel.equal(wanted, number), [&, stage = stage] { play(kernel, stage); });
+    });
+    builder.create<func::ReturnOp>(program.getLoc());
+  }
+
+  void single(tile::StageOp stage, StringRef entry) {
+    OpBuilder::InsertionGuard guard(builder);
+    Kernel &kernel = open(entry);
+    kernel.emitStage([&] { play(kernel, stage); });
+    builder.create<func::ReturnOp>(program.getLoc());
+  }
+
+  schedule::ProgramOp program;
+  const KernelShape &shape;
+  OpBuilder &builder;
+  llvm::SetVector<tile::StageOp> stages;
+  std::vector<std::unique_ptr<Kernel>> kernels;
+  int64_t scratch = 0;
+};
+
+} // namespace
+
+llvm::Expected<LoweredPrograms> lowerPrograms(ModuleOp module, const KernelShape &shape) {
+  MLIRContext *context = module.getContext();
+  context->loadDialect<arith::ArithDialect, func::FuncDialect, LLVM::LLVMDialect, NVVM::NVVMDialect,
+                       scf::SCFDialect>();
+  bool fits = true;
+  for (tile::StageOp stage : module.getOps<tile::StageOp>())
+    fits &= succeeded(checkStage(stage, shape));
+  if (!fits)
+    return llvm::createStringError("the nvptx target cannot make code for these stages");
+
+  LoweredPrograms lowered;
+  lowered.module = ModuleOp::create(module.getLoc());
+  OpBuilder builder = OpBuilder::atBlockEnd(lowered.module->getBody());
+  builder.create<LLVM::GlobalOp>(module.getLoc(), LLVM::LLVMArrayType::get(builder.getI8Type(), 0),
+                                 /*isConstant=*/false, LLVM::Linkage::External, kMemoryName,
+                                 Attribute(), /*alignment=*/1024, /*addrSpace=*/3);
+  for (schedule::ProgramOp program : module.getOps<schedule::ProgramOp>()) {
+    llvm::Expected<PtxProgram> result = ProgramLowering(program, shape, builder).run();
+    if (!result)
+      return result.takeError();
+    lowered.programs.push_back(std::move(*result));
+  }
+
+  PassManager passes(context);
+  passes.addPass(createCSEPass());
+  passes.addPass(createConvertSCFToCFPass());
+  passes.addPass(createArithToLLVMConversionPass());
+  passes.addPass(createConvertControlFlowToLLVMPass());
+  passes.addPass(createConvertFuncToLLVMPass());
+  passes.addPass(createReconcileUnrealizedCastsPass());
+  if (failed(passes.run(*lowered.module)))
+    return llvm::createStringError("the kernels cannot be lowered to the LLVM dialect");
+  for (auto kernel : lowered.module->getOps<LLVM::LLVMFuncOp>()) {
+    kernel->setAttr(NVVM::NVVMDialect::getKernelFuncAttrName(), builder.getUnitAttr());
+    kernel->setAttr(NVVM::NVVMDialect::getMaxntidAttrName(),
+                    builder.getDenseI32ArrayAttr({static_cast<int32_t>(shape.threads())}));
+    // One block has a whole SM: registers need not be saved for others.
+    kernel->setAttr(NVVM::NVVMDialect::getMinctasmAttrName(), builder.getI32IntegerAttr(1));
+  }
+  return lowered;
+}
+
+} // namespace pianola::nvptx

@@ -1,0 +1,124 @@
+//===- PtxCode.cpp - From programs to PTX ---------------------------------===//
+
+#include "targets/nvptx/PtxCode.h"
+#include "mlir/Target/LLVMIR/Dialect/Builtin/BuiltinToLLVMIRTranslation.h"
+#include "mlir/Target/LLVMIR/Dialect/LLVMIR/LLVMToLLVMIRTranslation.h"
+#include "mlir/Target/LLVMIR/Dialect/NVVM/NVVMToLLVMIRTranslation.h"
+#include "mlir/Target/LLVMIR/Export.h"
+#include "llvm/ADT/SmallString.h"
+#include "llvm/IR/LegacyPassManager.h"
+#include "llvm/IR/Module.h"
+#include "llvm/MC/TargetRegistry.h"
+#include "llvm/Passes/PassBuilder.h"
+#include "llvm/Support/CommandLine.h"
+#include "llvm/Support/TargetSelect.h"
+#include "llvm/Target/TargetMachine.h"
+
+namespace pianola {
+
+namespace {
+
+constexpr llvm::StringLiteral kTriple = "nvptx64-nvidia-cuda";
+
+// Newer chips than sm_90 play sm_90's code: LLVM 19 knows none, and what is used here is portable.
+llvm::StringRef chipFor(const nvptx::KernelShape &shape) { return shape.bulk ? "sm_90" : "sm_80"; }
+
+std::unique_ptr<llvm::TargetMachine> createMachine(llvm::StringRef chip) {
+  LLVMInitializeNVPTXTargetInfo();
+  LLVMInitializeNVPTXTarget();
+  LLVMInitializeNVPTXTargetMC();
+  LLVMInitializeNVPTXAsmPrinter();
+  // Shared memory has addresses of 32 bits; LLVM has no other switch for it.
+  auto &options = llvm::cl::getRegisteredOptions();
+  if (auto found = options.find("nvptx-short-ptr"); found != options.end())
+    static_cast<llvm::cl::opt<bool> *>(found->second)->setValue(true);
+  std::string error;
+  const llvm::Target *target = llvm::TargetRegistry::lookupTarget(kTriple.str(), error);
+  if (!target)
+    return nullptr;
+  return std::unique_ptr<llvm::TargetMachine>(
+      target->createTargetMachine(kTriple, chip, "+ptx80", llvm::TargetOptions(), std::nullopt,
+                                  std::nullopt, llvm::CodeGenOptLevel::Aggressive));
+}
+
+void optimise(llvm::Module &module, llvm::TargetMachine &machine) {
+  llvm::PipelineTuningOptions tuning;
+  tuning.LoopVectorization = false;
+  tuning.SLPVectorization = false;
+  tuning.LoopUnrolling = false; // what should be unrolled is
+  llvm::PassBuilder builder(&machine, tuning);
+  llvm::LoopAnalysisManager loops;
+  llvm::FunctionAnalysisManager functions;
+  llvm::CGSCCAnalysisManager graph;
+  llvm::ModuleAnalysisManager modules;
+  machine.registerPassBuilderCallbacks(builder);
+  builder.registerModuleAnalyses(modules);
+  builder.registerCGSCCAnalyses(graph);
+  builder.registerFunctionAnalyses(functions);
+  builder.registerLoopAnalyses(loops);
+  builder.crossRegisterProxies(loops, functions, graph, modules);
+  builder.buildPerModuleDefaultPipeline(llvm::OptimizationLevel::O2).run(module, modules);
+}
+
+struct Compiled {
+  std::unique_ptr<llvm::LLVMContext> context;
+  std::unique_ptr<llvm::Module> module;
+  std::unique_ptr<llvm::TargetMachine> machine;
+  std::vector<PtxProgram> programs;
+};
+
+llvm::Expected<Compiled> compileModule(mlir::ModuleOp module, const nvptx::KernelShape &shape) {
+  llvm::Expected<nvptx::LoweredPrograms> lowered = nvptx::lowerPrograms(module, shape);
+  if (!lowered)
+    return lowered.takeError();
+  Compiled compiled;
+  compiled.programs = std::move(lowered->programs);
+  compiled.machine = createMachine(chipFor(shape));
+  if (!compiled.machine)
+    return llvm::createStringError("LLVM cannot make code for " + kTriple);
+  mlir::registerBuiltinDialectTranslation(*module.getContext());
+  mlir::registerLLVMDialectTranslation(*module.getContext());
+  mlir::registerNVVMDialectTranslation(*module.getContext());
+  compiled.context = std::make_unique<llvm::LLVMContext>();
+  compiled.module = mlir::translateModuleToLLVMIR(*lowered->module, *compiled.context, "pianola");
+  if (!compiled.module)
+    return llvm::createStringError("the kernels cannot be translated to LLVM IR");
+  compiled.module->setTargetTriple(kTriple);
+  compiled.module->setDataLayout(compiled.machine->createDataLayout());
+  optimise(*compiled.module, *compiled.machine);
+  return compiled;
+}
+
+} // namespace
+
+nvptx::KernelShape nvptx::shapeFor(const DeviceRow &device) {
+  KernelShape shape;
+  shape.shared = device.sharedPerBlock;
+  shape.bulk = device.capability >= 90;
+  return shape;
+}
+
+llvm::Expected<PtxCode> compilePtx(mlir::ModuleOp module, const DeviceRow &device) {
+  nvptx::KernelShape shape = nvptx::shapeFor(device);
+  llvm::Expected<Compiled> compiled = compileModule(module, shape);
+  if (!compiled)
+    return compiled.takeError();
+  llvm::SmallString<0> text;
+  llvm::raw_svector_ostream stream(text);
+  llvm::legacy::PassManager passes;
+  if (compiled->machine->addPassesToEmitFile(passes, stream, nullptr,
+                                             llvm::CodeGenFileType::AssemblyFile))
+    return llvm::createStringError("LLVM cannot emit PTX");
+  passes.run(*compiled->module);
+  return PtxCode{text.str().str(), chipFor(shape).str(), std::move(compiled->programs)};
+}
+
+llvm::Error emitPtxLlvm(mlir::ModuleOp module, const DeviceRow &device, llvm::raw_ostream &out) {
+  llvm::Expected<Compiled> compiled = compileModule(module, nvptx::shapeFor(device));
+  if (!compiled)
+    return compiled.takeError();
+  out << *compiled->module;
+  return llvm::Error::success();
+}
+
+} // namespace pianola

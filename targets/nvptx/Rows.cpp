@@ -1,0 +1,204 @@
+//===- Rows.cpp - Norms, rotations and joined attention -------------------===//
+
+#include "targets/nvptx/Stage.h"
+
+using namespace mlir;
+
+namespace pianola::nvptx {
+
+//===----------------------------------------------------------------------===//
+// Norms
+//===----------------------------------------------------------------------===//
+
+// What lies in the padding of a row is zero, so that sums may run over it.
+void StageEmitter::lowerNormalise(tile::NormaliseOp op) {
+  Place from = places.lookup(op.getValue());
+  if (auto begin = slotBegins.find(op.getValue()); begin != slotBegins.end())
+    slotBegins[op.getResult()] = begin->second;
+  Place to = placeFor(op.getResult());
+  // A warp for each group where groups are small, so that no barrier is needed in between.
+  if (from.columns / static_cast<int64_t>(op.getGroups()) <= 256)
+    normaliseByWarp(op, from, to);
+  else
+    normaliseByBlock(op, from, to);
+  e.meet();
+}
+
+static Value scaleOf(Kernel &e, tile::NormaliseOp op, Value squares) {
+  Value mean = e.fmul(squares, e.real(1.0 / op.getSize()));
+  return e.rsqrt(e.fadd(mean, e.real(op.getEps().convertToDouble())));
+}
+
+void StageEmitter::normaliseByWarp(tile::NormaliseOp op, const Place &from, const Place &to) {
+  int64_t groups = op.getGroups(), columns = from.columns / groups;
+  Value weights = bindingOf(op.getVector());
+  forWarps(e.mul(highOf(op.getValue()), groups), [&](Value index) {
+    Value slot = e.div(index, groups), first = e.mul(e.rem(index, groups), columns);
+    Value start = e.mul(e.lane, 4), end = e.constant(columns);
+    Value squares =
+        e.loop(start, end, e.constant(kWarp * 4), {e.real(0)}, [&](Value column, ValueRange sum) {
+           Value total = sum.front();
+           for (Value x : loadQuad(from, slot, e.add(first, column)))
+             total = e.fma(x, x, total);
+           return SmallVector<Value>{total};
+         }).front();
+    Value scale = scaleOf(e, op, e.sumLanes(squares));
+    e.loop(start, end, kWarp * 4, [&](Value column) {
+      SmallVector<Value, 4> quad = loadQuad(from, slot, e.add(first, column));
+      Value weight = e.loadConstant(e.vector(e.f32(), 4), e.at(weights, e.mul(column, 4)));
+      for (int64_t i = 0; i < 4; ++i)
+        quad[i] = e.fmul(e.fmul(quad[i], scale), e.element(weight, i));
+      storeQuad(quad, to, slot, e.add(first, column));
+    });
+  });
+}
+
+void StageEmitter::normaliseByBlock(tile::NormaliseOp op, const Place &from, const Place &to) {
+  int64_t groups = op.getGroups(), columns = from.columns / groups, warps = e.shape.warps;
+  int64_t slots = cast<RankedTensorType>(op.getValue().getType()).getDimSize(0);
+  Value weights = bindingOf(op.getVector());
+  Value rows = e.mul(highOf(op.getValue()), groups);
+  int64_t kept = scratchUsed;
+  Value sums = allocate(slots * groups * warps * 4);
+  auto sumAt = [&](Value row, Value warp) {
+    return e.at(sums, e.mul(e.add(e.mul(row, warps), warp), 4));
+  };
+  Value start = e.mul(e.thread, 4), end = e.constant(columns);
+  Value step = e.constant(e.shape.consumers() * 4);
+  auto slotOf = [&](Value row) { return e.div(row, groups); };
+  auto firstOf = [&](Value row) { return e.mul(e.rem(row, groups), columns); };
+  e.loop(e.constant(0), rows, 1, [&](Value row) {
+    Value squares = e.loop(start, end, step, {e.real(0)}, [&](Value column, ValueRange sum) {
+                       Value total = sum.front();
+                       for (Value x : loadQuad(from, slotOf(row), e.add(firstOf(row), column)))
+                         total = e.fma(x, x, total);
+                       return SmallVector<Value>{total};
+                     }).front();
+    Value sum = e.sumLanes(squares);
+    e.when(e.equal(e.lane, 0), [&] { e.store(sum, sumAt(row, e.warp)); });
+  });
+  e.meet();
+  e.loop(e.constant(0), rows, 1, [&](Value row) {
+    Value total = e.real(0);
+    for (int64_t warp = 0; warp < warps; ++warp)
+      total = e.fadd(total, e.load(e.f32(), sumAt(row, e.constant(warp))));
+    Value scale = scaleOf(e, op, total);
+    e.loop(start, end, step, [&](Value column) {
+      Value at = e.add(firstOf(row), column);
+      SmallVector<Value, 4> quad = loadQuad(from, slotOf(row), at);
+      Value weight = e.loadConstant(e.vector(e.f32(), 4), e.at(weights, e.mul(column, 4)));
+      for (int64_t i = 0; i < 4; ++i)
+        quad[i] = e.fmul(e.fmul(quad[i], scale), e.element(weight, i));
+      storeQuad(quad, to, slotOf(row), at);
+    });
+  });
+  scratchUsed = kept;
+}
+
+//===----------------------------------------------------------------------===//
+// Rotations
+//===----------------------------------------------------------------------===//
+
+void StageEmitter::lowerRotate(tile::RotateOp op) {
+  Place from = places.lookup(op.getValue());
+  if (auto begin = slotBegins.find(op.getValue()); begin != slotBegins.end())
+    slotBegins[op.getResult()] = begin->second;
+  Place to = placeFor(op.getResult());
+  int64_t groups = op.getGroups(), columns = from.columns / groups;
+  int64_t pairs = op.getRotation().getType().getPairs();
+  Value table = bindingOf(op.getRotation());
+  Value first = e.add(e.position(), e.widen(slotBeginOf(op.getValue())));
+  Value high = highOf(op.getValue());
+  forThreads(e.mul(high, groups * pairs), [&](Value index) {
+    Value pair = e.rem(index, pairs), row = e.div(index, pairs);
+    Value slot = e.div(row, groups);
+    Value column = e.add(e.mul(e.rem(row, groups), columns), pair);
+    Value angles =
+        e.at(table, e.mul(e.add(e.mul(e.add(first, e.widen(slot)), 2 * pairs), e.widen(pair)), 4));
+    Value cosine = e.loadConstant(e.f32(), angles);
+    Value sine = e.loadConstant(e.f32(), e.at(angles, pairs * 4));
+    Value a = e.load(e.f32(), elementAt(from, slot, column));
+    Value b = e.load(e.f32(), elementAt(from, slot, e.add(column, pairs)));
+    e.store(e.fsub(e.fmul(a, cosine), e.fmul(b, sine)), elementAt(to, slot, column));
+    e.store(e.fadd(e.fmul(b, cosine), e.fmul(a, sine)), elementAt(to, slot, e.add(column, pairs)));
+  });
+  // Lanes beyond the pairs stay.
+  if (int64_t rest = columns - 2 * pairs)
+    forThreads(e.mul(high, groups * rest), [&](Value index) {
+      Value row = e.div(index, rest), slot = e.div(row, groups);
+      Value column =
+          e.add(e.mul(e.rem(row, groups), columns), e.add(e.rem(index, rest), 2 * pairs));
+      e.store(e.load(e.f32(), elementAt(from, slot, column)), elementAt(to, slot, column));
+    });
+  e.meet();
+}
+
+//===----------------------------------------------------------------------===//
+// Parts of an attention
+//===----------------------------------------------------------------------===//
+
+// First what each part counts for each query head, then the sum of the parts.
+void StageEmitter::lowerCombine(tile::CombineOp op) {
+  Place partials = places.lookup(op.getPartials()), statistics = places.lookup(op.getStatistics());
+  if (auto begin = slotBegins.find(op.getPartials()); begin != slotBegins.end())
+    slotBegins[op.getResult()] = begin->second;
+  Place to = placeFor(op.getResult());
+  int64_t heads = op.getHeads(), group = op.getGroup(), splits = op.getSplits();
+  int64_t queries = heads * group, size = to.columns / queries;
+  int64_t statisticsPad = tile::padToLanes(2 * group);
+  int64_t slots = cast<RankedTensorType>(op.getResult().getType()).getDimSize(0);
+  Value high = highOf(op.getResult());
+  int64_t kept = scratchUsed;
+  Place factors{
+      Place::F32, allocate(slots * queries * splits * 4), {}, queries * splits, queries * splits};
+  forThreads(e.mul(high, queries), [&](Value index) {
+    Value slot = e.div(index, queries), query = e.rem(index, queries);
+    Value first = e.add(e.mul(e.div(query, group), statisticsPad), e.mul(e.rem(query, group), 2));
+    auto statisticAt = [&](int64_t split, int64_t which) {
+      return e.load(e.f32(), elementAt(statistics, slot,
+                                       e.add(first, split * heads * statisticsPad + which)));
+    };
+    // All at once, so that they are on their way together.
+    SmallVector<Value> greatest, sums;
+    for (int64_t split = 0; split < splits; ++split) {
+      greatest.push_back(statisticAt(split, 0));
+      sums.push_back(statisticAt(split, 1));
+    }
+    Value most = greatest.front();
+    for (Value other : ArrayRef(greatest).drop_front())
+      most = e.fmax(most, other);
+    Value total = e.real(0);
+    for (int64_t split = 0; split < splits; ++split) {
+      greatest[split] = e.exp(e.fsub(greatest[split], most)); // 0 for a part that saw no key
+      total = e.fma(greatest[split], sums[split], total);
+    }
+    Value inverse = e.fdiv(e.real(1), total);
+    for (int64_t split = 0; split < splits; ++split)
+      e.store(e.fmul(greatest[split], inverse),
+              elementAt(factors, slot, e.add(e.mul(query, splits), split)));
+  });
+  e.meet();
+  forQuads(high, to.columns, [&](Value slot, Value column) {
+    Value factor = e.mul(e.div(column, size), splits);
+    SmallVector<Variable, 4> sums;
+    for (int64_t i = 0; i < 4; ++i)
+      sums.emplace_back(e, e.real(0));
+    for (int64_t split = 0; split < splits; ++split) {
+      Value weight = e.load(e.f32(), elementAt(factors, slot, e.add(factor, split)));
+      // A part without keys wrote nothing.
+      e.when(e.fless(e.real(0), weight), [&] {
+        SmallVector<Value, 4> part = loadQuad(partials, slot, e.add(column, split * to.columns));
+        for (int64_t i = 0; i < 4; ++i)
+          sums[i].set(e, e.fma(weight, part[i], sums[i].get(e)));
+      });
+    }
+    SmallVector<Value, 4> quad;
+    for (Variable &sum : sums)
+      quad.push_back(sum.get(e));
+    storeQuad(quad, to, slot, column);
+  });
+  e.meet();
+  scratchUsed = kept;
+}
+
+} // namespace pianola::nvptx

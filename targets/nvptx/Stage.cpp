@@ -1,0 +1,209 @@
+//===- Stage.cpp - The ops of a stage, lowered for a block ----------------===//
+
+#include "targets/nvptx/Stage.h"
+#include "llvm/ADT/TypeSwitch.h"
+#include <cstddef>
+
+using namespace mlir;
+
+namespace pianola::nvptx {
+
+//===----------------------------------------------------------------------===//
+// What a stage is given
+//===----------------------------------------------------------------------===//
+
+Value StageEmitter::bindingOf(Value argument) {
+  // Matrices are on the tape: bindings are counted without them.
+  auto block = cast<BlockArgument>(argument);
+  int64_t index = 0;
+  for (unsigned i = 0; i < block.getArgNumber(); ++i)
+    index += !isa<tile::MatrixType>(block.getOwner()->getArgument(i).getType());
+  Value address = e.field(e.i64(), e.card, offsetof(PianolaCudaCard, binding) + 8 * index);
+  return e.globalAt(address);
+}
+
+Value StageEmitter::tilesOf(unsigned section, bool end) {
+  return e.field(e.i32(), e.card, offsetof(PianolaCudaCard, tiles) + 8 * section + (end ? 4 : 0));
+}
+
+// Maps are linear forms of the coordinates with constant factors: checkStage sees to it.
+static Value expand(Kernel &e, ArrayRef<Value> coordinates, AffineExpr expr) {
+  if (auto constant = dyn_cast<AffineConstantExpr>(expr))
+    return e.constant(constant.getValue());
+  if (auto dim = dyn_cast<AffineDimExpr>(expr))
+    return coordinates[dim.getPosition()];
+  auto binary = cast<AffineBinaryOpExpr>(expr);
+  Value lhs = expand(e, coordinates, binary.getLHS());
+  if (expr.getKind() == AffineExprKind::Add)
+    return e.add(lhs, expand(e, coordinates, binary.getRHS()));
+  return e.mul(lhs, cast<AffineConstantExpr>(binary.getRHS()).getValue());
+}
+
+Value StageEmitter::evaluate(AffineMapAttr map) {
+  return map ? expand(e, coordinates, map.getValue().getResult(0)) : e.constant(0);
+}
+
+//===----------------------------------------------------------------------===//
+// Values
+//===----------------------------------------------------------------------===//
+
+Value StageEmitter::allocate(int64_t bytes) {
+  Value place = e.at(e.memory, kScratchAt + scratchUsed);
+  scratchUsed += (bytes + 127) / 128 * 128;
+  scratchPeak = std::max(scratchPeak, scratchUsed);
+  return place;
+}
+
+Place StageEmitter::allocateRows(int64_t slots, int64_t columns, Place::Form form) {
+  if (form == Place::F32)
+    return {form, allocate(slots * columns * 4), {}, columns, columns};
+  // Products read whole panels.
+  int64_t stride = (columns + 31) / 32 * 32 + kSplitPad;
+  Value greater = allocate(slots * stride * 2), lesser = allocate(slots * stride * 2);
+  return {form, greater, lesser, columns, stride};
+}
+
+// A prologue's result stands as the inner products that read it want it.
+Place::Form StageEmitter::formOf(Value value) {
+  for (OpOperand &use : value.getUses()) {
+    if (auto yield = dyn_cast<tile::YieldOp>(use.getOwner()))
+      return formOf(yield->getParentOp()->getResult(use.getOperandNumber()));
+    if (auto contract = dyn_cast<tile::ContractOp>(use.getOwner()))
+      return contract.getMatrix().getType().getElement().isBF16() ? Place::Split : Place::F32;
+  }
+  return Place::F32;
+}
+
+Place StageEmitter::placeFor(Value value) {
+  auto type = cast<RankedTensorType>(value.getType());
+  return places[value] = allocateRows(type.getDimSize(0), type.getDimSize(1), formOf(value));
+}
+
+Value StageEmitter::slotBeginOf(Value value) {
+  auto found = slotBegins.find(value);
+  return found == slotBegins.end() ? e.constant(0) : found->second;
+}
+
+Value StageEmitter::highOf(Value value) {
+  int64_t slots = cast<RankedTensorType>(value.getType()).getDimSize(0);
+  return e.min(e.sub(e.slots, slotBeginOf(value)), e.constant(slots));
+}
+
+Value StageEmitter::row(const Place &place, Value slot) {
+  return e.at(place.base, e.mul(slot, place.stride * 4));
+}
+
+Value StageEmitter::elementAt(const Place &place, Value slot, Value column) {
+  return e.at(place.base, e.mul(e.add(e.mul(slot, place.stride), column), 4));
+}
+
+void StageEmitter::forThreads(Value count, llvm::function_ref<void(Value)> body) {
+  e.loop(e.thread, count, e.shape.consumers(), body);
+}
+
+void StageEmitter::forWarps(Value count, llvm::function_ref<void(Value)> body) {
+  e.loop(e.warp, count, e.shape.warps, body);
+}
+
+void StageEmitter::forQuads(Value high, int64_t columns,
+                            llvm::function_ref<void(Value, Value)> body) {
+  forThreads(e.mul(high, columns / 4), [&](Value index) {
+    body(e.div(index, columns / 4), e.mul(e.rem(index, columns / 4), 4));
+  });
+}
+
+SmallVector<Value, 4> StageEmitter::loadQuad(const Place &place, Value slot, Value column) {
+  Value quad = e.load(e.vector(e.f32(), 4), elementAt(place, slot, column));
+  SmallVector<Value, 4> values;
+  for (int64_t i = 0; i < 4; ++i)
+    values.push_back(e.element(quad, i));
+  return values;
+}
+
+void StageEmitter::storeQuad(ArrayRef<Value> quad, const Place &place, Value slot, Value column) {
+  if (place.form == Place::F32) {
+    e.store(e.vectorOf(quad), elementAt(place, slot, column));
+    return;
+  }
+  SmallVector<Value> greater, lesser;
+  for (int64_t i = 0; i < 4; i += 2) {
+    Value pair = e.packBf16(quad[i], quad[i + 1]);
+    greater.push_back(pair);
+    lesser.push_back(
+        e.packBf16(e.fsub(quad[i], e.lowBf16(pair)), e.fsub(quad[i + 1], e.highBf16(pair))));
+  }
+  Value offset = e.mul(e.add(e.mul(slot, place.stride), column), 2);
+  e.store(e.vectorOf(greater), e.at(place.base, offset));
+  e.store(e.vectorOf(lesser), e.at(place.lesser, offset));
+}
+
+//===----------------------------------------------------------------------===//
+// Parts
+//===----------------------------------------------------------------------===//
+
+void StageEmitter::lowerRow(Operation &op) {
+  TypeSwitch<Operation *>(&op)
+      .Case([&](tile::LoadOp load) { lowerLoad(load); })
+      .Case([&](tile::StoreOp store) { lowerStore(store); })
+      .Case([&](tile::GatherOp gather) { lowerGather(gather); })
+      .Case([&](tile::AppendOp append) { lowerAppend(append); })
+      .Case([&](tile::NormaliseOp normalise) { lowerNormalise(normalise); })
+      .Case([&](tile::RotateOp rotate) { lowerRotate(rotate); })
+      .Case([&](tile::CombineOp combine) { lowerCombine(combine); })
+      .Case([&](tile::AttendOp attend) { lowerAttend(attend); })
+      .Case([&](tile::SampleOp sample) { lowerSample(sample); })
+      .Case([&](tile::YieldOp) {});
+}
+
+void StageEmitter::lowerPrologue(tile::PrologueOp prologue) {
+  Block &block = prologue.getBody().front();
+  for (Operation &op : block)
+    lowerRow(op);
+  for (auto [inside, result] :
+       llvm::zip(block.getTerminator()->getOperands(), prologue.getResults())) {
+    Place place = places.lookup(inside);
+    // What was only looked at is copied: every tile reads it, in the form that products take.
+    if (inside.getDefiningOp<tile::LoadOp>()) {
+      Place from = place;
+      place = placeFor(result);
+      forQuads(highOf(inside), from.columns, [&](Value slot, Value column) {
+        storeQuad(loadQuad(from, slot, column), place, slot, column);
+      });
+      e.meet();
+    }
+    places[result] = place;
+  }
+}
+
+void StageEmitter::setTile(tile::SectionOp section, Value number) {
+  coordinates.resize(section.getGrid().size());
+  for (size_t d = section.getGrid().size(); d-- > 0;) {
+    coordinates[d] = d == 0 ? number : e.rem(number, section.getGrid()[d]);
+    if (d > 0)
+      number = e.div(number, section.getGrid()[d]);
+  }
+}
+
+void StageEmitter::lowerRows(tile::SectionOp section, unsigned number) {
+  e.loop(tilesOf(number, false), tilesOf(number, true), 1, [&](Value tile) {
+    setTile(section, tile);
+    int64_t kept = scratchUsed;
+    for (Operation &op : section.getBody().front())
+      lowerRow(op);
+    scratchUsed = kept;
+  });
+}
+
+void StageEmitter::lower() {
+  comment(e, "stage: " + stage.getSymName().str());
+  if (tile::PrologueOp prologue = stage.getPrologue())
+    lowerPrologue(prologue);
+  for (auto [number, section] : llvm::enumerate(stage.getSections())) {
+    if (section.getBody().front().getOps<tile::ContractOp>().empty())
+      lowerRows(section, number);
+    else
+      lowerProducts(section, number);
+  }
+}
+
+} // namespace pianola::nvptx

@@ -1,0 +1,107 @@
+//===- Stage.h - The ops of a stage, lowered for a block --------*- C++ -*-===//
+//
+// A stage is one region of the kernel. Two kinds of sections are lowered in two ways:
+//
+//   products   contracts, and ops that need only their own element: see Products.cpp
+//   rows       anything else; each op is computed by all consumer threads, a barrier after it, and
+//              its result stands in scratch memory: see Rows.cpp, Attend.cpp, Memory.cpp
+//
+//===----------------------------------------------------------------------===//
+#ifndef PIANOLA_TARGETS_NVPTX_STAGE_H
+#define PIANOLA_TARGETS_NVPTX_STAGE_H
+
+#include "dialects/tile/Tape.h"
+#include "dialects/tile/Tile.h"
+#include "targets/nvptx/Kernel.h"
+#include "llvm/ADT/DenseMap.h"
+
+namespace pianola::nvptx {
+
+/// Where a tile value is: f32 in global or shared memory, or split in two bf16 arrays.
+struct Place {
+  enum Form { F32, Split };
+  Form form = F32;
+  Value base;          // slot 0 of the value
+  Value lesser;        // Split: the second array
+  int64_t columns = 0; // of the value
+  int64_t stride = 0;  // elements from slot to slot
+};
+
+/// Sizes of a stage that do not depend on the kernel it is in.
+constexpr int64_t kSplitPad = 32; // elements: rows of a split value fall into different banks
+
+class StageEmitter {
+public:
+  StageEmitter(Kernel &kernel, tile::StageOp stage) : e(kernel), stage(stage) {}
+
+  /// Lowers the stage at the kernel's insertion point.
+  void lower();
+
+  /// Bytes of scratch memory that it takes.
+  int64_t scratchBytes() const { return scratchPeak; }
+
+private:
+  // Stage.cpp
+  void lowerPrologue(tile::PrologueOp prologue);
+  void lowerRows(tile::SectionOp section, unsigned number);
+  void lowerRow(mlir::Operation &op);
+  void setTile(tile::SectionOp section, Value number);
+  Value evaluate(mlir::AffineMapAttr map);
+  Value bindingOf(Value argument); // pointer to global memory
+  Value tilesOf(unsigned section, bool end);
+  Value allocate(int64_t bytes);
+  Place allocateRows(int64_t slots, int64_t columns, Place::Form form = Place::F32);
+  Place placeFor(Value value);
+  Place::Form formOf(Value value);
+  /// The slots of a value that are computed: high of them, from slot `slotBegin` of the play on.
+  Value slotBeginOf(Value value);
+  Value highOf(Value value);
+  Value row(const Place &place, Value slot);
+  Value elementAt(const Place &place, Value slot, Value column);
+  /// Calls `body` for each 4 columns of slots 0 .. high-1; the threads share them out.
+  void forQuads(Value high, int64_t columns,
+                llvm::function_ref<void(Value slot, Value column)> body);
+  llvm::SmallVector<Value, 4> loadQuad(const Place &place, Value slot, Value column);
+  void storeQuad(llvm::ArrayRef<Value> quad, const Place &place, Value slot, Value column);
+  /// Calls `body` for 0 .. count-1, dealt to threads or warps.
+  void forThreads(Value count, llvm::function_ref<void(Value)> body);
+  void forWarps(Value count, llvm::function_ref<void(Value)> body);
+
+  // Memory.cpp
+  Place slice(Value buffer, int64_t columns, mlir::AffineMapAttr slots,
+              mlir::AffineMapAttr firstColumn);
+  void lowerLoad(tile::LoadOp op);
+  void lowerStore(tile::StoreOp op);
+  void lowerGather(tile::GatherOp op);
+  void lowerAppend(tile::AppendOp op);
+
+  // Rows.cpp
+  void lowerNormalise(tile::NormaliseOp op);
+  void normaliseByWarp(tile::NormaliseOp op, const Place &from, const Place &to);
+  void normaliseByBlock(tile::NormaliseOp op, const Place &from, const Place &to);
+  void lowerRotate(tile::RotateOp op);
+  void lowerCombine(tile::CombineOp op);
+
+  // Attend.cpp, Sample.cpp
+  friend class AttendEmitter;
+  void lowerAttend(tile::AttendOp op);
+  void lowerSample(tile::SampleOp op);
+
+  // Products.cpp
+  friend class ProductEmitter;
+  void lowerProducts(tile::SectionOp section, unsigned number);
+
+  Kernel &e;
+  tile::StageOp stage;
+  llvm::SmallVector<Value, 4> coordinates; // of the tile
+  llvm::DenseMap<Value, Place> places;
+  llvm::DenseMap<Value, Value> slotBegins; // of values that do not start at slot 0 of the play
+  int64_t scratchUsed = 0, scratchPeak = 0;
+};
+
+/// Emits an error for each op of the stage that the nvptx target cannot lower.
+mlir::LogicalResult checkStage(tile::StageOp stage, const KernelShape &shape);
+
+} // namespace pianola::nvptx
+
+#endif
