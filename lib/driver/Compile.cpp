@@ -9,6 +9,7 @@
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/IR/MLIRContext.h"
 #include "mlir/IR/Verifier.h"
+#include "targets/nvptx/Machine.h"
 #include "targets/nvptx/PtxCode.h"
 #include <thread>
 
@@ -48,13 +49,6 @@ static llvm::Expected<int64_t> checkMaxModelLen(const CompileOptions &options,
                                    ": the model has 1 to " + llvm::Twine(config.maxPositions) +
                                    " positions");
   return options.maxModelLen;
-}
-
-static tile::MachineAttr machineFor(MLIRContext *context, const DeviceRow &device,
-                                    int64_t workers) {
-  return tile::MachineAttr::get(context, device.name, workers, Float32Type::get(context),
-                                device.sharedPerBlock - 1024, 96 << 10, device.bandwidth * 0.9e-6,
-                                100000, 2000, 100, 8, 32, 8192, 17000000, 5500000, true);
 }
 
 static llvm::Error compileForDevice(const CompileOptions &options, const DeviceRow &device,
