@@ -10,8 +10,8 @@
 //              what its prologue and tiles load, and takes its tiles' weights out of the ring, at
 //              its share of `consume` or of `peak`, and no slot before it is full
 //
-// Reads of activations, keys and values get equal shares of `cache` among the workers that read, and
-// `port` at most. Latencies are in `event` and `step`; workers do not slow each other down
+// Reads of activations, keys and values get equal shares of `cache` among the workers that read,
+// and `port` at most. Latencies are in `event` and `step`; workers do not slow each other down
 // otherwise, and a worker that has a full ring leaves its share of the bandwidth to nobody.
 //
 //===----------------------------------------------------------------------===//

@@ -105,4 +105,17 @@ CardList stageCards(const std::vector<CardList> &cards, uint32_t step) {
   return all;
 }
 
+PianolaCudaWait waitForFirstStep(const Roll &roll, const RollProgram &program) {
+  PianolaCudaWait wait = {};
+  for (const RecordRange &range : program.records)
+    for (uint64_t i = range.first; i < range.first + range.count; ++i) {
+      const PianolaRollRecord &record = roll.records()[i];
+      if (record.step == 0 && record.kind == PIANOLA_RECORD_SIGNAL) {
+        wait.event = record.index;
+        wait.until = static_cast<int32_t>(++wait.growth);
+      }
+    }
+  return wait;
+}
+
 } // namespace pianola::cuda

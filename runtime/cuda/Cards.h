@@ -25,6 +25,9 @@ std::vector<CardList> makeCards(const Roll &roll, const RollProgram &program,
 /// Of one step, a card for each worker: without events, for a kernel of its own.
 CardList stageCards(const std::vector<CardList> &cards, uint32_t step);
 
+/// What says that a play may begin: that its first step is done.
+PianolaCudaWait waitForFirstStep(const Roll &roll, const RollProgram &program);
+
 } // namespace pianola::cuda
 
 #endif

@@ -1,6 +1,8 @@
 // CudaDevice.cpp - plays a roll for NVIDIA GPUs.
 #include "runtime/cuda/CudaDevice.h"
 
+#include "runtime/cuda/Cards.h"
+
 #include <algorithm>
 #include <mutex>
 
@@ -115,6 +117,7 @@ Status CudaDevice::play(const Play &play) {
   if (Status status = gpu.enter(); !status.ok())
     return status;
   PianolaCudaState made = stateOf(play.position, play.slots, play.firstOutput, 1);
+  made.begin = waitForFirstStep(roll, roll.manifest().programs[play.program]);
   if (Status status = hand(made, 1); !status.ok())
     return status;
   if (Status status = tokens.write(0, play.tokens, play.slots * sizeof(int32_t)); !status.ok())
@@ -195,6 +198,7 @@ Status CudaDevice::loop(const Loop &loop, Sampler &sampler, std::vector<int32_t>
   if (Status status = gpu.enter(); !status.ok())
     return status;
   PianolaCudaState made = stateOf(history.size(), 1, 0, loop.plays);
+  made.begin = waitForFirstStep(roll, roll.manifest().programs[loop.program]);
   if (Status status = prepareChoice(sampler, history, &loop.first, made); !status.ok())
     return status;
   made.stop_count = static_cast<uint32_t>(loop.stops->size());

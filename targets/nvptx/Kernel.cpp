@@ -198,9 +198,9 @@ void Kernel::consume(bool loops, llvm::function_ref<void()> playStage) {
                 fetchCard(at(cards, mul(widen(next), sizeof(PianolaCudaCard))), cardAt(other));
                 card = cardAt(current);
                 playCard(playStage);
-                waitForCopies(*this);
-                meet();
                 Value signal = field(i32(), card, CARD(signal));
+                waitForCopies(*this);
+                meet(); // from here on the card may be overwritten
                 when(both(equal(thread, 0), differ(signal, int64_t(PIANOLA_CUDA_NONE))), [&] {
                   addRelease(*this, at(events, mul(widen(signal), PIANOLA_CUDA_EVENT_STRIDE)),
                              constant(1));

@@ -296,6 +296,9 @@ void ProductEmitter::lower() {
       for (auto [which, contract] : llvm::enumerate(contracts))
         multiply(contract, which, tileOfBatch);
     });
+    // A warp that had little to do gives back the slots that the others are done with, too: they
+    // may need the whole ring before they come to the barrier.
+    e.ringAt(e.sub(e.tapeAt.get(e), 1));
     e.meet();
     Value wanted = e.sub(high, low);
     s.forThreads(e.mul(e.mul(count, wanted), rows), [&](Value index) {

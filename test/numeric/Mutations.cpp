@@ -56,7 +56,7 @@ protected:
   std::vector<int32_t> play(ModuleOp module, const HostImage &code, unsigned threads) {
     Progress progress(false);
     std::string error = llvm::toString(
-        writeRoll(options, summary, cpu, machine, module, code, *model.weights, progress));
+        writeRoll(options, summary, machine, module, codeFor(cpu, code), *model.weights, progress));
     EXPECT_EQ(error, "");
     auto roll = Roll::open(options.output);
     EXPECT_TRUE(roll) << roll.message();
