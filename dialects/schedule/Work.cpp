@@ -64,8 +64,10 @@ Work WorkOfProgram::ofBlock(StepOp step, Block &block, ArrayRef<int64_t> at) {
     auto share = filled.find(step.getBindingOf(cast<BlockArgument>(argument).getArgNumber()));
     work.reads += share == filled.end() ? bytes : static_cast<int64_t>(bytes * share->second);
   };
-  auto numbers = [](Value value) {
-    return cast<RankedTensorType>(value.getType()).getNumElements();
+  // In a stage with outputs one slot's logits are wanted.
+  bool oneSlot = step.getStageOp().getOutputs();
+  auto numbers = [&](Value value) {
+    return cast<RankedTensorType>(value.getType()).getNumElements() / (oneSlot ? slots : 1);
   };
   for (Operation &op : block)
     TypeSwitch<Operation *>(&op)
@@ -112,8 +114,7 @@ Work WorkOfProgram::ofBlock(StepOp step, Block &block, ArrayRef<int64_t> at) {
         .Case([&](tile::ContractOp contract) {
           tile::MatrixType matrix = contract.getMatrix().getType();
           int64_t rows = cast<RankedTensorType>(contract.getValue().getType()).getDimSize(0);
-          // In a stage with outputs one slot's logits are wanted.
-          if (step.getStageOp().getOutputs())
+          if (oneSlot)
             rows = 1;
           // A GPU's products are of eight slots at least.
           if (matrix.getPanel())

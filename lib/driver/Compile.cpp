@@ -2,6 +2,7 @@
 
 #include "lib/driver/Compile.h"
 #include "dialects/schedule/Schedule.h"
+#include "lib/driver/DiagnosticText.h"
 #include "lib/driver/LoadModel.h"
 #include "lib/driver/Pipeline.h"
 #include "lib/driver/Punch.h"
@@ -19,26 +20,6 @@ namespace pianola {
 
 // Slots of the programs: a token, and a chunk of a prompt.
 static constexpr int64_t kSlots[] = {1, 64};
-
-// What MLIR says while it fails becomes the error.
-class DiagnosticText {
-public:
-  explicit DiagnosticText(MLIRContext &context)
-      : handler(&context, [this](Diagnostic &diagnostic) {
-          if (diagnostic.getSeverity() == DiagnosticSeverity::Error)
-            llvm::raw_string_ostream(text)
-                << (text.empty() ? "" : "\n") << diagnostic.getLocation() << ": " << diagnostic;
-          return success();
-        }) {}
-
-  llvm::Error take(const llvm::Twine &doing) {
-    return llvm::createStringError(doing + ": " + (text.empty() ? "failed" : text));
-  }
-
-private:
-  std::string text;
-  ScopedDiagnosticHandler handler;
-};
 
 static llvm::Expected<int64_t> checkMaxModelLen(const CompileOptions &options,
                                                 const ModelConfig &config) {
