@@ -9,6 +9,9 @@ namespace pianola::nvptx {
 
 // Flags, in bytes from kFlagsAt: the block stops; the plays are over.
 constexpr int64_t kStopFlag = kFlagsAt, kEndFlag = kFlagsAt + 4;
+// What a stage asks of the play, where it costs no registers in between.
+constexpr int64_t kSlotsAt = kFlagsAt + 8, kFirstOutputAt = kFlagsAt + 12;
+constexpr int64_t kCapacityAt = kFlagsAt + 16, kPositionAt = kFlagsAt + 24;
 
 #define STATE(name) offsetof(PianolaCudaState, name)
 #define CARD(name) offsetof(PianolaCudaCard, name)
@@ -27,15 +30,25 @@ Kernel::Kernel(OpBuilder &builder, Location loc, const KernelShape &shape, Value
       parameters(parameters.begin(), parameters.end()) {
   ringBase = constant(0).getDefiningOp<arith::ConstantOp>();
   ringSlots = constant(0).getDefiningOp<arith::ConstantOp>();
-  thread = builder.create<NVVM::ThreadIdXOp>(loc, i32());
   worker = builder.create<NVVM::BlockIdXOp>(loc, i32());
-  lane = both(thread, constant(kWarp - 1));
-  // The same for all lanes, and told so.
-  warp = shuffleFrom(shiftRight(thread, 5), constant(0));
+  askAgain();
   state = globalAt(parameter(Parameter::State));
   host = globalAt(parameter(Parameter::Host));
   events = globalAt(parameter(Parameter::Events));
   tape = globalAt(parameter(Parameter::Tape));
+}
+
+void Kernel::askAgain() {
+  thread = readThread(*this);
+  lane = both(thread, constant(kWarp - 1));
+  // The same for all lanes, and told so.
+  warp = shuffleFrom(shiftRight(thread, 5), constant(0));
+}
+
+void Kernel::readState() {
+  slots = load(i32(), at(memory, kSlotsAt));
+  firstOutput = load(i32(), at(memory, kFirstOutputAt));
+  capacity = load(i64(), at(memory, kCapacityAt));
 }
 
 void Kernel::setRing(int64_t firstByte, int64_t slotCount) {
@@ -44,7 +57,7 @@ void Kernel::setRing(int64_t firstByte, int64_t slotCount) {
 }
 
 Value Kernel::position() {
-  Value first = field(i64(), state, STATE(position));
+  Value first = load(i64(), at(memory, kPositionAt));
   return add(first, widen(mul(play.get(*this), slots)));
 }
 
@@ -140,12 +153,6 @@ void Kernel::playCard(llvm::function_ref<void()> playStage) {
   when(negate(isStopped()), playStage);
 }
 
-void Kernel::readState() {
-  slots = field(i32(), state, STATE(slots));
-  firstOutput = field(i32(), state, STATE(first_output));
-  capacity = field(i64(), state, STATE(capacity));
-}
-
 // From card to card and play to play.
 void Kernel::consume(bool loops, llvm::function_ref<void()> playStage) {
   Value range = at(globalAt(parameter(Parameter::Ranges)), mul(worker, 8));
@@ -233,6 +240,10 @@ void Kernel::initialise() {
     if (shape.bulk)
       publishBarriers(*this);
     storeVolatile(constant(0), at(memory, kStopFlag));
+    store(field(i32(), state, STATE(slots)), at(memory, kSlotsAt));
+    store(field(i32(), state, STATE(first_output)), at(memory, kFirstOutputAt));
+    store(field(i64(), state, STATE(capacity)), at(memory, kCapacityAt));
+    store(field(i64(), state, STATE(position)), at(memory, kPositionAt));
   });
   barrier(*this, 0, shape.threads());
 }
@@ -240,7 +251,6 @@ void Kernel::initialise() {
 void Kernel::emitPersistent(bool loops, llvm::function_ref<void()> playStage) {
   play = Variable(*this, constant(0));
   initialise();
-  readState();
   when(
       equal(warp, shape.warps),
       [&] {
@@ -279,7 +289,6 @@ void Kernel::emitStage(llvm::function_ref<void()> playStage) {
         if (shape.bulk)
           waitForPreviousKernel(*this);
         meet();
-        readState();
         Value number = field(i32(), state, STATE(play));
         play.set(*this, number);
         Value isPlayed = both(lessUnsigned(number, field(i32(), state, STATE(end))),

@@ -46,15 +46,14 @@ __device__ uint32_t *counter(const Where &at, uint32_t event) {
   return reinterpret_cast<uint32_t *>(at.events + event * uint64_t(PIANOLA_CUDA_EVENT_STRIDE));
 }
 
-__device__ void report(const Where &at, const PianolaCudaCard &card, const PianolaCudaWait &wait,
-                       uint32_t play, uint32_t expected, uint32_t seen) {
-  PianolaCudaReport &report = at.host->report;
-  if (atomicCAS_system(&report.claimed, 0u, 1u) != 0)
+__device__ void report(const Where &at, uint32_t step, const PianolaCudaWait &wait, uint32_t play,
+                       uint32_t expected, uint32_t seen) {
+  if (atomicCAS(&at.state->abort, 0u, 1u) != 0)
     return;
-  report.worker = blockIdx.x, report.step = card.step, report.event = wait.event;
+  PianolaCudaReport &report = at.host->report;
+  report.worker = blockIdx.x, report.step = step, report.event = wait.event;
   report.play = play, report.expected = expected, report.seen = seen;
-  __threadfence_system();
-  *reinterpret_cast<volatile uint32_t *>(&report.kind) = PIANOLA_CUDA_WAIT_EVENT;
+  report.kind = PIANOLA_CUDA_WAIT_EVENT;
 }
 
 __device__ void embed(const PianolaCudaCard &card, const Where &at, uint32_t play) {
@@ -189,22 +188,25 @@ __device__ void run(const PianolaCudaCard &card, const Where &at, uint32_t play)
     sample(card, at, play);
 }
 
-/// False: it took too long.
-__device__ bool await(const PianolaCudaCard &card, const Where &at, uint32_t play) {
+/// False: it took too long, or another worker's wait did.
+__device__ bool await(const PianolaCudaWait *waits, uint32_t count, uint32_t step, const Where &at,
+                      uint32_t play) {
   __shared__ uint32_t late;
   if (threadIdx.x == 0) {
-    late = 0;
-    for (uint32_t w = 0; w < card.waits; ++w) {
-      const PianolaCudaWait &wait = card.wait[w];
+    uint32_t aborted = 0;
+    for (uint32_t w = 0; w < count && !aborted; ++w) {
+      const PianolaCudaWait &wait = waits[w];
       uint32_t expected = play * wait.growth + uint32_t(wait.until), seen;
       uint64_t begin = now();
-      while (int32_t((seen = acquire(counter(at, wait.event))) - expected) < 0)
-        if (now() - begin > at.watchdog) {
-          report(at, card, wait, play, expected, seen);
-          late = 1;
+      while (int32_t((seen = acquire(counter(at, wait.event))) - expected) < 0) {
+        if (now() - begin > at.watchdog)
+          report(at, step, wait, play, expected, seen);
+        if ((aborted = acquire(&at.state->abort)) != 0)
           break;
-        }
+        __nanosleep(100);
+      }
     }
+    late = aborted;
   }
   __syncthreads();
   bool isLate = late;
@@ -216,16 +218,20 @@ __device__ void playAll(const PianolaCudaCard *cards, const Range *ranges, const
                         bool loops, bool forgetful) {
   Range range = ranges[blockIdx.x];
   __shared__ uint32_t over;
+  const PianolaCudaCard *first = cards + range.first;
+  bool begins = first->step == 0;
   for (uint32_t play = 0;; ++play) {
-    for (uint32_t i = 0; i < range.count; ++i) {
-      const PianolaCudaCard &card = cards[range.first + i];
-      if (!await(card, at, play))
+    if (loops && !begins && !await(&at.state->begin, 1, 0, at, play))
+      return;
+    // Known to who chose the last token, and to who waited for the first step after it.
+    if (threadIdx.x == 0)
+      over = loops && play >= at.state->end;
+    __syncthreads();
+    bool isOver = over;
+    for (uint32_t i = 0; i < (isOver ? begins : range.count); ++i) {
+      const PianolaCudaCard &card = first[i];
+      if (!await(card.wait, card.waits, card.step, at, play))
         return;
-      // The end is known to worker 0, which chose the last token, and to who waited for it.
-      if (threadIdx.x == 0)
-        over = loops && (i == 0 || card.stage == kEmbed) && play >= at.state->end;
-      __syncthreads();
-      bool isOver = over;
       if (!isOver)
         run(card, at, play);
       __syncthreads();
@@ -234,10 +240,8 @@ __device__ void playAll(const PianolaCudaCard *cards, const Range *ranges, const
         __threadfence();
         release(counter(at, card.signal));
       }
-      if (isOver)
-        return;
     }
-    if (!loops)
+    if (isOver || !loops)
       return;
   }
 }
