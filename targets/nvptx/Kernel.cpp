@@ -12,6 +12,7 @@ constexpr int64_t kStopFlag = kFlagsAt, kEndFlag = kFlagsAt + 4;
 // What a stage asks of the play, where it costs no registers in between.
 constexpr int64_t kSlotsAt = kFlagsAt + 8, kFirstOutputAt = kFlagsAt + 12;
 constexpr int64_t kCapacityAt = kFlagsAt + 16, kPositionAt = kFlagsAt + 24;
+constexpr int64_t kTraceAt = kFlagsAt + 32;
 
 #define STATE(name) offsetof(PianolaCudaState, name)
 #define CARD(name) offsetof(PianolaCudaCard, name)
@@ -147,9 +148,26 @@ void Kernel::fetchCard(Value address, Value into) {
   });
 }
 
+// Writes the time into the member of this step's span, if somebody wants to know.
+void Kernel::mark(size_t offset) {
+  when(both(equal(thread, 0), differ(load(i64(), at(memory, kTraceAt)), 0)), [&] {
+    Value number = play.get(*this);
+    when(lessUnsigned(number, field(i32(), state, STATE(trace_plays))), [&] {
+      Value step =
+          add(mul(number, field(i32(), state, STATE(steps))), field(i32(), card, CARD(step)));
+      Value workers = builder.create<NVVM::GridDimXOp>(loc, i32());
+      Value span = add(mul(widen(step), widen(workers)), widen(worker));
+      Value spans = globalAt(load(i64(), at(memory, kTraceAt)));
+      store(readTimer(*this), at(at(spans, mul(span, sizeof(PianolaCudaSpan))), offset));
+    });
+  });
+}
+
 void Kernel::playCard(llvm::function_ref<void()> playStage) {
+  mark(offsetof(PianolaCudaSpan, begin));
   awaitEvents();
   meet();
+  mark(offsetof(PianolaCudaSpan, ready));
   when(negate(isStopped()), playStage);
 }
 
@@ -207,7 +225,8 @@ void Kernel::consume(bool loops, llvm::function_ref<void()> playStage) {
                 playCard(playStage);
                 Value signal = field(i32(), card, CARD(signal));
                 waitForCopies(*this);
-                meet(); // from here on the card may be overwritten
+                meet();                               // from here on the card may be overwritten
+                mark(offsetof(PianolaCudaSpan, end)); // by the thread that overwrites its step
                 when(both(equal(thread, 0), differ(signal, int64_t(PIANOLA_CUDA_NONE))), [&] {
                   addRelease(*this, at(events, mul(widen(signal), PIANOLA_CUDA_EVENT_STRIDE)),
                              constant(1));
@@ -244,6 +263,7 @@ void Kernel::initialise() {
     store(field(i32(), state, STATE(first_output)), at(memory, kFirstOutputAt));
     store(field(i64(), state, STATE(capacity)), at(memory, kCapacityAt));
     store(field(i64(), state, STATE(position)), at(memory, kPositionAt));
+    store(field(i64(), state, STATE(trace)), at(memory, kTraceAt));
   });
   barrier(*this, 0, shape.threads());
 }
@@ -294,8 +314,12 @@ void Kernel::emitStage(llvm::function_ref<void()> playStage) {
         Value isPlayed = both(lessUnsigned(number, field(i32(), state, STATE(end))),
                               differ(field(i32(), card, CARD(stage)), int64_t(PIANOLA_CUDA_NONE)));
         when(isPlayed, [&] {
+          mark(offsetof(PianolaCudaSpan, begin));
+          mark(offsetof(PianolaCudaSpan, ready));
           startRing(bytes);
           playStage();
+          meet();
+          mark(offsetof(PianolaCudaSpan, end));
         });
         meet();
         when(equal(thread, 0), [&] { stop(); });

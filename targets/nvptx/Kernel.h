@@ -109,6 +109,7 @@ private:
   void awaitEvent(Value wait);
   void consume(bool loops, llvm::function_ref<void()> playStage);
   void playCard(llvm::function_ref<void()> playStage);
+  void mark(size_t offset);
 
   llvm::SmallVector<Value> parameters;
   mlir::arith::ConstantOp ringBase, ringSlots;

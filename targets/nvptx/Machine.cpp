@@ -63,8 +63,8 @@ Rates ratesOf(uint32_t capability) {
 
 tile::MachineAttr machineFor(mlir::MLIRContext *context, const DeviceRow &device, int64_t workers) {
   Rates rates = ratesOf(device.capability);
-  // Workers that are fewer than the SMs share what is theirs, but the memory is all theirs.
   double clocks = workers * device.clock;
+  double bandwidth = std::min(device.bandwidth * kReadShare, clocks * kPortPerClock);
   auto megabytes = [](double bytesPerSecond) { return static_cast<int64_t>(bytesPerSecond / 1e6); };
   int64_t ring = device.sharedPerBlock - kFrameBytes;
   // The results of a prologue may take less than half of what is the ring's otherwise.
@@ -73,7 +73,7 @@ tile::MachineAttr machineFor(mlir::MLIRContext *context, const DeviceRow &device
   auto peak = static_cast<int64_t>(clocks * rates.flops / 2 / 1e9);
   return tile::MachineAttr::get(
       context, std::string(device.name), workers, mlir::Float32Type::get(context), ring, scratch,
-      megabytes(device.bandwidth * kReadShare), peak, kEventNs, kStepNs,
+      megabytes(bandwidth), peak, kEventNs, kStepNs,
       /*rows=*/8, /*panel=*/32, /*chunk=*/8192, megabytes(clocks * kConsumedPerClock),
       megabytes(clocks * rates.cache), /*loops=*/true, /*waits=*/4,
       megabytes(device.clock * kPortPerClock));
