@@ -65,6 +65,18 @@ public:
     return result;
   }
 
+  /// The same, `chunk` tokens as a prompt and `single` one by one, in turn.
+  std::vector<float> logits(const std::vector<int32_t> &ids, size_t chunk, size_t single) {
+    std::vector<float> all;
+    for (size_t at = 0, turn = 0; at < ids.size(); ++turn) {
+      size_t count = std::min(turn % 2 ? single : chunk, ids.size() - at);
+      std::vector<float> some = logits({&ids[at], &ids[at] + count}, turn % 2);
+      all.insert(all.end(), some.begin(), some.end());
+      at += count;
+    }
+    return all;
+  }
+
   /// Feeds a prompt and goes on without the host, in a single launch.
   std::vector<int32_t> generate(const std::vector<int32_t> &prompt, uint64_t most,
                                 const SamplingOptions &sampling) {
