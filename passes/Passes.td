@@ -97,7 +97,12 @@ def PredictCost : Pass<"predict-cost", "::mlir::ModuleOp"> {
     its share of the bandwidth, and its inner products at its share of the peak; and then the machine's
     cost of a step, and of an event if it waits. Activations are counted but taken to be in a cache;
     the context is counted for the slots of the play alone.
+
+    On a machine with a ring the play is simulated (dialects/schedule/Timeline.h has the model), with
+    contexts of `positions`; of a program that loops, the second play counts.
   }];
+  let options = [Option<"positions", "positions", "int64_t", /*default=*/"256",
+                        "positions that contexts have, on a machine with a ring">];
   let dependentDialects = ["::pianola::schedule::ScheduleDialect"];
 }
 

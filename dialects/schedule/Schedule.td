@@ -61,9 +61,13 @@ def Schedule_CostAttr : AttrDef<Schedule_Dialect, "Cost"> {
   let description = [{
     `tape`: bytes of weights that all workers together read; `memory`: bytes of activations and
     context; `flops`: of inner products, with padding. `ns`: predicted duration of the step, its event
-    included.
+    included. On a machine with a ring steps overlap: `ns` is then by how much the step makes the play
+    longer, `floor` the ns that its weights take at the machine's bandwidth, and `waiting` the ns that a
+    worker waits for its events, on average.
   }];
-  let parameters = (ins "int64_t":$tape, "int64_t":$memory, "int64_t":$flops, "int64_t":$ns);
+  let parameters = (ins "int64_t":$tape, "int64_t":$memory, "int64_t":$flops, "int64_t":$ns,
+                        DefaultValuedParameter<"int64_t", "0">:$floor,
+                        DefaultValuedParameter<"int64_t", "0">:$waiting);
   let assemblyFormat = "`<` struct(params) `>`";
 }
 

@@ -39,7 +39,7 @@ std::vector<TapeUse> getTape(ProgramOp program, int64_t worker) {
 
 int64_t getRingBytes(ProgramOp program, tile::MachineAttr machine) {
   // Cards, barriers, partial sums, and what a tile keeps in rows of its own.
-  constexpr int64_t kBesides = 16 << 10;
+  constexpr int64_t kBesides = 24 << 10;
   int64_t greatest = 0;
   for (StepOp step : program.getSteps())
     if (tile::PrologueOp prologue = step.getStageOp().getPrologue()) {

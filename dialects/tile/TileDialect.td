@@ -198,6 +198,7 @@ def Tile_MachineAttr : AttrDef<Tile_Dialect, "Machine"> {
     together take weights out of their rings. `cache`: MB/s at which they read activations. With
     `loops` workers go on from token to token by themselves, and programs end with the choice of the
     next token. `waits`: events that a step may wait for at most (0: any number).
+    `port`: MB/s at which one worker can read at most what does not come through its ring.
 
     It stands on the module, so that a test states its machine in its own text:
 
@@ -216,7 +217,8 @@ def Tile_MachineAttr : AttrDef<Tile_Dialect, "Machine"> {
                         DefaultValuedParameter<"int64_t", "0">:$consume,
                         DefaultValuedParameter<"int64_t", "0">:$cache,
                         DefaultValuedParameter<"bool", "false">:$loops,
-                        DefaultValuedParameter<"int64_t", "0">:$waits);
+                        DefaultValuedParameter<"int64_t", "0">:$waits,
+                        DefaultValuedParameter<"int64_t", "0">:$port);
   let assemblyFormat = "`<` struct(params) `>`";
 }
 

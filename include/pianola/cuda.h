@@ -61,6 +61,13 @@ struct PianolaCudaSampling {
   uint64_t bias;   /* float[vocabulary], added to the logits; 0: none */
 };
 
+/* When a worker did a step; ns of the device's timer. */
+struct PianolaCudaSpan {
+  uint64_t begin; /* it came to the card */
+  uint64_t ready; /* its events had happened */
+  uint64_t end;   /* its tiles were done */
+};
+
 /* A play is one pass through the program. */
 struct PianolaCudaState {
   uint64_t position;     /* of slot 0 in play 0; play p begins at position + p * slots */
@@ -80,6 +87,9 @@ struct PianolaCudaState {
                                    first step waits for this before it begins a play */
   uint64_t stops;               /* int32_t[stop_count]: tokens that end the generation */
   uint64_t tokens;              /* int32_t[slots]: of the play; the sample stage writes the first */
+  uint64_t trace;               /* PianolaCudaSpan[trace_plays][steps][workers], or 0: no record */
+  uint32_t trace_plays;         /* the first ones of the launch */
+  uint32_t steps;               /* of the program */
   struct PianolaCudaSampling sampling;
 };
 

@@ -2,6 +2,7 @@
 
 #include "lib/driver/Compile.h"
 #include "dialects/schedule/Schedule.h"
+#include "lib/driver/DiagnosticText.h"
 #include "lib/driver/LoadModel.h"
 #include "lib/driver/Pipeline.h"
 #include "lib/driver/Punch.h"
@@ -9,6 +10,7 @@
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/IR/MLIRContext.h"
 #include "mlir/IR/Verifier.h"
+#include "targets/nvptx/Machine.h"
 #include "targets/nvptx/PtxCode.h"
 #include <thread>
 
@@ -19,26 +21,6 @@ namespace pianola {
 // Slots of the programs: a token, and a chunk of a prompt.
 static constexpr int64_t kSlots[] = {1, 64};
 
-// What MLIR says while it fails becomes the error.
-class DiagnosticText {
-public:
-  explicit DiagnosticText(MLIRContext &context)
-      : handler(&context, [this](Diagnostic &diagnostic) {
-          if (diagnostic.getSeverity() == DiagnosticSeverity::Error)
-            llvm::raw_string_ostream(text)
-                << (text.empty() ? "" : "\n") << diagnostic.getLocation() << ": " << diagnostic;
-          return success();
-        }) {}
-
-  llvm::Error take(const llvm::Twine &doing) {
-    return llvm::createStringError(doing + ": " + (text.empty() ? "failed" : text));
-  }
-
-private:
-  std::string text;
-  ScopedDiagnosticHandler handler;
-};
-
 static llvm::Expected<int64_t> checkMaxModelLen(const CompileOptions &options,
                                                 const ModelConfig &config) {
   if (options.maxModelLen == 0)
@@ -48,13 +30,6 @@ static llvm::Expected<int64_t> checkMaxModelLen(const CompileOptions &options,
                                    ": the model has 1 to " + llvm::Twine(config.maxPositions) +
                                    " positions");
   return options.maxModelLen;
-}
-
-static tile::MachineAttr machineFor(MLIRContext *context, const DeviceRow &device,
-                                    int64_t workers) {
-  return tile::MachineAttr::get(context, device.name, workers, Float32Type::get(context),
-                                device.sharedPerBlock - 1024, 96 << 10, device.bandwidth * 0.9e-6,
-                                100000, 2000, 100, 8, 32, 8192, 17000000, 5500000, true, 4);
 }
 
 static llvm::Error compileForDevice(const CompileOptions &options, const DeviceRow &device,

@@ -122,7 +122,7 @@ struct Better {
 // the same logit is no better.
 void Sampler::findCandidates(const float *logits) {
   candidates.clear();
-  size_t most = options.topK > 0 ? options.topK : vocabulary;
+  size_t most = options.topK > 0 ? options.topK : SIZE_MAX;
   greatest = -kInfinity;
   for (int32_t id = 0; id < vocabulary; ++id) {
     float logit = logits[id];

@@ -15,6 +15,9 @@ using namespace mlir;
 
 namespace pianola::nvptx {
 
+// Loads that a lane has under way at a time, of keys and of values.
+constexpr int64_t kKeysAhead = 8, kValuesAhead = 4;
+
 class AttendEmitter {
 public:
   AttendEmitter(StageEmitter &owner, tile::AttendOp op)
@@ -22,7 +25,8 @@ public:
         group(cast<RankedTensorType>(op.getQueries().getType()).getDimSize(1) / size),
         columnsOfLane((size + kWarp - 1) / kWarp) {
     // Query heads at a time: their sums stay in registers.
-    for (heads = std::min<int64_t>(group, 32 / columnsOfLane); group % heads != 0;)
+    for (heads = std::min<int64_t>(group, std::max<int64_t>(1, 16 / columnsOfLane));
+         group % heads != 0;)
       --heads;
   }
 
@@ -103,16 +107,17 @@ void AttendEmitter::attendKeys(Value slot, Value firstHead, Value first, Value l
   };
   e.when(counts, [&] {
     SmallVector<Value> sums(heads, e.real(0));
-    sums = e.loop(e.constant(0), e.constant(size), e.constant(4), sums,
+    sums = e.loop(e.constant(0), e.constant(size), e.constant(kKeysAhead), sums,
                   [&](Value column, ValueRange carried) {
                     SmallVector<Value> next(carried), key;
-                    for (int64_t i = 0; i < 4; ++i)
+                    for (int64_t i = 0; i < kKeysAhead; ++i)
                       key.push_back(e.load(e.f32(), keyAt(position, e.add(column, i))));
-                    for (int64_t h = 0; h < heads; ++h) {
-                      Value query = e.load(e.vector(e.f32(), 4), queryAt(h, column));
-                      for (int64_t i = 0; i < 4; ++i)
-                        next[h] = e.fma(e.element(query, i), key[i], next[h]);
-                    }
+                    for (int64_t i = 0; i < kKeysAhead; i += 4)
+                      for (int64_t h = 0; h < heads; ++h) {
+                        Value query = e.load(e.vector(e.f32(), 4), queryAt(h, e.add(column, i)));
+                        for (int64_t j = 0; j < 4; ++j)
+                          next[h] = e.fma(e.element(query, j), key[i + j], next[h]);
+                      }
                     return next;
                   });
     for (int64_t h = 0; h < heads; ++h)
@@ -131,19 +136,30 @@ void AttendEmitter::attendKeys(Value slot, Value firstHead, Value first, Value l
       column.set(e, e.fmul(column.get(e), shrink));
     weights.push_back(weight);
   }
-  e.loop(e.max(e.sub(low, first), e.constant(0)), e.min(e.sub(high, first), e.constant(kWarp)), 1,
-         [&](Value other) {
-           SmallVector<Value> shares;
-           for (Value weight : weights)
-             shares.push_back(e.shuffleFrom(weight, other));
-           forColumns([&](int64_t which, Value column) {
-             Value value = e.load(e.f32(), valueAt(e.add(first, other), column));
-             for (int64_t h = 0; h < heads; ++h) {
-               Variable &sum = running[h].columns[which];
-               sum.set(e, e.fma(shares[h], value, sum.get(e)));
-             }
-           });
-         });
+  // Positions that do not count weigh nothing; in their place one is read that does.
+  Value start = e.both(e.max(e.sub(low, first), e.constant(0)), e.constant(-kValuesAhead));
+  Value last = e.sub(high, 1);
+  e.loop(start, e.min(e.sub(high, first), e.constant(kWarp)), kValuesAhead, [&](Value other) {
+    SmallVector<Value> at;
+    SmallVector<SmallVector<Value>> shares(kValuesAhead);
+    for (int64_t i = 0; i < kValuesAhead; ++i) {
+      at.push_back(e.min(e.max(e.add(e.add(first, other), i), low), last));
+      for (Value weight : weights)
+        shares[i].push_back(e.shuffleFrom(weight, e.add(other, i)));
+    }
+    forColumns([&](int64_t which, Value column) {
+      SmallVector<Value> value;
+      for (int64_t i = 0; i < kValuesAhead; ++i)
+        value.push_back(e.load(e.f32(), valueAt(at[i], column)));
+      for (int64_t h = 0; h < heads; ++h) {
+        Variable &variable = running[h].columns[which];
+        Value sum = variable.get(e);
+        for (int64_t i = 0; i < kValuesAhead; ++i)
+          sum = e.fma(shares[i][h], value[i], sum);
+        variable.set(e, sum);
+      }
+    });
+  });
 }
 
 void AttendEmitter::attendGroup(Value slot, Value firstHead, Value first, Value low, Value high) {

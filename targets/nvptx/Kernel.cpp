@@ -9,6 +9,10 @@ namespace pianola::nvptx {
 
 // Flags, in bytes from kFlagsAt: the block stops; the plays are over.
 constexpr int64_t kStopFlag = kFlagsAt, kEndFlag = kFlagsAt + 4;
+// What a stage asks of the play, where it costs no registers in between.
+constexpr int64_t kSlotsAt = kFlagsAt + 8, kFirstOutputAt = kFlagsAt + 12;
+constexpr int64_t kCapacityAt = kFlagsAt + 16, kPositionAt = kFlagsAt + 24;
+constexpr int64_t kTraceAt = kFlagsAt + 32;
 
 #define STATE(name) offsetof(PianolaCudaState, name)
 #define CARD(name) offsetof(PianolaCudaCard, name)
@@ -27,15 +31,25 @@ Kernel::Kernel(OpBuilder &builder, Location loc, const KernelShape &shape, Value
       parameters(parameters.begin(), parameters.end()) {
   ringBase = constant(0).getDefiningOp<arith::ConstantOp>();
   ringSlots = constant(0).getDefiningOp<arith::ConstantOp>();
-  thread = builder.create<NVVM::ThreadIdXOp>(loc, i32());
   worker = builder.create<NVVM::BlockIdXOp>(loc, i32());
-  lane = both(thread, constant(kWarp - 1));
-  // The same for all lanes, and told so.
-  warp = shuffleFrom(shiftRight(thread, 5), constant(0));
+  askAgain();
   state = globalAt(parameter(Parameter::State));
   host = globalAt(parameter(Parameter::Host));
   events = globalAt(parameter(Parameter::Events));
   tape = globalAt(parameter(Parameter::Tape));
+}
+
+void Kernel::askAgain() {
+  thread = readThread(*this);
+  lane = both(thread, constant(kWarp - 1));
+  // The same for all lanes, and told so.
+  warp = shuffleFrom(shiftRight(thread, 5), constant(0));
+}
+
+void Kernel::readState() {
+  slots = load(i32(), at(memory, kSlotsAt));
+  firstOutput = load(i32(), at(memory, kFirstOutputAt));
+  capacity = load(i64(), at(memory, kCapacityAt));
 }
 
 void Kernel::setRing(int64_t firstByte, int64_t slotCount) {
@@ -44,7 +58,7 @@ void Kernel::setRing(int64_t firstByte, int64_t slotCount) {
 }
 
 Value Kernel::position() {
-  Value first = field(i64(), state, STATE(position));
+  Value first = load(i64(), at(memory, kPositionAt));
   return add(first, widen(mul(play.get(*this), slots)));
 }
 
@@ -134,16 +148,27 @@ void Kernel::fetchCard(Value address, Value into) {
   });
 }
 
-void Kernel::playCard(llvm::function_ref<void()> playStage) {
-  awaitEvents();
-  meet();
-  when(negate(isStopped()), playStage);
+// Writes the time into the member of this step's span, if somebody wants to know.
+void Kernel::mark(size_t offset) {
+  when(both(equal(thread, 0), differ(load(i64(), at(memory, kTraceAt)), 0)), [&] {
+    Value number = play.get(*this);
+    when(lessUnsigned(number, field(i32(), state, STATE(trace_plays))), [&] {
+      Value step =
+          add(mul(number, field(i32(), state, STATE(steps))), field(i32(), card, CARD(step)));
+      Value workers = builder.create<NVVM::GridDimXOp>(loc, i32());
+      Value span = add(mul(widen(step), widen(workers)), widen(worker));
+      Value spans = globalAt(load(i64(), at(memory, kTraceAt)));
+      store(readTimer(*this), at(at(spans, mul(span, sizeof(PianolaCudaSpan))), offset));
+    });
+  });
 }
 
-void Kernel::readState() {
-  slots = field(i32(), state, STATE(slots));
-  firstOutput = field(i32(), state, STATE(first_output));
-  capacity = field(i64(), state, STATE(capacity));
+void Kernel::playCard(llvm::function_ref<void()> playStage) {
+  mark(offsetof(PianolaCudaSpan, begin));
+  awaitEvents();
+  meet();
+  mark(offsetof(PianolaCudaSpan, ready));
+  when(negate(isStopped()), playStage);
 }
 
 // From card to card and play to play.
@@ -200,7 +225,8 @@ void Kernel::consume(bool loops, llvm::function_ref<void()> playStage) {
                 playCard(playStage);
                 Value signal = field(i32(), card, CARD(signal));
                 waitForCopies(*this);
-                meet(); // from here on the card may be overwritten
+                meet();                               // from here on the card may be overwritten
+                mark(offsetof(PianolaCudaSpan, end)); // by the thread that overwrites its step
                 when(both(equal(thread, 0), differ(signal, int64_t(PIANOLA_CUDA_NONE))), [&] {
                   addRelease(*this, at(events, mul(widen(signal), PIANOLA_CUDA_EVENT_STRIDE)),
                              constant(1));
@@ -233,6 +259,11 @@ void Kernel::initialise() {
     if (shape.bulk)
       publishBarriers(*this);
     storeVolatile(constant(0), at(memory, kStopFlag));
+    store(field(i32(), state, STATE(slots)), at(memory, kSlotsAt));
+    store(field(i32(), state, STATE(first_output)), at(memory, kFirstOutputAt));
+    store(field(i64(), state, STATE(capacity)), at(memory, kCapacityAt));
+    store(field(i64(), state, STATE(position)), at(memory, kPositionAt));
+    store(field(i64(), state, STATE(trace)), at(memory, kTraceAt));
   });
   barrier(*this, 0, shape.threads());
 }
@@ -240,7 +271,6 @@ void Kernel::initialise() {
 void Kernel::emitPersistent(bool loops, llvm::function_ref<void()> playStage) {
   play = Variable(*this, constant(0));
   initialise();
-  readState();
   when(
       equal(warp, shape.warps),
       [&] {
@@ -280,14 +310,17 @@ void Kernel::emitStage(llvm::function_ref<void()> playStage) {
         if (shape.bulk)
           waitForPreviousKernel(*this);
         meet();
-        readState();
         // Who has no tiles stays away from what the sample stage's worker changes.
         when(differ(field(i32(), card, CARD(stage)), int64_t(PIANOLA_CUDA_NONE)), [&] {
           Value number = field(i32(), state, STATE(play));
           play.set(*this, number);
           when(lessUnsigned(number, field(i32(), state, STATE(end))), [&] {
+            mark(offsetof(PianolaCudaSpan, begin));
+            mark(offsetof(PianolaCudaSpan, ready));
             startRing(bytes);
             playStage();
+            meet();
+            mark(offsetof(PianolaCudaSpan, end));
           });
         });
         meet();

@@ -61,6 +61,12 @@ public:
   /// Position of slot 0, i64.
   Value position();
 
+  /// Asks for the thread's number again, so that what is computed from it in a stage is not kept in
+  /// registers through all others.
+  void askAgain();
+  /// Gets `slots`, `firstOutput` and `capacity`.
+  void readState();
+
   /// Consumers only: waits for all consumers.
   void meet() { barrier(*this, 1, shape.consumers()); }
 
@@ -91,7 +97,6 @@ private:
   void stop();
 
   void initialise();
-  void readState();
   void startRing(Value bytes);
   void advanceSlot(Variable slot, Variable phase);
   Value fullBarrier(Value slot) { return at(memory, mul(slot, 8)); }
@@ -105,6 +110,7 @@ private:
   void awaitEvent(Value wait);
   void consume(bool loops, llvm::function_ref<void()> playStage);
   void playCard(llvm::function_ref<void()> playStage);
+  void mark(size_t offset);
 
   llvm::SmallVector<Value> parameters;
   mlir::arith::ConstantOp ringBase, ringSlots;

@@ -11,6 +11,7 @@
 #include "targets/nvptx/PtxCode.h"
 #include "targets/nvptx/Stage.h"
 #include "llvm/ADT/SetVector.h"
+#include "llvm/ADT/StringMap.h"
 #include <cstddef>
 
 using namespace mlir;
@@ -31,8 +32,11 @@ std::string entryOf(StringRef name) {
 // All kernels of one program.
 class ProgramLowering {
 public:
-  ProgramLowering(schedule::ProgramOp program, const KernelShape &shape, OpBuilder &builder)
-      : program(program), shape(shape), builder(builder) {
+  ProgramLowering(schedule::ProgramOp program, const KernelShape &device, OpBuilder &builder)
+      : program(program), shape(device), builder(builder) {
+    // Eight warps in all can have 255 registers each, nine have 168: sums of many slots need more.
+    if (program.getSlots() > 8)
+      --shape.warps;
     for (schedule::StepOp step : program.getSteps())
       stages.insert(step.getStageOp());
   }
@@ -98,7 +102,7 @@ private:
   }
 
   schedule::ProgramOp program;
-  const KernelShape &shape;
+  KernelShape shape;
   OpBuilder &builder;
   llvm::SetVector<tile::StageOp> stages;
   std::vector<std::unique_ptr<Kernel>> kernels;
@@ -139,10 +143,17 @@ llvm::Expected<LoweredPrograms> lowerPrograms(ModuleOp module, const KernelShape
   passes.addPass(createReconcileUnrealizedCastsPass());
   if (failed(passes.run(*lowered.module)))
     return llvm::createStringError("the kernels cannot be lowered to the LLVM dialect");
+  llvm::StringMap<int64_t> threads;
+  for (const PtxProgram &program : lowered.programs) {
+    threads[program.entry] = program.threads;
+    for (const PtxProgram::Stage &stage : program.stages)
+      threads[stage.entry] = program.threads;
+  }
   for (auto kernel : lowered.module->getOps<LLVM::LLVMFuncOp>()) {
     kernel->setAttr(NVVM::NVVMDialect::getKernelFuncAttrName(), builder.getUnitAttr());
-    kernel->setAttr(NVVM::NVVMDialect::getMaxntidAttrName(),
-                    builder.getDenseI32ArrayAttr({static_cast<int32_t>(shape.threads())}));
+    kernel->setAttr(
+        NVVM::NVVMDialect::getMaxntidAttrName(),
+        builder.getDenseI32ArrayAttr({static_cast<int32_t>(threads.lookup(kernel.getSymName()))}));
     // One block has a whole SM: registers need not be saved for others.
     kernel->setAttr(NVVM::NVVMDialect::getMinctasmAttrName(), builder.getI32IntegerAttr(1));
   }

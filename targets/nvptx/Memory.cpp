@@ -27,6 +27,8 @@ void StageEmitter::lowerLoad(tile::LoadOp op) {
 }
 
 void StageEmitter::lowerStore(tile::StoreOp op) {
+  if (op.getValue().hasOneUse() && !op.getValue().getDefiningOp<tile::LoadOp>())
+    return; // see placeFor
   Place from = places.lookup(op.getValue());
   Place to = slice(op.getBuffer(), from.columns, op.getSlotsAttr(), op.getColumnsAttr());
   forQuads(highOf(op.getValue()), from.columns, [&](Value slot, Value column) {

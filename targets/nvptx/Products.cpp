@@ -49,7 +49,8 @@ private:
                      llvm::function_ref<void(Value slot, Value row, ArrayRef<Value> pair)> put);
   void multiplyFloats(tile::ContractOp contract, Value panelStart,
                       llvm::function_ref<void(Value slot, Value row, ArrayRef<Value> pair)> put);
-  std::array<SmallVector<Value>, 2> activations(const Place &place, Value slot, Value column);
+  std::array<SmallVector<Value>, 2> activations(const Place &place, Value g, int64_t firstSlot,
+                                                Value column);
   Value finish(Value value, Value tileOfBatch, Value slot, Value row);
 
   StageEmitter &s;
@@ -67,18 +68,25 @@ private:
 //===----------------------------------------------------------------------===//
 
 // The eight activations that a lane has of a panel: greater and lesser halves, four pairs each.
-std::array<SmallVector<Value>, 2> ProductEmitter::activations(const Place &place, Value slot,
-                                                              Value column) {
+// Of slot g of a block of slots: blocks are a constant number of bytes apart.
+std::array<SmallVector<Value>, 2> ProductEmitter::activations(const Place &place, Value g,
+                                                              int64_t firstSlot, Value column) {
   auto quad = e.vector(e.i32(), 4);
   auto load = [&]() -> SmallVector<Value> {
+    int64_t apart = firstSlot * place.stride;
     if (place.form == Place::Split) {
-      Value offset = e.mul(e.add(e.mul(slot, place.stride), column), 2);
-      return {e.load(quad, e.at(place.base, offset)), e.load(quad, e.at(place.lesser, offset))};
+      Value offset = e.mul(e.add(e.mul(g, place.stride), column), 2);
+      return {e.load(quad, e.at(e.at(place.base, offset), apart * 2)),
+              e.load(quad, e.at(e.at(place.lesser, offset), apart * 2))};
     }
     // From a buffer in global memory: split here.
     SmallVector<Value> values;
-    for (int64_t half = 0; half < 8; half += 4)
-      llvm::append_range(values, s.loadQuad(place, slot, e.add(column, half)));
+    Value first = e.at(s.elementAt(place, g, column), apart * 4);
+    for (int64_t half = 0; half < 8; half += 4) {
+      Value floats = e.load(e.vector(e.f32(), 4), e.at(first, half * 4));
+      for (int64_t i = 0; i < 4; ++i)
+        values.push_back(e.element(floats, i));
+    }
     SmallVector<Value> greater, lesser;
     for (int64_t i = 0; i < 8; i += 2) {
       Value pair = e.packBf16(values[i], values[i + 1]);
@@ -89,7 +97,7 @@ std::array<SmallVector<Value>, 2> ProductEmitter::activations(const Place &place
     return {e.vectorOf(greater), e.vectorOf(lesser)};
   };
   // Slots that are not there have no memory, and columns of the last panel may be beyond the row.
-  Value isThere = e.less(slot, high);
+  Value isThere = e.less(g, e.sub(high, firstSlot));
   if (place.columns % 32 != 0)
     isThere = e.both(isThere, e.less(column, place.columns));
   SmallVector<Value> loaded =
@@ -125,8 +133,7 @@ void ProductEmitter::multiplySplit(tile::ContractOp contract, Value panelStart,
                }
                Value column = e.add(e.mul(panel, 32), e.mul(t, 8));
                for (int64_t slotBlock = 0; slotBlock < slotBlocks; ++slotBlock) {
-                 auto [greater, lesser] =
-                     activations(place, e.add(g, slotBlock * kSlotsOfMma), column);
+                 auto [greater, lesser] = activations(place, g, slotBlock * kSlotsOfMma, column);
                  for (int64_t block = 0; block < rowBlocks; ++block) {
                    MutableArrayRef<Value> sum =
                        MutableArrayRef(next).slice((slotBlock * rowBlocks + block) * 4, 4);
@@ -296,6 +303,9 @@ void ProductEmitter::lower() {
       for (auto [which, contract] : llvm::enumerate(contracts))
         multiply(contract, which, tileOfBatch);
     });
+    // A warp that had little to do gives back the slots that the others are done with, too: they
+    // may need the whole ring before they come to the barrier.
+    e.ringAt(e.sub(e.tapeAt.get(e), 1));
     e.meet();
     Value wanted = e.sub(high, low);
     s.forThreads(e.mul(e.mul(count, wanted), rows), [&](Value index) {

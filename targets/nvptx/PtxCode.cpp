@@ -6,6 +6,8 @@
 #include "mlir/Target/LLVMIR/Dialect/NVVM/NVVMToLLVMIRTranslation.h"
 #include "mlir/Target/LLVMIR/Export.h"
 #include "llvm/ADT/SmallString.h"
+#include "llvm/Analysis/LoopInfo.h"
+#include "llvm/IR/Dominators.h"
 #include "llvm/IR/LegacyPassManager.h"
 #include "llvm/IR/Module.h"
 #include "llvm/MC/TargetRegistry.h"
@@ -60,6 +62,21 @@ void optimise(llvm::Module &module, llvm::TargetMachine &machine) {
   builder.buildPerModuleDefaultPipeline(llvm::OptimizationLevel::O2).run(module, modules);
 }
 
+// What should be unrolled is; ptxas would unroll more, until a kernel's registers do not suffice.
+void keepLoops(llvm::Module &module) {
+  llvm::LLVMContext &context = module.getContext();
+  for (llvm::Function &function : module) {
+    if (function.isDeclaration())
+      continue;
+    llvm::DominatorTree tree(function);
+    llvm::LoopInfo loops(tree);
+    for (llvm::Loop *loop : loops.getLoopsInPreorder())
+      loop->setLoopID(llvm::makePostTransformationMetadata(
+          context, loop->getLoopID(), {"llvm.loop.unroll."},
+          {llvm::MDNode::get(context, llvm::MDString::get(context, "llvm.loop.unroll.disable"))}));
+  }
+}
+
 struct Compiled {
   std::unique_ptr<llvm::LLVMContext> context;
   std::unique_ptr<llvm::Module> module;
@@ -86,6 +103,7 @@ llvm::Expected<Compiled> compileModule(mlir::ModuleOp module, const nvptx::Kerne
   compiled.module->setTargetTriple(kTriple);
   compiled.module->setDataLayout(compiled.machine->createDataLayout());
   optimise(*compiled.module, *compiled.machine);
+  keepLoops(*compiled.module);
   return compiled;
 }
 

@@ -103,7 +103,9 @@ void StageEmitter::lowerRotate(tile::RotateOp op) {
   Place from = places.lookup(op.getValue());
   if (auto begin = slotBegins.find(op.getValue()); begin != slotBegins.end())
     slotBegins[op.getResult()] = begin->second;
-  Place to = placeFor(op.getResult());
+  // A pair is read and written by one thread: in place, if nobody else reads it.
+  bool inPlace = op.getValue().hasOneUse() && !op.getValue().getDefiningOp<tile::LoadOp>();
+  Place to = inPlace ? places[op.getResult()] = from : placeFor(op.getResult());
   int64_t groups = op.getGroups(), columns = from.columns / groups;
   int64_t pairs = op.getRotation().getType().getPairs();
   Value table = bindingOf(op.getRotation());
@@ -123,7 +125,7 @@ void StageEmitter::lowerRotate(tile::RotateOp op) {
     e.store(e.fadd(e.fmul(b, cosine), e.fmul(a, sine)), elementAt(to, slot, e.add(column, pairs)));
   });
   // Lanes beyond the pairs stay.
-  if (int64_t rest = columns - 2 * pairs)
+  if (int64_t rest = columns - 2 * pairs; rest && !inPlace)
     forThreads(e.mul(high, groups * rest), [&](Value index) {
       Value row = e.div(index, rest), slot = e.div(row, groups);
       Value column =

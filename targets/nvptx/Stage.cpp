@@ -76,6 +76,11 @@ Place::Form StageEmitter::formOf(Value value) {
 
 Place StageEmitter::placeFor(Value value) {
   auto type = cast<RankedTensorType>(value.getType());
+  // What is only stored is made where it is stored.
+  if (value.hasOneUse())
+    if (auto store = dyn_cast<tile::StoreOp>(*value.getUsers().begin()))
+      return places[value] = slice(store.getBuffer(), type.getDimSize(1), store.getSlotsAttr(),
+                                   store.getColumnsAttr());
   return places[value] = allocateRows(type.getDimSize(0), type.getDimSize(1), formOf(value));
 }
 
@@ -196,6 +201,9 @@ void StageEmitter::lowerRows(tile::SectionOp section, unsigned number) {
 
 void StageEmitter::lower() {
   comment(e, "stage: " + stage.getSymName().str());
+  Value thread = e.thread, lane = e.lane, warp = e.warp;
+  e.askAgain();
+  e.readState();
   if (tile::PrologueOp prologue = stage.getPrologue())
     lowerPrologue(prologue);
   for (auto [number, section] : llvm::enumerate(stage.getSections())) {
@@ -204,6 +212,9 @@ void StageEmitter::lower() {
     else
       lowerProducts(section, number);
   }
+  e.thread = thread;
+  e.lane = lane;
+  e.warp = warp;
 }
 
 } // namespace pianola::nvptx

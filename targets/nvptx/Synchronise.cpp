@@ -118,6 +118,10 @@ Value readTimer(Emitter &emit) {
   return inlinePtx(emit, "mov.u64 $0, %globaltimer;", "=l", emit.i64(), {});
 }
 
+Value readThread(Emitter &emit) {
+  return inlinePtx(emit, "mov.u32 $0, %tid.x;", "=r", emit.i32(), {});
+}
+
 void comment(Emitter &emit, StringRef text) { inlinePtx(emit, ("// " + text).str(), "", {}, {}); }
 
 } // namespace pianola::nvptx

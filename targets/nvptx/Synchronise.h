@@ -62,6 +62,8 @@ void letNextKernelBegin(Emitter &emit);
 
 /// Nanoseconds since some moment, the same for the whole device.
 Value readTimer(Emitter &emit);
+/// The thread's number in its block, read exactly here.
+Value readThread(Emitter &emit);
 /// A comment in the PTX, at this place.
 void comment(Emitter &emit, llvm::StringRef text);
 

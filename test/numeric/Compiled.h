@@ -65,7 +65,7 @@ inline std::vector<int32_t> greedy(const Roll &roll, std::vector<int32_t> ids, s
   while (result.size() < count) {
     Status status = (*session)->feed(ids.data(), ids.size());
     EXPECT_TRUE(status.ok()) << status.message();
-    const float *logits = (*session)->logits();
+    const float *logits = *(*session)->logits();
     auto best = std::max_element(logits, logits + roll.manifest().model.vocabulary) - logits;
     result.push_back(static_cast<int32_t>(best));
     ids = {result.back()};

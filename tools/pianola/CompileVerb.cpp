@@ -29,7 +29,8 @@ void addCompileVerb(CLI::App &app, int &exitCode) {
   static const std::map<std::string, Emit> kEmit = {
       {"roll", Emit::Roll}, {"transformer", Emit::Transformer},
       {"tile", Emit::Tile}, {"schedule", Emit::Schedule},
-      {"llvm", Emit::Llvm}, {"asm", Emit::Assembly}, {"ptx", Emit::Ptx}};
+      {"llvm", Emit::Llvm}, {"asm", Emit::Assembly},
+      {"ptx", Emit::Ptx}};
   verb->add_option("--emit", options->emit, "Print a stage of the compilation instead")
       ->transform(CLI::CheckedTransformer(kEmit).description("roll, transformer, tile, schedule, "
                                                              "llvm or asm"));

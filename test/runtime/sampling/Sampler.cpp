@@ -183,6 +183,20 @@ TEST(Sampler, CutsTiesOffById) {
   EXPECT_EQ(drawn(options).size(), 1u);
 }
 
+// Where a draw comes to is told by the ids alone, in their order.
+TEST(Sampler, DrawsInTheOrderOfIds) {
+  std::vector<float> logits(1000, 0);
+  SamplingOptions options;
+  options.temperature = 1;
+  for (int32_t topK : {0, 1000, 2000}) {
+    options.topK = topK;
+    // Of splitmix64 from 0: e220a8397b1dcdaf, 6e789e6aa1b965f4, 06c45d188009454f.
+    Sampler sampler(options, 1000);
+    for (int32_t wanted : {883, 431, 26})
+      EXPECT_EQ(*sampler.sample(logits.data(), {}), wanted) << topK;
+  }
+}
+
 TEST(Sampler, DrawsNumbersOnly) {
   SamplingOptions options;
   options.temperature = 1e-38f;

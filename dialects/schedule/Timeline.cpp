@@ -1,0 +1,250 @@
+//===- Timeline.cpp - How a program's play goes, predicted ----------------===//
+
+#include "dialects/schedule/Timeline.h"
+#include "dialects/schedule/TapeOrder.h"
+#include "dialects/schedule/Work.h"
+#include "dialects/tile/Tape.h"
+
+using namespace mlir;
+
+namespace pianola::schedule {
+
+namespace {
+
+// What a worker does in a step.
+struct Task {
+  double prologueReads = 0, tileReads = 0; // bytes, and then ns
+  int64_t flops = 0;
+  int64_t tapeBegin = 0, tapeEnd = 0; // of the worker's tape
+};
+
+// The loader and the consumer of one worker.
+class Ring {
+public:
+  Ring(int64_t slots, int64_t chunk, int64_t tape, double rate)
+      : chunk(chunk), chunks((tape + chunk - 1) / chunk), rate(rate), freed(slots, 0) {}
+
+  // When the slot that holds the byte of the tape is full.
+  double filledAt(int64_t play, int64_t byte) {
+    int64_t wanted = play * chunks + byte / chunk;
+    for (; loaded <= wanted; ++loaded) {
+      // A slot can be filled when what was there before is consumed.
+      double begin = std::max(full, freed[loaded % freed.size()]);
+      starts.push_back(begin);
+      full = begin + chunk / rate;
+    }
+    return starts[wanted] + chunk / rate;
+  }
+  void free(int64_t play, int64_t byte, double when) {
+    freed[(play * chunks + byte / chunk) % freed.size()] = when;
+    consumed = play * chunks + byte / chunk + 1;
+  }
+  // Bytes that wait in the ring.
+  double fill(double when) {
+    // The loader has gone on by itself as far as there was room.
+    int64_t last = consumed + freed.size();
+    while (loaded < last)
+      filledAt(0, loaded * chunk);
+    double bytes = 0;
+    for (int64_t i = consumed; i < last; ++i)
+      bytes += std::clamp((when - starts[i]) * rate, 0.0, double(chunk));
+    return bytes;
+  }
+
+private:
+  int64_t chunk, chunks;
+  double rate;
+  int64_t loaded = 0, consumed = 0; // chunks
+  double full = 0;                  // when the last one was
+  std::vector<double> freed;        // of each slot
+  std::vector<double> starts;       // of each chunk
+};
+
+class Simulation {
+public:
+  Simulation(ProgramOp program, tile::MachineAttr machine, int64_t positions)
+      : program(program), machine(machine), workers(machine.getWorkers()),
+        steps(program.getSteps()), work(program, positions) {
+    prepare();
+  }
+
+  Timeline run();
+
+private:
+  void prepare();
+  void timeReads(std::vector<Task> &tasks, double Task::*reads);
+  double awaited(int64_t play, StepOp step);
+  Span playStep(int64_t play, size_t s, int64_t w);
+
+  ProgramOp program;
+  tile::MachineAttr machine;
+  int64_t workers;
+  std::vector<StepOp> steps;
+  WorkOfProgram work;
+  std::vector<std::vector<Task>> tasks; // [step][worker]
+  std::vector<std::vector<int64_t>> active;
+  Timeline result;
+
+  std::vector<int64_t> tapes; // bytes of each worker's
+  std::vector<Ring> rings;
+  std::vector<double> now;                      // of each worker
+  DenseMap<Value, std::vector<double>> signals; // of an event: when, in order of plays and steps
+  DenseMap<Value, int64_t> growth;              // signals of one play
+  std::vector<double> begun;                    // when workers may begin the play
+};
+
+// The work of all workers, the same in each play.
+void Simulation::prepare() {
+  tapes.assign(workers, 0);
+  for (StepOp step : steps) {
+    std::vector<Task> &here = tasks.emplace_back(workers);
+    std::vector<int64_t> &list = active.emplace_back();
+    StepCost &cost = result.steps.emplace_back();
+    SmallVector<tile::SectionOp> sections = step.getStageOp().getSections();
+    for (int64_t w = 0; w < workers; ++w) {
+      SmallVector<int64_t> tiles = step.getTilesOf(w);
+      if (tiles.empty())
+        continue;
+      list.push_back(w);
+      Work all = work.ofPrologue(step);
+      here[w].prologueReads = all.reads;
+      for (int64_t tile : tiles) {
+        auto *section = sections.begin();
+        while (tile >= section->getTileCount())
+          tile -= (section++)->getTileCount();
+        all += work.ofTile(step, *section, tile);
+      }
+      here[w].tileReads = all.reads - here[w].prologueReads;
+      here[w].flops = all.flops;
+      here[w].tapeBegin = tapes[w];
+      here[w].tapeEnd = tapes[w] += all.tape;
+      cost.tape += all.tape;
+      cost.memory += all.memory;
+      cost.flops += all.flops;
+    }
+    timeReads(here, &Task::prologueReads);
+    timeReads(here, &Task::tileReads);
+    if (step.getSignals())
+      growth[step.getSignals()] += list.size();
+    cost.floor = cost.tape / (machine.getBandwidth() * 1e-3);
+    result.floor += cost.floor;
+  }
+  int64_t longest = *llvm::max_element(tapes), total = 0;
+  for (int64_t tape : tapes)
+    total += tape;
+  result.imbalance = total ? double(longest) * workers / total - 1 : 0;
+  result.ring = getRingBytes(program, machine);
+  for (int64_t tape : tapes)
+    rings.emplace_back(std::max<int64_t>(result.ring / machine.getChunk(), 1), machine.getChunk(),
+                       tape, machine.getBandwidth() * 1e-3 / workers);
+}
+
+// Turns bytes to be read into ns. All workers of a step read at the same time and get equal shares
+// of the cache's bandwidth as long as they have something left; so who reads b bytes is done when
+// everyone has read b, or all that it reads.
+void Simulation::timeReads(std::vector<Task> &tasks, double Task::*reads) {
+  std::vector<double> bytes;
+  for (const Task &task : tasks)
+    bytes.push_back(task.*reads);
+  llvm::sort(bytes);
+  std::vector<double> before{0}; // sums of the smallest
+  for (double b : bytes)
+    before.push_back(before.back() + b);
+  for (Task &task : tasks) {
+    double mine = task.*reads;
+    size_t smaller = llvm::lower_bound(bytes, mine) - bytes.begin();
+    double all = before[smaller] + mine * (bytes.size() - smaller);
+    double ns = all / (machine.getCache() * 1e-3);
+    if (machine.getPort())
+      ns = std::max(ns, mine / (machine.getPort() * 1e-3));
+    task.*reads = ns;
+  }
+}
+
+// When a worker that waits as the step does may go on.
+double Simulation::awaited(int64_t play, StepOp step) {
+  double when = 0;
+  for (auto [event, until] :
+       llvm::zip(step.getWaits(), step.getUntil().value_or(ArrayRef<int64_t>()))) {
+    int64_t count = play * growth[event] + until;
+    std::vector<double> &given = signals[event];
+    if (count <= 0 || count > static_cast<int64_t>(given.size()))
+      continue;
+    std::nth_element(given.begin(), given.begin() + (count - 1), given.end());
+    when = std::max(when, given[count - 1] + machine.getEvent());
+  }
+  return when;
+}
+
+Span Simulation::playStep(int64_t play, size_t s, int64_t w) {
+  const Task &task = tasks[s][w];
+  double consume = machine.getConsume() * 1e-3 / workers;
+  double flops = double(machine.getPeak()) / workers;
+
+  Span span{static_cast<int64_t>(s), now[w], 0, 0, 0, 0, 0, 0};
+  span.ready = std::max({now[w], awaited(play, steps[s]), begun[w]});
+  begun[w] = 0;
+  span.filledBefore = rings[w].fill(span.ready);
+  double at = span.ready + machine.getStep() + task.prologueReads;
+  span.work = at;
+  at += task.tileReads;
+  // Products go on as fast as the slower of the two, each byte with its share of them.
+  int64_t bytes = task.tapeEnd - task.tapeBegin;
+  double perByte = bytes ? std::max(1 / consume, task.flops / flops / bytes) : 0;
+  int64_t chunk = machine.getChunk();
+  for (int64_t byte = task.tapeBegin; byte < task.tapeEnd;) {
+    int64_t end = std::min(task.tapeEnd, (byte / chunk + 1) * chunk);
+    double full = rings[w].filledAt(play, byte);
+    span.starved += std::max(full - at, 0.0);
+    at = std::max(at, full) + (end - byte) * perByte;
+    if (end % chunk == 0 || end == tapes[w])
+      rings[w].free(play, end - 1, at);
+    byte = end;
+  }
+  span.end = now[w] = at;
+  span.filledAfter = rings[w].fill(at);
+  return span;
+}
+
+Timeline Simulation::run() {
+  now.assign(workers, 0);
+  begun.assign(workers, 0);
+  int64_t plays = program.getLoops() ? 2 : 1;
+  double begin = 0, end = 0;
+  for (int64_t play = 0; play < plays; ++play) {
+    result.workers.assign(workers, {});
+    begin = end;
+    double reached = begin;
+    for (auto [s, step] : llvm::enumerate(steps)) {
+      double last = reached, waiting = 0;
+      for (int64_t w : active[s]) {
+        Span span = playStep(play, s, w);
+        last = std::max(last, span.end);
+        waiting += (span.ready - span.arrive) / active[s].size();
+        for (double *when : {&span.arrive, &span.ready, &span.work, &span.end})
+          *when -= begin;
+        result.workers[w].push_back(span);
+      }
+      if (Value event = step.getSignals())
+        for (int64_t w : active[s])
+          signals[event].push_back(now[w]);
+      if (s == 0 && program.getLoops())
+        for (int64_t w = 0; w < workers; ++w)
+          begun[w] = llvm::is_contained(active[0], w) ? 0 : last + machine.getEvent();
+      result.steps[s].ns = last - reached;
+      result.steps[s].waiting = waiting;
+      reached = last;
+    }
+    end = reached;
+  }
+  result.ns = end - begin;
+  return std::move(result);
+}
+
+} // namespace
+
+Timeline Timeline::predict(ProgramOp program, tile::MachineAttr machine, int64_t positions) {
+  return Simulation(program, machine, positions).run();
+}
+
+} // namespace pianola::schedule

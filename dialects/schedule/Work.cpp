@@ -1,0 +1,142 @@
+//===- Work.cpp - How much a tile has to do -------------------------------===//
+
+#include "dialects/schedule/Work.h"
+#include "dialects/schedule/Footprint.h"
+#include "dialects/tile/Tape.h"
+#include "llvm/ADT/TypeSwitch.h"
+
+using namespace mlir;
+
+namespace pianola::schedule {
+
+// Keys are dealt out in groups of this many positions (see tile.attend).
+static constexpr int64_t kGroup = 64;
+
+namespace {
+struct Part {
+  int64_t positions; // of a part, but for the last one
+  int64_t count;     // of parts that have any
+  int64_t seen;      // positions of all parts
+};
+} // namespace
+
+static Part partOf(tile::AttendOp attend, int64_t positions) {
+  int64_t window = attend.getWindow();
+  int64_t seen = window ? std::min<int64_t>(positions, window - 1) : positions;
+  int64_t groups = (seen + kGroup - 1) / kGroup, splits = attend.getSplits();
+  int64_t each = std::max<int64_t>((groups + splits - 1) / splits,
+                                   splits == 1 ? 1 : attend.getLeast().value_or(kGroup) / kGroup);
+  return {each * kGroup, std::max<int64_t>((groups + each - 1) / each, 1), seen};
+}
+
+WorkOfProgram::WorkOfProgram(ProgramOp program, std::optional<int64_t> positions)
+    : slots(program.getSlots()), positions(positions) {
+  if (!positions)
+    return;
+  for (StepOp step : program.getSteps())
+    step.getStageOp().walk([&](tile::AttendOp attend) {
+      if (attend.getSplits() == 1)
+        return;
+      double share = double(partOf(attend, *positions).count) / attend.getSplits();
+      for (Value result : attend.getResults())
+        for (Operation *user : result.getUsers())
+          if (auto store = dyn_cast<tile::StoreOp>(user))
+            filled[step.getBindingOf(cast<BlockArgument>(store.getBuffer()).getArgNumber())] =
+                share;
+    });
+}
+
+static int64_t bytesOf(Type element) { return element.getIntOrFloatBitWidth() / 8; }
+
+// Constant vectors are read by each tile or prologue that uses them; those of the tape are not.
+static int64_t constantBytes(Value vector) {
+  auto type = cast<tile::VectorType>(vector.getType());
+  return type.getConstant() ? type.getBytes() : 0;
+}
+
+Work WorkOfProgram::ofBlock(StepOp step, Block &block, ArrayRef<int64_t> at) {
+  Work work;
+  auto touch = [&](Value argument, Type element, int64_t numbers, bool read) {
+    int64_t bytes = numbers * bytesOf(element);
+    work.memory += bytes;
+    if (!read)
+      return;
+    auto share = filled.find(step.getBindingOf(cast<BlockArgument>(argument).getArgNumber()));
+    work.reads += share == filled.end() ? bytes : static_cast<int64_t>(bytes * share->second);
+  };
+  // In a stage with outputs one slot's logits are wanted.
+  bool oneSlot = step.getStageOp().getOutputs();
+  auto numbers = [&](Value value) {
+    return cast<RankedTensorType>(value.getType()).getNumElements() / (oneSlot ? slots : 1);
+  };
+  for (Operation &op : block)
+    TypeSwitch<Operation *>(&op)
+        .Case([&](tile::LoadOp load) {
+          touch(load.getBuffer(), load.getBuffer().getType().getElement(),
+                numbers(load.getResult()), true);
+        })
+        .Case([&](tile::StoreOp store) {
+          touch(store.getBuffer(), store.getBuffer().getType().getElement(),
+                numbers(store.getValue()), false);
+        })
+        .Case([&](tile::AppendOp append) {
+          touch(append.getContext(), append.getContext().getType().getElement(),
+                numbers(append.getValue()), false);
+        })
+        .Case([&](tile::SampleOp sample) {
+          touch(sample.getLogits(), sample.getLogits().getType().getElement(),
+                sample.getVocabulary(), true);
+        })
+        .Case([&](tile::GatherOp gather) {
+          work.reads +=
+              numbers(gather.getResult()) * bytesOf(gather.getTable().getType().getElement());
+        })
+        .Case([&](tile::RotateOp rotate) {
+          work.reads += slots * rotate.getRotation().getType().getPairs() * 8;
+        })
+        .Case([&](tile::NormaliseOp norm) { work.reads += constantBytes(norm.getVector()); })
+        .Case([&](tile::AttendOp attend) {
+          tile::ContextType type = attend.getPast().getType();
+          int64_t position = 2 * type.getSize() * bytesOf(type.getElement());
+          if (!positions) {
+            if (!attend.getKeys())
+              work.memory +=
+                  position * (tile::evaluate(attend.getSlotsAttr(), at) +
+                              cast<RankedTensorType>(attend.getQueries().getType()).getDimSize(0));
+            return;
+          }
+          Part part = partOf(attend, *positions);
+          int64_t first = tile::evaluate(attend.getSplitAttr(), at) * part.positions;
+          int64_t here = std::clamp<int64_t>(part.seen - first, 0, part.positions);
+          work.memory += position * here;
+          work.reads += position * here;
+        })
+        .Case([&](tile::ContractOp contract) {
+          tile::MatrixType matrix = contract.getMatrix().getType();
+          int64_t rows = cast<RankedTensorType>(contract.getValue().getType()).getDimSize(0);
+          if (oneSlot)
+            rows = 1;
+          // A GPU's products are of eight slots at least.
+          if (matrix.getPanel())
+            rows = (rows + 7) / 8 * 8;
+          work.flops += 2 * matrix.getRowPad() * matrix.getDepth() * rows;
+        });
+  return work;
+}
+
+Work WorkOfProgram::ofPrologue(StepOp step) {
+  tile::StageOp stage = step.getStageOp();
+  Work work;
+  if (tile::PrologueOp prologue = stage.getPrologue())
+    work = ofBlock(step, prologue.getBody().front(), {});
+  work.tape = tile::getTapeBytes(tile::getResidentPieces(stage));
+  return work;
+}
+
+Work WorkOfProgram::ofTile(StepOp step, tile::SectionOp section, int64_t tile) {
+  Work work = ofBlock(step, section.getBody().front(), section.getCoordinates(tile));
+  work.tape = tile::getTapeBytes(tile::getTilePieces(section));
+  return work;
+}
+
+} // namespace pianola::schedule

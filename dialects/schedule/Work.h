@@ -1,0 +1,47 @@
+//===- Work.h - How much a tile has to do -----------------------*- C++ -*-===//
+#ifndef PIANOLA_DIALECTS_SCHEDULE_WORK_H
+#define PIANOLA_DIALECTS_SCHEDULE_WORK_H
+
+#include "dialects/schedule/Schedule.h"
+
+namespace pianola::schedule {
+
+/// What one tile, or a prologue, has to do.
+struct Work {
+  int64_t tape = 0;   // bytes of weights
+  int64_t memory = 0; // bytes of activations and contexts, read or written
+  int64_t reads = 0;  // of these, what it must wait for; constants too
+  int64_t flops = 0;  // of inner products, with padding
+
+  Work &operator+=(const Work &other) {
+    tape += other.tape;
+    memory += other.memory;
+    reads += other.reads;
+    flops += other.flops;
+    return *this;
+  }
+  Work times(int64_t n) const { return {tape * n, memory * n, reads * n, flops * n}; }
+};
+
+/// The work of the stages of one program, contexts having `positions`. All tiles of a section weigh
+/// the same, but for parts of a context.
+class WorkOfProgram {
+public:
+  /// No positions: contexts count for the slots of the play alone.
+  WorkOfProgram(ProgramOp program, std::optional<int64_t> positions);
+
+  Work ofPrologue(StepOp step);
+  /// Of the section's tile number `tile`.
+  Work ofTile(StepOp step, tile::SectionOp section, int64_t tile);
+
+private:
+  Work ofBlock(StepOp step, mlir::Block &block, llvm::ArrayRef<int64_t> at);
+
+  int64_t slots;
+  std::optional<int64_t> positions;
+  llvm::DenseMap<mlir::Value, double> filled; // share of a buffer of parts
+};
+
+} // namespace pianola::schedule
+
+#endif

@@ -1,0 +1,67 @@
+//===- Predict.cpp - How fast a model will be on a GPU --------------------===//
+
+#include "lib/driver/Predict.h"
+#include "lib/driver/DiagnosticText.h"
+#include "lib/driver/LoadModel.h"
+#include "lib/driver/Pipeline.h"
+#include "lib/driver/WriteRoll.h"
+#include "mlir/IR/MLIRContext.h"
+#include "targets/nvptx/Machine.h"
+
+using namespace mlir;
+
+namespace pianola {
+
+// "layers.3.self_attn.q_proj" is "self_attn.q_proj" in all layers.
+static std::string kindOf(StringRef label) {
+  StringRef rest = label;
+  return rest.consume_front("layers.") ? rest.split('.').second.str() : label.str();
+}
+
+static std::vector<PredictedStep> stepsOf(schedule::ProgramOp program, int64_t workers) {
+  std::vector<PredictedStep> steps;
+  for (schedule::StepOp step : program.getSteps()) {
+    PredictedStep &to = steps.emplace_back();
+    to.label = step.getLabel().str();
+    to.kind = kindOf(step.getLabel());
+    for (int64_t w = 0; w < workers; ++w)
+      to.tiles.push_back(step.getTilesOf(w).size());
+  }
+  return steps;
+}
+
+llvm::Expected<Prediction> predict(const PredictOptions &options) {
+  const DeviceRow *device = findDevice(options.target);
+  if (!device)
+    return llvm::createStringError("--target " + options.target +
+                                   ": no such GPU; --target list names those there are");
+  MLIRContext context(MLIRContext::Threading::DISABLED);
+  context.loadDialect<schedule::ScheduleDialect, tile::TileDialect>();
+  DiagnosticText diagnostics(context);
+  llvm::Expected<LoadedModel> model = loadModel(context, options.directory, /*seed=*/0);
+  if (!model)
+    return model.takeError();
+  if (options.positions > model->config.maxPositions)
+    return llvm::createStringError("--context " + llvm::Twine(options.positions) +
+                                   ": the model has 1 to " +
+                                   llvm::Twine(model->config.maxPositions) + " positions");
+  ModelSummary summary = summarise(*model, model->config.maxPositions);
+
+  Prediction result;
+  result.device = device;
+  result.workers = options.workers ? options.workers : device->sms;
+  result.slots = options.slots;
+  result.positions = options.positions;
+  tile::MachineAttr machine = machineFor(&context, *device, result.workers);
+  result.bandwidth = machine.getBandwidth() * 1e-3;
+  if (failed(runPipeline(*model->module, machine, {options.slots})))
+    return diagnostics.take(options.directory + ": cannot be scheduled");
+  schedule::ProgramOp program = *model->module->getOps<schedule::ProgramOp>().begin();
+  llvm::raw_string_ostream(result.model)
+      << summary.name << ", " << llvm::format("%.1f", summary.parameters * 1e-6) << " M parameters";
+  result.steps = stepsOf(program, result.workers);
+  result.timeline = schedule::Timeline::predict(program, machine, options.positions);
+  return result;
+}
+
+} // namespace pianola

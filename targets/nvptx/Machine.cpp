@@ -1,0 +1,82 @@
+//===- Machine.cpp - A GPU as passes see it -------------------------------===//
+//
+// What the device table does not have is derived here, each number with its source. No number is
+// fitted to a prediction that one would like to see.
+//
+//===----------------------------------------------------------------------===//
+
+#include "targets/nvptx/Machine.h"
+#include "mlir/IR/BuiltinTypes.h"
+
+namespace pianola {
+
+namespace {
+
+// Of the data sheet's bandwidth, what streaming reads get: 4.3 of 4.8 TB/s on an H200, and about
+// nine tenths on other devices with HBM or GDDR.
+constexpr double kReadShare = 0.9;
+
+// From a worker's signal to the end of the wait in another: the signal's fence and reduction, the
+// poll's round trip, and a barrier. Persistent kernels that are measured report 2 to 3 us for a
+// dependent phase with its work.
+constexpr int64_t kEventNs = 2000;
+
+// Two barriers of the consumer warps and the decoding of a card: about 200 cycles.
+constexpr int64_t kStepNs = 100;
+
+// A panel of 16 rows and 32 columns of bf16 (1 KiB) is 8 reads of shared memory of 128 bytes, one a
+// clock, and its activations are about 2 more.
+constexpr double kConsumedPerClock = 1024.0 / 10;
+
+// An SM gets 64 bytes a clock from the second-level cache at most (Jia et al., Dissecting the
+// NVIDIA Volta GPU architecture via microbenchmarking, 2018; the same since).
+constexpr double kPortPerClock = 64;
+
+// The first 1 KiB of a block's shared memory is barriers and cards.
+constexpr int64_t kFrameBytes = 1 << 10;
+
+// Of an SM, each clock.
+struct Rates {
+  double flops; // of mma.sync with bf16 operands and f32 sums
+  double cache; // bytes from the second-level cache when all SMs read
+};
+
+Rates ratesOf(uint32_t capability) {
+  // Flops: architecture papers of A100 (1024 multiply-adds), GA102, AD102 and GB202 (256, with f32
+  // sums). On sm_90 mma.sync reaches 62 % of the 2048 multiply-adds that wgmma has (Luo et al.,
+  // Benchmarking and dissecting the Nvidia Hopper GPU architecture, 2024); sm_100 is taken for no
+  // better.
+  // Cache: 5.5 TB/s of an H100 or H200 with 132 SMs at 1.98 GHz, about 5 TB/s of an RTX 4090 with
+  // 128 at 2.52 GHz, both measured with streaming reads.
+  switch (capability / 10) {
+  case 8:
+    return capability == 80 ? Rates{2048, 21} : Rates{512, 15};
+  case 9:
+  case 10:
+    return {2540, 21};
+  default:
+    return {512, 15};
+  }
+}
+
+} // namespace
+
+tile::MachineAttr machineFor(mlir::MLIRContext *context, const DeviceRow &device, int64_t workers) {
+  Rates rates = ratesOf(device.capability);
+  double clocks = workers * device.clock;
+  double bandwidth = std::min(device.bandwidth * kReadShare, clocks * kPortPerClock);
+  auto megabytes = [](double bytesPerSecond) { return static_cast<int64_t>(bytesPerSecond / 1e6); };
+  int64_t ring = device.sharedPerBlock - kFrameBytes;
+  // The results of a prologue may take less than half of what is the ring's otherwise.
+  int64_t scratch = std::min<int64_t>(96 << 10, ring / 2 - (16 << 10));
+  // A product takes two multiply-adds in bf16, of the greater and the lesser half of an activation.
+  auto peak = static_cast<int64_t>(clocks * rates.flops / 2 / 1e9);
+  return tile::MachineAttr::get(
+      context, std::string(device.name), workers, mlir::Float32Type::get(context), ring, scratch,
+      megabytes(bandwidth), peak, kEventNs, kStepNs,
+      /*rows=*/8, /*panel=*/32, /*chunk=*/8192, megabytes(clocks * kConsumedPerClock),
+      megabytes(clocks * rates.cache), /*loops=*/true, /*waits=*/4,
+      megabytes(device.clock * kPortPerClock));
+}
+
+} // namespace pianola
