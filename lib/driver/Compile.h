@@ -17,6 +17,7 @@ struct CompileOptions {
   int64_t workers = 0;          // 0: as many as this machine has cores
   int64_t maxModelLen = 0;      // positions a session can hold; 0: as many as the model allows
   std::optional<uint64_t> seed; // make the weights up
+  bool weightsAtLoad = false; // made up by who opens the roll; with a seed, for a GPU
   Emit emit = Emit::Roll;
 };
 

@@ -26,6 +26,10 @@ void addCompileVerb(CLI::App &app, int &exitCode) {
       ->check(CLI::PositiveNumber);
   CLI::Option *seeded = verb->add_option("--weights-from-seed", *seed,
                                          "Make the weights up; config.json alone is enough");
+  verb->add_flag("--weights-at-load", options->weightsAtLoad,
+                 "Leave the weights out of a roll for a GPU: who opens it makes up others, to "
+                 "measure its speed")
+      ->needs(seeded);
   static const std::map<std::string, Emit> kEmit = {
       {"roll", Emit::Roll}, {"transformer", Emit::Transformer},
       {"tile", Emit::Tile}, {"schedule", Emit::Schedule},
