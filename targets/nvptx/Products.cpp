@@ -12,6 +12,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "targets/nvptx/Stage.h"
+#include "llvm/ADT/MapVector.h"
 #include "llvm/ADT/TypeSwitch.h"
 
 using namespace mlir;
@@ -20,8 +21,8 @@ namespace pianola::nvptx {
 
 namespace {
 
-// Scratch memory for the partial sums of a batch.
-constexpr int64_t kBatchBytes = 24 << 10;
+// Scratch memory for the partial sums of a batch: what is not taken is the ring's.
+constexpr int64_t kBatchBytes = 8 << 10;
 constexpr int64_t kSlotsOfMma = 8;
 
 } // namespace
@@ -52,6 +53,8 @@ private:
   std::array<SmallVector<Value>, 2> activations(const Place &place, Value g, int64_t firstSlot,
                                                 Value column);
   Value finish(Value value, Value tileOfBatch, Value slot, Value row);
+  Value read(Operation &op, Value slot, Value row);
+  void store(Value tileOfBatch, Value slot, Value row);
 
   StageEmitter &s;
   Kernel &e;
@@ -59,8 +62,9 @@ private:
   unsigned number;
   SmallVector<tile::ContractOp> contracts;
   int64_t slots, rows;
-  Value partials; // of the batch
-  Value high;     // slots that there are
+  llvm::MapVector<Operation *, Variable> early; // what was read before the products
+  Value partials;                               // of the batch
+  Value high;                                   // slots that there are
 };
 
 //===----------------------------------------------------------------------===//
@@ -257,9 +261,24 @@ static Value activate(Kernel &e, tile::Activation function, Value x) {
   llvm_unreachable("refused by checkStage");
 }
 
+// What an op reads from global memory for an element of the tile.
+Value ProductEmitter::read(Operation &op, Value slot, Value row) {
+  if (auto bias = dyn_cast<tile::BiasOp>(op)) {
+    Value index = e.add(s.evaluate(bias.getColumnsAttr()), row);
+    return e.loadConstant(e.f32(), e.at(s.bindingOf(bias.getVector()), e.mul(index, 4)));
+  }
+  auto load = cast<tile::LoadOp>(op);
+  Place place = s.slice(load.getBuffer(), rows, load.getSlotsAttr(), load.getColumnsAttr());
+  return e.load(e.f32(), s.elementAt(place, slot, row));
+}
+
 // The value's element at the given tile, slot and row.
 Value ProductEmitter::finish(Value value, Value tileOfBatch, Value slot, Value row) {
   auto recurse = [&](Value operand) { return finish(operand, tileOfBatch, slot, row); };
+  auto readOnce = [&](Operation *op) {
+    auto found = early.find(op);
+    return found == early.end() ? read(*op, slot, row) : found->second.get(e);
+  };
   return TypeSwitch<Operation *, Value>(value.getDefiningOp())
       .Case([&](tile::ContractOp op) {
         unsigned which = llvm::find(contracts, op) - contracts.begin();
@@ -269,19 +288,19 @@ Value ProductEmitter::finish(Value value, Value tileOfBatch, Value slot, Value r
                        e.load(e.f32(), partialAt(tileOfBatch, which, e.constant(warp), slot, row)));
         return sum;
       })
-      .Case([&](tile::BiasOp op) {
-        Value index = e.add(s.evaluate(op.getColumnsAttr()), row);
-        Value bias = e.loadConstant(e.f32(), e.at(s.bindingOf(op.getVector()), e.mul(index, 4)));
-        return e.fadd(recurse(op.getValue()), bias);
-      })
+      .Case([&](tile::BiasOp op) { return e.fadd(recurse(op.getValue()), readOnce(op)); })
       .Case([&](tile::AddOp op) { return e.fadd(recurse(op.getLhs()), recurse(op.getRhs())); })
       .Case([&](tile::ActivateOp op) {
         return e.fmul(activate(e, op.getFunction(), recurse(op.getGate())), recurse(op.getUp()));
       })
-      .Case([&](tile::LoadOp op) {
-        Place place = s.slice(op.getBuffer(), rows, op.getSlotsAttr(), op.getColumnsAttr());
-        return e.load(e.f32(), s.elementAt(place, slot, row));
-      });
+      .Case([&](tile::LoadOp op) { return readOnce(op); });
+}
+
+void ProductEmitter::store(Value tileOfBatch, Value slot, Value row) {
+  for (tile::StoreOp op : section.getBody().front().getOps<tile::StoreOp>()) {
+    Place place = s.slice(op.getBuffer(), rows, op.getSlotsAttr(), op.getColumnsAttr());
+    e.store(finish(op.getValue(), tileOfBatch, slot, row), s.elementAt(place, slot, row));
+  }
 }
 
 void ProductEmitter::lower() {
@@ -296,9 +315,33 @@ void ProductEmitter::lower() {
     if (llvm::any_of(load->getUsers(), [](Operation *op) { return isa<tile::ContractOp>(op); }))
       s.lowerLoad(load);
 
+  // With an element of the batch for each thread at most, what it reads is on its way while the
+  // products are taken.
+  bool oneEach = batch * slots * rows <= e.shape.consumers();
+  if (oneEach)
+    for (Operation &op : section.getBody().front())
+      if (isa<tile::BiasOp>(op) || (isa<tile::LoadOp>(op) && !s.places.contains(op.getResult(0))))
+        early[&op] = Variable(e, e.f32());
+
   Value begin = s.tilesOf(number, false), end = s.tilesOf(number, true);
   e.loop(begin, end, batch, [&](Value first) {
     Value count = e.min(e.sub(end, first), e.constant(batch));
+    Value wanted = e.sub(high, low), elements = e.mul(e.mul(count, wanted), rows);
+    // Calls `body` with the element's tile, slot and row; the section's coordinates are set.
+    auto at = [&](Value index, llvm::function_ref<void(Value, Value, Value)> body) {
+      Value row = e.rem(index, rows), rest = e.div(index, rows);
+      Value tileOfBatch = slots == 1 ? rest : e.div(rest, wanted);
+      Value slot = slots == 1 ? low : e.add(low, e.rem(rest, wanted));
+      s.setTile(section, e.add(first, tileOfBatch));
+      body(tileOfBatch, slot, row);
+    };
+    if (oneEach && !early.empty())
+      e.when(e.less(e.thread, elements), [&] {
+        at(e.thread, [&](Value, Value slot, Value row) {
+          for (auto &[op, variable] : early)
+            variable.set(e, read(*op, slot, row));
+        });
+      });
     e.loop(e.constant(0), count, 1, [&](Value tileOfBatch) {
       for (auto [which, contract] : llvm::enumerate(contracts))
         multiply(contract, which, tileOfBatch);
@@ -307,17 +350,13 @@ void ProductEmitter::lower() {
     // may need the whole ring before they come to the barrier.
     e.ringAt(e.sub(e.tapeAt.get(e), 1));
     e.meet();
-    Value wanted = e.sub(high, low);
-    s.forThreads(e.mul(e.mul(count, wanted), rows), [&](Value index) {
-      Value row = e.rem(index, rows), rest = e.div(index, rows);
-      Value tileOfBatch = e.div(rest, wanted), slot = e.add(low, e.rem(rest, wanted));
-      s.setTile(section, e.add(first, tileOfBatch));
-      for (tile::StoreOp store : section.getBody().front().getOps<tile::StoreOp>()) {
-        Place place =
-            s.slice(store.getBuffer(), rows, store.getSlotsAttr(), store.getColumnsAttr());
-        e.store(finish(store.getValue(), tileOfBatch, slot, row), s.elementAt(place, slot, row));
-      }
-    });
+    auto finishOne = [&](Value index) {
+      at(index, [&](Value tile, Value slot, Value row) { store(tile, slot, row); });
+    };
+    if (oneEach)
+      e.when(e.less(e.thread, elements), [&] { finishOne(e.thread); });
+    else
+      s.forThreads(elements, finishOne);
     e.meet();
   });
   s.scratchUsed = kept;
