@@ -5,6 +5,7 @@
 //
 //===----------------------------------------------------------------------===//
 
+#include "pianola/sampling.h"
 #include "targets/nvptx/Stage.h"
 #include "llvm/ADT/TypeSwitch.h"
 
@@ -83,6 +84,11 @@ LogicalResult checkMaps(Operation &op) {
 }
 
 LogicalResult checkRow(Operation &op) {
+  if (auto sample = dyn_cast<tile::SampleOp>(op))
+    if (!sample.getLogits().getType().getElement().isF32() ||
+        sample.getVocabulary() > PIANOLA_MOST_TOKENS)
+      return op.emitOpError("must choose among at most ")
+             << PIANOLA_MOST_TOKENS << " tokens by logits of f32";
   if (isa<tile::LoadOp, tile::StoreOp, tile::GatherOp, tile::AppendOp, tile::NormaliseOp,
           tile::RotateOp, tile::CombineOp, tile::AttendOp, tile::SampleOp, tile::YieldOp>(op))
     return checkMaps(op);

@@ -42,6 +42,18 @@ Value Emitter::shiftLeft(Value a, int64_t bits) {
 Value Emitter::shiftRight(Value a, int64_t bits) {
   return builder.create<arith::ShRUIOp>(loc, a, constant(a.getType(), bits));
 }
+Value Emitter::shiftLeft(Value a, Value bits) {
+  return builder.create<arith::ShLIOp>(loc, a, bits);
+}
+Value Emitter::shiftRight(Value a, Value bits) {
+  return builder.create<arith::ShRUIOp>(loc, a, bits);
+}
+Value Emitter::shiftRightSigned(Value a, int64_t bits) {
+  return builder.create<arith::ShRSIOp>(loc, a, constant(a.getType(), bits));
+}
+Value Emitter::leadingZeros(Value a) {
+  return builder.create<LLVM::CountLeadingZerosOp>(loc, a.getType(), a, /*is_zero_poison=*/false);
+}
 Value Emitter::widen(Value a) {
   return a.getType() == i64() ? a : builder.create<arith::ExtUIOp>(loc, i64(), a).getResult();
 }
@@ -138,6 +150,13 @@ Value Emitter::fsub(Value a, Value b) { return builder.create<arith::SubFOp>(loc
 Value Emitter::fmul(Value a, Value b) { return builder.create<arith::MulFOp>(loc, a, b); }
 Value Emitter::fdiv(Value a, Value b) { return builder.create<arith::DivFOp>(loc, a, b); }
 Value Emitter::fmax(Value a, Value b) { return builder.create<arith::MaxNumFOp>(loc, a, b); }
+Value Emitter::fabs(Value a) { return builder.create<LLVM::FAbsOp>(loc, a); }
+Value Emitter::toReal(Value integer) {
+  return builder.create<arith::UIToFPOp>(loc, f32(), integer);
+}
+Value Emitter::truncate(Value a, Type integer) {
+  return builder.create<arith::FPToUIOp>(loc, integer, a);
+}
 Value Emitter::fma(Value a, Value b, Value c) {
   return builder.create<LLVM::FMAOp>(loc, a.getType(), a, b, c);
 }
@@ -201,6 +220,24 @@ Value Emitter::sumLanes(Value value, int64_t width) {
 Value Emitter::greatestLane(Value value, int64_t width) {
   for (int64_t mask = width / 2; mask >= 1; mask /= 2)
     value = fmax(value, shuffleXor(value, mask));
+  return value;
+}
+Value Emitter::reduce(NVVM::ReduxKind kind, Value value) {
+  return builder.create<NVVM::ReduxOp>(loc, value.getType(), value, kind, constant(-1));
+}
+Value Emitter::sumLanesBefore(Value value, Value lane) {
+  for (int64_t distance = 1; distance < kWarp; distance *= 2) {
+    Value from = both(sub(lane, distance), constant(kWarp - 1));
+    Value other;
+    if (value.getType() == i64()) {
+      Value low = shuffleFrom(narrow(value), from);
+      Value high = shuffleFrom(narrow(shiftRight(value, 32)), from);
+      other = either(widen(low), shiftLeft(widen(high), 32));
+    } else {
+      other = shuffleFrom(value, from);
+    }
+    value = select(less(lane, distance), value, add(value, other));
+  }
   return value;
 }
 void Emitter::syncWarp() { builder.create<NVVM::SyncWarpOp>(loc, constant(-1)); }

@@ -71,9 +71,13 @@ public:
   Value exclusive(Value a, Value b);
   Value negate(Value condition);
   Value shiftLeft(Value a, int64_t bits);
+  Value shiftLeft(Value a, Value bits);
   Value shiftRight(Value a, int64_t bits); // unsigned
-  Value widen(Value a);                    // to 64 bits, unsigned
-  Value narrow(Value a);                   // to 32 bits
+  Value shiftRight(Value a, Value bits);
+  Value shiftRightSigned(Value a, int64_t bits);
+  Value leadingZeros(Value a);
+  Value widen(Value a);  // to 64 bits, unsigned
+  Value narrow(Value a); // to 32 bits
   Value select(Value condition, Value a, Value b);
 
   // Memory. Offsets count bytes; they may be 32 or 64 bits wide, unsigned.
@@ -102,7 +106,10 @@ public:
   Value fsub(Value a, Value b);
   Value fmul(Value a, Value b);
   Value fdiv(Value a, Value b); // rounded to nearest
-  Value fmax(Value a, Value b);
+  Value fmax(Value a, Value b); // the other one, if one is NaN
+  Value fabs(Value a);
+  Value toReal(Value integer);           // unsigned, rounded to nearest
+  Value truncate(Value a, Type integer); // towards zero, unsigned
   Value fma(Value a, Value b, Value c);
   Value fless(Value a, Value b);
   Value fequal(Value a, Value b);
@@ -127,6 +134,10 @@ public:
   /// order.
   Value sumLanes(Value value, int64_t width = kWarp);
   Value greatestLane(Value value, int64_t width = kWarp);
+  /// The same of whole numbers, in one instruction each (sm_80): sum, greatest (unsigned).
+  Value reduce(mlir::NVVM::ReduxKind kind, Value value);
+  /// Sums of whole numbers over the lanes up to this one.
+  Value sumLanesBefore(Value value, Value lane);
   void syncWarp();
   /// D = A B + C of mma.m16n8k16 with bf16 operands: 4, 2 and 4 registers.
   llvm::SmallVector<Value, 4> multiply(llvm::ArrayRef<Value> a, llvm::ArrayRef<Value> b,

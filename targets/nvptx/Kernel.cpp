@@ -287,6 +287,7 @@ void Kernel::emitPersistent(bool loops, llvm::function_ref<void()> playStage) {
 }
 
 void Kernel::emitStage(llvm::function_ref<void()> playStage) {
+  playsOneStage = true;
   play = Variable(*this, constant(0));
   initialise();
   Value mine =
@@ -309,17 +310,18 @@ void Kernel::emitStage(llvm::function_ref<void()> playStage) {
         if (shape.bulk)
           waitForPreviousKernel(*this);
         meet();
-        Value number = field(i32(), state, STATE(play));
-        play.set(*this, number);
-        Value isPlayed = both(lessUnsigned(number, field(i32(), state, STATE(end))),
-                              differ(field(i32(), card, CARD(stage)), int64_t(PIANOLA_CUDA_NONE)));
-        when(isPlayed, [&] {
-          mark(offsetof(PianolaCudaSpan, begin));
-          mark(offsetof(PianolaCudaSpan, ready));
-          startRing(bytes);
-          playStage();
-          meet();
-          mark(offsetof(PianolaCudaSpan, end));
+        // Who has no tiles stays away from what the sample stage's worker changes.
+        when(differ(field(i32(), card, CARD(stage)), int64_t(PIANOLA_CUDA_NONE)), [&] {
+          Value number = field(i32(), state, STATE(play));
+          play.set(*this, number);
+          when(lessUnsigned(number, field(i32(), state, STATE(end))), [&] {
+            mark(offsetof(PianolaCudaSpan, begin));
+            mark(offsetof(PianolaCudaSpan, ready));
+            startRing(bytes);
+            playStage();
+            meet();
+            mark(offsetof(PianolaCudaSpan, end));
+          });
         });
         meet();
         when(equal(thread, 0), [&] { stop(); });

@@ -53,6 +53,7 @@ public:
   Value capacity;                  // i64
   Variable play;                   // number of the play
   Value card;                      // shared: the card that is played
+  bool playsOneStage = false;      // and then ends: a stage kernel
 
   Value parameter(Parameter which) { return parameters[static_cast<size_t>(which)]; }
   /// Field of a struct in global or shared memory.

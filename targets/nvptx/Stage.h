@@ -85,6 +85,7 @@ private:
 
   // Attend.cpp, Sample.cpp
   friend class AttendEmitter;
+  friend class SampleEmitter;
   void lowerAttend(tile::AttendOp op);
   void lowerSample(tile::SampleOp op);
 

@@ -97,6 +97,11 @@ void storeRelaxedSystem(Emitter &emit, Value value, Value pointer) {
     inlinePtx(emit, "st.relaxed.sys.global.u32 [$0], $1;", "l,r,~{memory}", {}, {pointer, value});
 }
 
+Value fetchAdd(Emitter &emit, Value pointer, Value value) {
+  return inlinePtx(emit, "atom.relaxed.cta.shared::cta.add.u32 $0, [$1], $2;", "=r,r,r,~{memory}",
+                   emit.i32(), {inShared(emit, pointer), value});
+}
+
 void barrier(Emitter &emit, int64_t number, int64_t threads) {
   emit.builder.create<NVVM::BarrierOp>(emit.loc, emit.constant(number), emit.constant(threads));
 }

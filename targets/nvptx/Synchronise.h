@@ -47,6 +47,10 @@ Value exchange(Emitter &emit, Value pointer, Value value);  // u32, the device's
 Value loadRelaxedSystem(Emitter &emit, Value pointer);      // u32 that the host writes
 void storeRelaxedSystem(Emitter &emit, Value value, Value pointer); // u32 or u64 for the host
 
+// Words in shared memory.
+
+Value fetchAdd(Emitter &emit, Value pointer, Value value); // u32, the block's scope, relaxed
+
 // Groups of threads.
 
 /// All of `threads` threads of the block (whole warps) that name the same barrier, 0 to 15.

@@ -129,6 +129,84 @@ TEST(Sampler, PenalisesWhatWasSeen) {
   EXPECT_EQ(*Sampler(options, 4).sample(logits, {}), 3);
 }
 
+TEST(Sampler, AddsUpTheBiasesOfAToken) {
+  SamplingOptions options;
+  options.logitBias = {{2, 3}, {1, 2}, {2, -2.5f}};
+  float logits[] = {1.75f, 0, 1};
+  EXPECT_EQ(*Sampler(options, 3).sample(logits, {}), 1);
+}
+
+TEST(Sampler, WeighsByExp) {
+  EXPECT_EQ(Sampler::weightOf(0.0f), uint64_t(1) << 40);
+  EXPECT_EQ(Sampler::weightOf(-0.0f), uint64_t(1) << 40);
+  EXPECT_EQ(Sampler::weightOf(-kInfinity), 0u);
+  EXPECT_EQ(Sampler::weightOf(-27.73f), 0u);
+  EXPECT_EQ(Sampler::weightOf(-27.72f), 1u);
+  uint64_t last = uint64_t(1) << 40;
+  for (float x = 0; x > -28; x -= 2.8e-5f) {
+    double wanted = std::exp(static_cast<double>(x)) * 0x1p40;
+    uint64_t weight = Sampler::weightOf(x);
+    ASSERT_NEAR(static_cast<double>(weight), wanted, wanted * 1.5e-7 + 1) << x;
+    ASSERT_LE(weight, last) << x;
+    last = weight;
+  }
+}
+
+// What only exact sums can promise: of tokens with one weight, the first by id are kept.
+TEST(Sampler, CutsTiesOffById) {
+  std::vector<float> logits(300, 1.5f);
+  logits[17] = 2;
+  auto drawn = [&](SamplingOptions options) {
+    options.temperature = 1;
+    Sampler sampler(options, 300);
+    std::map<int32_t, int> counts;
+    for (int i = 0; i < 5000; ++i)
+      ++counts[*sampler.sample(logits.data(), {})];
+    return counts;
+  };
+  SamplingOptions options;
+  options.topK = 4;
+  std::map<int32_t, int> counts = drawn(options);
+  EXPECT_EQ(counts.size(), 4u);
+  for (int32_t id : {0, 1, 2, 17})
+    EXPECT_EQ(counts.count(id), 1u) << id;
+  options.topK = 0;
+  options.topP = 0.5f; // of 299 + e^0.5, whose half 17 and 149 others come to
+  counts = drawn(options);
+  EXPECT_EQ(counts.size(), 150u);
+  EXPECT_EQ(counts.count(149), 1u);
+  EXPECT_EQ(counts.count(150), 0u);
+  options.topP = 0; // the first always stays
+  EXPECT_EQ(drawn(options).size(), 1u);
+  options.topP = 1;
+  options.minP = 0.61f; // e^-0.5 is 0.607
+  EXPECT_EQ(drawn(options).size(), 1u);
+}
+
+// Where a draw comes to is told by the ids alone, in their order.
+TEST(Sampler, DrawsInTheOrderOfIds) {
+  std::vector<float> logits(1000, 0);
+  SamplingOptions options;
+  options.temperature = 1;
+  for (int32_t topK : {0, 1000, 2000}) {
+    options.topK = topK;
+    // Of splitmix64 from 0: e220a8397b1dcdaf, 6e789e6aa1b965f4, 06c45d188009454f.
+    Sampler sampler(options, 1000);
+    for (int32_t wanted : {883, 431, 26})
+      EXPECT_EQ(*sampler.sample(logits.data(), {}), wanted) << topK;
+  }
+}
+
+TEST(Sampler, DrawsNumbersOnly) {
+  SamplingOptions options;
+  options.temperature = 1e-38f;
+  float nan = std::nanf("");
+  float some[] = {nan, -kInfinity, 3e38f, kInfinity, -3e38f};
+  EXPECT_EQ(*Sampler(options, 5).sample(some, {}), 2);
+  float none[] = {nan, -kInfinity, kInfinity};
+  EXPECT_EQ(Sampler(options, 3).sample(none, {}).message(), "the model's logits are not numbers");
+}
+
 TEST(Sampler, RepeatsWithItsSeed) {
   std::vector<float> logits = someLogits(1000, 3);
   auto draw = [&](uint64_t seed) {
@@ -148,6 +226,8 @@ TEST(Sampler, RepeatsWithItsSeed) {
 TEST(Sampler, RefusesOptionsByName) {
   SamplingOptions options;
   EXPECT_TRUE(validate(options, 10).ok());
+  EXPECT_EQ(validate(options, 1 << 21).message(),
+            "vocabulary: expected at most 1048576 tokens, found 2097152");
   options.temperature = std::nanf("");
   EXPECT_EQ(validate(options, 10).message(),
             "temperature: expected a number from 0.000000 to 100.000000, found nan");
