@@ -194,9 +194,9 @@ run() {
     local child=$!
     set +m
     (
-      sleep "$limit"
-      touch "$WORK/late"
-      kill -TERM -$child
+      sleep "$limit" &&
+        touch "$WORK/late" &&
+        kill -TERM -$child
     ) 2>/dev/null &
     local timer=$!
     wait $child
