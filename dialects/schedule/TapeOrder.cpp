@@ -38,8 +38,8 @@ std::vector<TapeUse> getTape(ProgramOp program, int64_t worker) {
 }
 
 int64_t getRingBytes(ProgramOp program, tile::MachineAttr machine) {
-  // Cards, barriers, partial sums, and what a tile keeps in rows of its own.
-  constexpr int64_t kBesides = 24 << 10;
+  // Partial sums of a batch of tiles, and padding, in a program of one slot; others have some more.
+  constexpr int64_t kBesides = 9 << 10;
   int64_t greatest = 0;
   for (StepOp step : program.getSteps())
     if (tile::PrologueOp prologue = step.getStageOp().getPrologue()) {

@@ -12,6 +12,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "targets/nvptx/Stage.h"
+#include "llvm/ADT/MapVector.h"
 #include "llvm/ADT/TypeSwitch.h"
 
 using namespace mlir;
@@ -20,8 +21,8 @@ namespace pianola::nvptx {
 
 namespace {
 
-// Scratch memory for the partial sums of a batch.
-constexpr int64_t kBatchBytes = 24 << 10;
+// Scratch memory for the partial sums of a batch: what is not taken is the ring's.
+constexpr int64_t kBatchBytes = 8 << 10;
 constexpr int64_t kSlotsOfMma = 8;
 
 } // namespace
@@ -49,9 +50,13 @@ private:
                      llvm::function_ref<void(Value slot, Value row, ArrayRef<Value> pair)> put);
   void multiplyFloats(tile::ContractOp contract, Value panelStart,
                       llvm::function_ref<void(Value slot, Value row, ArrayRef<Value> pair)> put);
-  std::array<SmallVector<Value>, 2> activations(const Place &place, Value g, int64_t firstSlot,
-                                                Value column);
+  using Weights = SmallVector<SmallVector<Value, 4>>;
+  using Halves = std::array<SmallVector<Value>, 2>;
+  Weights weightsOf(Value panel);
+  Halves activations(const Place &place, Value g, int64_t firstSlot, Value column);
   Value finish(Value value, Value tileOfBatch, Value slot, Value row);
+  Value read(Operation &op, Value slot, Value row);
+  void store(Value tileOfBatch, Value slot, Value row);
 
   StageEmitter &s;
   Kernel &e;
@@ -59,8 +64,9 @@ private:
   unsigned number;
   SmallVector<tile::ContractOp> contracts;
   int64_t slots, rows;
-  Value partials; // of the batch
-  Value high;     // slots that there are
+  llvm::MapVector<Operation *, Variable> early; // what was read before the products
+  Value partials;                               // of the batch
+  Value high;                                   // slots that there are
 };
 
 //===----------------------------------------------------------------------===//
@@ -69,8 +75,8 @@ private:
 
 // The eight activations that a lane has of a panel: greater and lesser halves, four pairs each.
 // Of slot g of a block of slots: blocks are a constant number of bytes apart.
-std::array<SmallVector<Value>, 2> ProductEmitter::activations(const Place &place, Value g,
-                                                              int64_t firstSlot, Value column) {
+ProductEmitter::Halves ProductEmitter::activations(const Place &place, Value g, int64_t firstSlot,
+                                                   Value column) {
   auto quad = e.vector(e.i32(), 4);
   auto load = [&]() -> SmallVector<Value> {
     int64_t apart = firstSlot * place.stride;
@@ -96,17 +102,38 @@ std::array<SmallVector<Value>, 2> ProductEmitter::activations(const Place &place
     }
     return {e.vectorOf(greater), e.vectorOf(lesser)};
   };
-  // Slots that are not there have no memory, and columns of the last panel may be beyond the row.
-  Value isThere = e.less(g, e.sub(high, firstSlot));
-  if (place.columns % 32 != 0)
-    isThere = e.both(isThere, e.less(column, place.columns));
-  SmallVector<Value> loaded =
-      e.choose(isThere, load, [&] { return SmallVector<Value>{e.zeros(quad), e.zeros(quad)}; });
+  // What stands in the rows of slots that are not there makes sums that nobody asks for: with one
+  // block of slots they repeat one that is there, which costs no branch. Columns of the last panel
+  // may be beyond the row, where nothing is that could be multiplied with the weights' zeros.
+  SmallVector<Value> loaded;
+  if (slots <= kSlotsOfMma && place.columns % 32 == 0) {
+    g = slots == 1 ? e.constant(0) : e.min(g, e.sub(high, 1));
+    loaded = load();
+  } else {
+    Value isThere = e.less(g, e.sub(high, firstSlot));
+    if (place.columns % 32 != 0)
+      isThere = e.both(isThere, e.less(column, place.columns));
+    loaded =
+        e.choose(isThere, load, [&] { return SmallVector<Value>{e.zeros(quad), e.zeros(quad)}; });
+  }
   std::array<SmallVector<Value>, 2> halves;
   for (int64_t half = 0; half < 2; ++half)
     for (int64_t i = 0; i < 4; ++i)
       halves[half].push_back(e.element(loaded[half], i));
   return halves;
+}
+
+// The weights that a lane has of a panel: of each 8 rows one, four pairs.
+ProductEmitter::Weights ProductEmitter::weightsOf(Value panel) {
+  Value first = e.at(panel, e.mul(e.lane, 16));
+  Weights weights;
+  for (int64_t block = 0; block < rows / 8; ++block) {
+    Value quad = e.load(e.vector(e.i32(), 4), e.at(first, block * 512));
+    weights.emplace_back();
+    for (int64_t i = 0; i < 4; ++i)
+      weights.back().push_back(e.element(quad, i));
+  }
+  return weights;
 }
 
 void ProductEmitter::multiplySplit(tile::ContractOp contract, Value panelStart,
@@ -116,35 +143,54 @@ void ProductEmitter::multiplySplit(tile::ContractOp contract, Value panelStart,
   int64_t slotBlocks = (slots + kSlotsOfMma - 1) / kSlotsOfMma, rowBlocks = rows / 8;
   int64_t panelBytes = rows * matrix.getPanel() * 2;
   Value g = e.shiftRight(e.lane, 2), t = e.both(e.lane, e.constant(3));
+  auto columnOf = [&](Value panel) { return e.add(e.mul(panel, 32), e.mul(t, 8)); };
 
   SmallVector<Value> sums(slotBlocks * rowBlocks * 4, e.real(0));
-  sums =
-      e.loop(e.warp, e.constant(matrix.getPanels()), e.constant(e.shape.warps), sums,
-             [&](Value panel, ValueRange carried) {
-               SmallVector<Value> next(carried);
-               Value weights = e.ringAt(e.add(panelStart, e.mul(panel, panelBytes)));
-               weights = e.at(weights, e.mul(e.lane, 16));
-               SmallVector<SmallVector<Value, 4>> rowsOf;
-               for (int64_t block = 0; block < rowBlocks; ++block) {
-                 Value quad = e.load(e.vector(e.i32(), 4), e.at(weights, block * 512));
-                 rowsOf.emplace_back();
-                 for (int64_t i = 0; i < 4; ++i)
-                   rowsOf.back().push_back(e.element(quad, i));
-               }
-               Value column = e.add(e.mul(panel, 32), e.mul(t, 8));
-               for (int64_t slotBlock = 0; slotBlock < slotBlocks; ++slotBlock) {
-                 auto [greater, lesser] = activations(place, g, slotBlock * kSlotsOfMma, column);
-                 for (int64_t block = 0; block < rowBlocks; ++block) {
-                   MutableArrayRef<Value> sum =
-                       MutableArrayRef(next).slice((slotBlock * rowBlocks + block) * 4, 4);
-                   for (int64_t k = 0; k < 4; k += 2)
-                     llvm::copy(e.multiply({greater[k], lesser[k], greater[k + 1], lesser[k + 1]},
-                                           ArrayRef(rowsOf[block]).slice(k, 2), sum),
-                                sum.begin());
-                 }
-               }
-               return next;
-             });
+  auto accumulate = [&](const Weights &weights, const Halves &values, int64_t slotBlock,
+                        MutableArrayRef<Value> sums) {
+    const auto &[greater, lesser] = values;
+    for (int64_t block = 0; block < rowBlocks; ++block) {
+      MutableArrayRef<Value> sum = sums.slice((slotBlock * rowBlocks + block) * 4, 4);
+      for (int64_t k = 0; k < 4; k += 2)
+        llvm::copy(e.multiply({greater[k], lesser[k], greater[k + 1], lesser[k + 1]},
+                              ArrayRef(weights[block]).slice(k, 2), sum),
+                   sum.begin());
+    }
+  };
+  // `count` panels of this warp, read before the first of them is multiplied.
+  auto playPanels = [&](Value panel, int64_t count, ValueRange carried) {
+    SmallVector<Value> next(carried), panels;
+    SmallVector<Weights> weights;
+    SmallVector<Halves> values;
+    for (int64_t i = 0; i < count; ++i) {
+      panels.push_back(e.add(panel, i * e.shape.warps));
+      weights.push_back(weightsOf(e.ringAt(e.add(panelStart, e.mul(panels.back(), panelBytes)))));
+    }
+    if (slotBlocks == 1)
+      for (Value each : panels)
+        values.push_back(activations(place, g, 0, columnOf(each)));
+    for (int64_t i = 0; i < count; ++i)
+      for (int64_t slotBlock = 0; slotBlock < slotBlocks; ++slotBlock)
+        accumulate(weights[i],
+                   slotBlocks == 1
+                       ? values[i]
+                       : activations(place, g, slotBlock * kSlotsOfMma, columnOf(panels[i])),
+                   slotBlock, next);
+    return next;
+  };
+  // A warp's reads of 2 KiB are under way at a time, where sums leave it the registers.
+  int64_t ahead = slotBlocks == 1 ? std::max<int64_t>(1, 2048 / panelBytes) : 1;
+  int64_t panels = matrix.getPanels(), stride = e.shape.warps * ahead;
+  int64_t whole = panels / stride * stride;
+  if (ahead > 1 && whole)
+    sums =
+        e.loop(e.warp, e.constant(whole), e.constant(stride), sums,
+               [&](Value panel, ValueRange carried) { return playPanels(panel, ahead, carried); });
+  if (ahead == 1)
+    whole = 0;
+  if (whole < panels)
+    sums = e.loop(e.add(e.warp, whole), e.constant(panels), e.constant(e.shape.warps), sums,
+                  [&](Value panel, ValueRange carried) { return playPanels(panel, 1, carried); });
   for (int64_t slotBlock = 0; slotBlock < slotBlocks; ++slotBlock)
     for (int64_t block = 0; block < rowBlocks; ++block) {
       ArrayRef<Value> sum = ArrayRef(sums).slice((slotBlock * rowBlocks + block) * 4, 4);
@@ -257,9 +303,24 @@ static Value activate(Kernel &e, tile::Activation function, Value x) {
   llvm_unreachable("refused by checkStage");
 }
 
+// What an op reads from global memory for an element of the tile.
+Value ProductEmitter::read(Operation &op, Value slot, Value row) {
+  if (auto bias = dyn_cast<tile::BiasOp>(op)) {
+    Value index = e.add(s.evaluate(bias.getColumnsAttr()), row);
+    return e.loadConstant(e.f32(), e.at(s.bindingOf(bias.getVector()), e.mul(index, 4)));
+  }
+  auto load = cast<tile::LoadOp>(op);
+  Place place = s.slice(load.getBuffer(), rows, load.getSlotsAttr(), load.getColumnsAttr());
+  return e.load(e.f32(), s.elementAt(place, slot, row));
+}
+
 // The value's element at the given tile, slot and row.
 Value ProductEmitter::finish(Value value, Value tileOfBatch, Value slot, Value row) {
   auto recurse = [&](Value operand) { return finish(operand, tileOfBatch, slot, row); };
+  auto readOnce = [&](Operation *op) {
+    auto found = early.find(op);
+    return found == early.end() ? read(*op, slot, row) : found->second.get(e);
+  };
   return TypeSwitch<Operation *, Value>(value.getDefiningOp())
       .Case([&](tile::ContractOp op) {
         unsigned which = llvm::find(contracts, op) - contracts.begin();
@@ -269,19 +330,19 @@ Value ProductEmitter::finish(Value value, Value tileOfBatch, Value slot, Value r
                        e.load(e.f32(), partialAt(tileOfBatch, which, e.constant(warp), slot, row)));
         return sum;
       })
-      .Case([&](tile::BiasOp op) {
-        Value index = e.add(s.evaluate(op.getColumnsAttr()), row);
-        Value bias = e.loadConstant(e.f32(), e.at(s.bindingOf(op.getVector()), e.mul(index, 4)));
-        return e.fadd(recurse(op.getValue()), bias);
-      })
+      .Case([&](tile::BiasOp op) { return e.fadd(recurse(op.getValue()), readOnce(op)); })
       .Case([&](tile::AddOp op) { return e.fadd(recurse(op.getLhs()), recurse(op.getRhs())); })
       .Case([&](tile::ActivateOp op) {
         return e.fmul(activate(e, op.getFunction(), recurse(op.getGate())), recurse(op.getUp()));
       })
-      .Case([&](tile::LoadOp op) {
-        Place place = s.slice(op.getBuffer(), rows, op.getSlotsAttr(), op.getColumnsAttr());
-        return e.load(e.f32(), s.elementAt(place, slot, row));
-      });
+      .Case([&](tile::LoadOp op) { return readOnce(op); });
+}
+
+void ProductEmitter::store(Value tileOfBatch, Value slot, Value row) {
+  for (tile::StoreOp op : section.getBody().front().getOps<tile::StoreOp>()) {
+    Place place = s.slice(op.getBuffer(), rows, op.getSlotsAttr(), op.getColumnsAttr());
+    e.store(finish(op.getValue(), tileOfBatch, slot, row), s.elementAt(place, slot, row));
+  }
 }
 
 void ProductEmitter::lower() {
@@ -296,9 +357,33 @@ void ProductEmitter::lower() {
     if (llvm::any_of(load->getUsers(), [](Operation *op) { return isa<tile::ContractOp>(op); }))
       s.lowerLoad(load);
 
+  // With an element of the batch for each thread at most, what it reads is on its way while the
+  // products are taken.
+  bool oneEach = batch * slots * rows <= e.shape.consumers();
+  if (oneEach)
+    for (Operation &op : section.getBody().front())
+      if (isa<tile::BiasOp>(op) || (isa<tile::LoadOp>(op) && !s.places.contains(op.getResult(0))))
+        early[&op] = Variable(e, e.f32());
+
   Value begin = s.tilesOf(number, false), end = s.tilesOf(number, true);
   e.loop(begin, end, batch, [&](Value first) {
     Value count = e.min(e.sub(end, first), e.constant(batch));
+    Value wanted = e.sub(high, low), elements = e.mul(e.mul(count, wanted), rows);
+    // Calls `body` with the element's tile, slot and row; the section's coordinates are set.
+    auto at = [&](Value index, llvm::function_ref<void(Value, Value, Value)> body) {
+      Value row = e.rem(index, rows), rest = e.div(index, rows);
+      Value tileOfBatch = slots == 1 ? rest : e.div(rest, wanted);
+      Value slot = slots == 1 ? low : e.add(low, e.rem(rest, wanted));
+      s.setTile(section, e.add(first, tileOfBatch));
+      body(tileOfBatch, slot, row);
+    };
+    if (oneEach && !early.empty())
+      e.when(e.less(e.thread, elements), [&] {
+        at(e.thread, [&](Value, Value slot, Value row) {
+          for (auto &[op, variable] : early)
+            variable.set(e, read(*op, slot, row));
+        });
+      });
     e.loop(e.constant(0), count, 1, [&](Value tileOfBatch) {
       for (auto [which, contract] : llvm::enumerate(contracts))
         multiply(contract, which, tileOfBatch);
@@ -307,17 +392,13 @@ void ProductEmitter::lower() {
     // may need the whole ring before they come to the barrier.
     e.ringAt(e.sub(e.tapeAt.get(e), 1));
     e.meet();
-    Value wanted = e.sub(high, low);
-    s.forThreads(e.mul(e.mul(count, wanted), rows), [&](Value index) {
-      Value row = e.rem(index, rows), rest = e.div(index, rows);
-      Value tileOfBatch = e.div(rest, wanted), slot = e.add(low, e.rem(rest, wanted));
-      s.setTile(section, e.add(first, tileOfBatch));
-      for (tile::StoreOp store : section.getBody().front().getOps<tile::StoreOp>()) {
-        Place place =
-            s.slice(store.getBuffer(), rows, store.getSlotsAttr(), store.getColumnsAttr());
-        e.store(finish(store.getValue(), tileOfBatch, slot, row), s.elementAt(place, slot, row));
-      }
-    });
+    auto finishOne = [&](Value index) {
+      at(index, [&](Value tile, Value slot, Value row) { store(tile, slot, row); });
+    };
+    if (oneEach)
+      e.when(e.less(e.thread, elements), [&] { finishOne(e.thread); });
+    else
+      s.forThreads(elements, finishOne);
     e.meet();
   });
   s.scratchUsed = kept;

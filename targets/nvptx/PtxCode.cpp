@@ -123,6 +123,10 @@ llvm::Expected<PtxCode> compilePtx(mlir::ModuleOp module, const DeviceRow &devic
     return compiled.takeError();
   llvm::SmallString<0> text;
   llvm::raw_svector_ostream stream(text);
+  for (const PtxProgram &program : compiled->programs)
+    stream << "// " << program.name << ": " << program.threads << " threads, " << program.shared
+           << " bytes of shared memory, of these a ring of " << program.slots << " x "
+           << program.chunk << "\n";
   llvm::legacy::PassManager passes;
   if (compiled->machine->addPassesToEmitFile(passes, stream, nullptr,
                                              llvm::CodeGenFileType::AssemblyFile))

@@ -10,6 +10,9 @@ namespace pianola::nvptx {
 // Norms
 //===----------------------------------------------------------------------===//
 
+// Of one row that a thread keeps in registers.
+constexpr int64_t kMostQuads = 4;
+
 // What lies in the padding of a row is zero, so that sums may run over it.
 void StageEmitter::lowerNormalise(tile::NormaliseOp op) {
   Place from = places.lookup(op.getValue());
@@ -17,8 +20,12 @@ void StageEmitter::lowerNormalise(tile::NormaliseOp op) {
     slotBegins[op.getResult()] = begin->second;
   Place to = placeFor(op.getResult());
   // A warp for each group where groups are small, so that no barrier is needed in between.
+  int64_t slots = cast<RankedTensorType>(op.getValue().getType()).getDimSize(0);
   if (from.columns / static_cast<int64_t>(op.getGroups()) <= 256)
     normaliseByWarp(op, from, to);
+  else if (slots == 1 && op.getGroups() == 1 &&
+           from.columns <= kMostQuads * 4 * e.shape.consumers())
+    normaliseOneRow(op, from, to);
   else
     normaliseByBlock(op, from, to);
   e.meet();
@@ -51,6 +58,54 @@ void StageEmitter::normaliseByWarp(tile::NormaliseOp op, const Place &from, cons
       storeQuad(quad, to, slot, e.add(first, column));
     });
   });
+}
+
+// The row and its weights are read at once, and stay in registers until the sum is known: this is
+// what a token waits for, in every stage.
+void StageEmitter::normaliseOneRow(tile::NormaliseOp op, const Place &from, const Place &to) {
+  int64_t step = e.shape.consumers() * 4, warps = e.shape.warps;
+  int64_t quads = (from.columns + step - 1) / step;
+  Value weights = bindingOf(op.getVector()), zero = e.constant(0);
+  auto ifThere = [&](int64_t quad, llvm::function_ref<void(Value column)> body) {
+    Value column = e.add(e.mul(e.thread, 4), quad * step);
+    if ((quad + 1) * step <= from.columns)
+      body(column);
+    else
+      e.when(e.less(column, from.columns), [&] { body(column); });
+  };
+  SmallVector<Variable> values, factors;
+  Type four = e.vector(e.f32(), 4);
+  for (int64_t quad = 0; quad < quads; ++quad) {
+    values.emplace_back(e, e.zeros(e.vector(e.f32(), 4)));
+    factors.emplace_back(e, four);
+    ifThere(quad, [&](Value column) {
+      values[quad].set(e, e.load(four, elementAt(from, zero, column)));
+      factors[quad].set(e, e.loadConstant(four, e.at(weights, e.mul(column, 4))));
+    });
+  }
+  Value squares = e.real(0);
+  for (Variable &value : values)
+    for (int64_t i = 0; i < 4; ++i) {
+      Value x = e.element(value.get(e), i);
+      squares = e.fma(x, x, squares);
+    }
+  int64_t kept = scratchUsed;
+  Value sums = allocate(warps * 4), sum = e.sumLanes(squares);
+  e.when(e.equal(e.lane, 0), [&] { e.store(sum, e.at(sums, e.mul(e.warp, 4))); });
+  e.meet();
+  Value total = e.real(0);
+  for (int64_t warp = 0; warp < warps; ++warp)
+    total = e.fadd(total, e.load(e.f32(), e.at(sums, warp * 4)));
+  Value scale = scaleOf(e, op, total);
+  for (int64_t quad = 0; quad < quads; ++quad)
+    ifThere(quad, [&](Value column) {
+      SmallVector<Value, 4> result;
+      for (int64_t i = 0; i < 4; ++i)
+        result.push_back(e.fmul(e.fmul(e.element(values[quad].get(e), i), scale),
+                                e.element(factors[quad].get(e), i)));
+      storeQuad(result, to, zero, column);
+    });
+  scratchUsed = kept;
 }
 
 void StageEmitter::normaliseByBlock(tile::NormaliseOp op, const Place &from, const Place &to) {

@@ -78,6 +78,7 @@ private:
   // Rows.cpp
   void lowerNormalise(tile::NormaliseOp op);
   void normaliseByWarp(tile::NormaliseOp op, const Place &from, const Place &to);
+  void normaliseOneRow(tile::NormaliseOp op, const Place &from, const Place &to);
   void normaliseByBlock(tile::NormaliseOp op, const Place &from, const Place &to);
   void lowerRotate(tile::RotateOp op);
   void lowerCombine(tile::CombineOp op);

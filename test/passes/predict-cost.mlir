@@ -61,7 +61,7 @@ module attributes {tile.machine = #tile.machine<name = "host", workers = 2, prod
 
 // A ring of two slots of 2048 bytes (24 KiB and the prologue's 256 bytes are scratch memory). The loader
 // gets 1 byte a ns, the consumer takes 4 and reads 2.
-module attributes {tile.machine = #tile.machine<name = "gpu", workers = 1, product = f32, ring = 28928,
+module attributes {tile.machine = #tile.machine<name = "gpu", workers = 1, product = f32, ring = 13568,
     scratch = 65536, bandwidth = 1000, peak = 1000, event = 100, step = 10, rows = 8, panel = 32, chunk = 2048,
     consume = 4000, cache = 2000, loops = true>} {
   tile.stage @fill(%e: !tile.table<rows = 8, columns = 64, column_pad = 64, tile_rows = 0, element = f32>, %x: !tile.buffer<1 x 64 x f32>) {
@@ -123,7 +123,7 @@ module attributes {tile.machine = #tile.machine<name = "gpu", workers = 1, produ
 
 // The same with a slow cache: 256 bytes take 12800 ns, and both slots have long been full when the
 // consumer takes the first one.
-module attributes {tile.machine = #tile.machine<name = "gpu", workers = 1, product = f32, ring = 28928,
+module attributes {tile.machine = #tile.machine<name = "gpu", workers = 1, product = f32, ring = 13568,
     scratch = 65536, bandwidth = 1000, peak = 1000, event = 100, step = 10, rows = 8, panel = 32, chunk = 2048,
     consume = 4000, cache = 20, loops = true>} {
   tile.stage @fill(%e: !tile.table<rows = 8, columns = 64, column_pad = 64, tile_rows = 0, element = f32>, %x: !tile.buffer<1 x 64 x f32>) {

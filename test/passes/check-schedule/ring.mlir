@@ -235,7 +235,7 @@ module attributes {tile.machine = #tile.machine<name = "gpu", workers = 2, produ
 // -----
 
 // 24 KiB and the prologue's 256 bytes are scratch memory.
-module attributes {tile.machine = #tile.machine<name = "gpu", workers = 2, product = f32, ring = 24576,
+module attributes {tile.machine = #tile.machine<name = "gpu", workers = 2, product = f32, ring = 9216,
     scratch = 65536, bandwidth = 20000, peak = 100, event = 300, step = 200, rows = 8, panel = 32, chunk = 8192>} {
   tile.stage @fill(%e: !tile.table<rows = 8, columns = 64, column_pad = 64, tile_rows = 0, element = f32>, %x: !tile.buffer<1 x 64 x f32>) {
     tile.section grid = [1] {
