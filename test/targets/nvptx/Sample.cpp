@@ -389,6 +389,28 @@ TEST_P(SampleKernel, DrawsOnInOneLaunch) {
   }
 }
 
+// Every bit of a weight counts where min_p is that very weight: the token stays, and a hair above
+// it does not. Draw 2 of seed 0 is small, so what stays and comes first is drawn.
+TEST_P(SampleKernel, WeighsToTheBit) {
+  Inventing inventing(4);
+  for (int i = 0; i < 300 && !HasFatalFailure(); ++i) {
+    Case c;
+    c.draws = 2;
+    c.options.temperature = inventing.oneOf({1.0f, inventing.real(0.1f, 2)});
+    c.options.topK = inventing.oneOf({0, 2});
+    float below = inventing.real(-3, 0);
+    c.logits = {below * c.options.temperature, 0};
+    uint64_t weight = Sampler::weightOf((c.logits[0] - c.logits[1]) / c.options.temperature);
+    c.options.minP = static_cast<float>(weight) * 0x1p-40f;
+    ASSERT_EQ(static_cast<uint64_t>(c.options.minP * 0x1p40f), weight);
+    ASSERT_EQ(play(c).history.back(), 0) << c;
+    small().compare(c, i, false);
+    c.options.minP = std::nextafter(c.options.minP, 2.0f);
+    ASSERT_EQ(play(c).history.back(), 1) << c;
+    small().compare(c, i, false);
+  }
+}
+
 // As many tokens as models have, all alike but a few in the worst case.
 TEST(ManyTokens, AreChosenFrom) {
   constexpr uint32_t kMany = 151669;
