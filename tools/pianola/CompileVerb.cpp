@@ -16,7 +16,8 @@ void addCompileVerb(CLI::App &app, int &exitCode) {
       ->required();
   verb->add_option("-o,--output", options->output, "The roll to write (default: MODEL.roll)");
   verb->add_option("--target", options->target,
-                   "host, x86-64-v3 or x86-64-v4, with +feature and -feature")
+                   "host, x86-64-v3 or x86-64-v4, with +feature and -feature; or a GPU: "
+                   "predict --target list names them")
       ->capture_default_str();
   verb->add_option("-t,--threads,--workers", options->workers,
                    "Workers to schedule for (default: the cores of this machine)")
@@ -24,6 +25,16 @@ void addCompileVerb(CLI::App &app, int &exitCode) {
   verb->add_option("-c,--max-model-len", options->maxModelLen,
                    "Positions a session can hold (default: what the model allows)")
       ->check(CLI::PositiveNumber);
+  verb->add_option(
+          "--slots", options->slots,
+          "Token slots of the programs, 1 among them: a prompt is played by the program of "
+          "the fewest slots that has one for each token left, or else the most (default: "
+          "1,64; for GPUs 1,8,64)")
+      ->delimiter(',')
+      ->allow_extra_args(false)
+      ->check(CLI::Range(1, static_cast<int>(kMostProgramSlots)));
+  verb->add_flag("--unsafe-skip-check", options->skipCheck,
+                 "Do not prove the schedule: the roll may wait forever, or play what nobody wrote");
   CLI::Option *seeded = verb->add_option("--weights-from-seed", *seed,
                                          "Make the weights up; config.json alone is enough");
   static const std::map<std::string, Emit> kEmit = {
@@ -33,7 +44,7 @@ void addCompileVerb(CLI::App &app, int &exitCode) {
       {"ptx", Emit::Ptx}};
   verb->add_option("--emit", options->emit, "Print a stage of the compilation instead")
       ->transform(CLI::CheckedTransformer(kEmit).description("roll, transformer, tile, schedule, "
-                                                             "llvm or asm"));
+                                                             "llvm, asm or ptx"));
   verb->callback([=, &exitCode] {
     if (seeded->count())
       options->seed = *seed;
