@@ -43,6 +43,10 @@
  *    "parts": [{"name", "entry"}],            entry: first byte in the code section; nvptx: none
  *    "tapes": [{"offset", "bytes"}],          of each worker, in the tape section; nvptx: bytes is
  *                                             a multiple of 2048, where the last tile ends
+ *    "weights": {"seed", "tape", "table", "constant"},    nvptx alone, optional: the roll has none
+ *                                             of these three sections, and who opens it makes up
+ *                                             so many bytes of each (runtime/roll/MadeUpWeights.h),
+ *                                             to measure how fast it plays
  *    "programs": [{"name", "slots", "arena", "scratch", "events",
  *                  "logits": {"at", "columns"}, f32 [slots x columns] in the arena
  *                  "steps": [{"label", "bindings": [{"space", "at"}],

@@ -61,9 +61,20 @@ static llvm::Expected<int64_t> checkMaxModelLen(const CompileOptions &options,
   return options.maxModelLen;
 }
 
+static llvm::Error checkWeightsAtLoad(const CompileOptions &options) {
+  if (!options.weightsAtLoad)
+    return llvm::Error::success();
+  if (!options.seed || *options.seed > INT64_MAX)
+    return llvm::createStringError(
+        "--weights-at-load: expected --weights-from-seed of 0 to 2^63 - 1");
+  return llvm::Error::success();
+}
+
 static llvm::Error compileForDevice(const CompileOptions &options, const DeviceRow &device,
                                     Progress &progress, llvm::raw_ostream &text,
                                     llvm::raw_ostream &notes) {
+  if (llvm::Error error = checkWeightsAtLoad(options))
+    return error;
   MLIRContext context(MLIRContext::Threading::DISABLED);
   context.loadDialect<schedule::ScheduleDialect, tile::TileDialect>();
   DiagnosticText diagnostics(context);
@@ -109,6 +120,9 @@ llvm::Error compile(const CompileOptions &options, Progress &progress, llvm::raw
                     llvm::raw_ostream &notes) {
   if (const DeviceRow *device = findDevice(options.target))
     return compileForDevice(options, *device, progress, text, notes);
+  if (options.weightsAtLoad)
+    return llvm::createStringError("--weights-at-load: rolls for the host have their weights in "
+                                   "them; give a GPU as --target");
   llvm::Expected<HostCpu> cpu = parseHostCpu(options.target);
   if (!cpu)
     return cpu.takeError();

@@ -263,6 +263,11 @@ llvm::Error writeRoll(const CompileOptions &options, const ModelSummary &summary
                              {"peak", machine.getPeak()},
                              {"event", machine.getEvent()},
                              {"step", machine.getStep()}});
+  if (options.weightsAtLoad)
+    manifest["weights"] = {{"seed", *options.seed},
+                           {"tape", punched.tapeBytes},
+                           {"table", punched.tableBytes},
+                           {"constant", punched.constantBytes}};
   manifest["max_model_len"] = summary.maxModelLen;
   manifest["generation"] = generationOf(*generation);
   std::string text = manifest.dump();
@@ -290,6 +295,8 @@ llvm::Error writeRoll(const CompileOptions &options, const ModelSummary &summary
     return error;
   if (llvm::Error error = add(PIANOLA_SECTION_TEMPLATE, chatTemplate->data(), chatTemplate->size()))
     return error;
+  if (options.weightsAtLoad)
+    return toError(writer.finish());
   for (auto [kind, bytes] : {std::pair(PIANOLA_SECTION_CONSTANT, punched.constantBytes),
                              std::pair(PIANOLA_SECTION_TABLE, punched.tableBytes),
                              std::pair(PIANOLA_SECTION_TAPE, punched.tapeBytes)})

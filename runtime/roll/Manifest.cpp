@@ -265,6 +265,12 @@ Result<RollManifest> parseManifest(std::string_view text) {
     manifest.tapes.push_back({item["offset"].size(), item["bytes"].size()});
   });
   bool onGpu = manifest.target.isGpu();
+  if (Reader weights = in["weights"]; weights.present()) {
+    manifest.weights = RollMadeUp{weights["seed"].size(0, INT64_MAX), weights["tape"].size(),
+                                  weights["table"].size(), weights["constant"].size()};
+    if (!onGpu)
+      weights.fail("expected none in a roll for the host");
+  }
   if (onGpu && !manifest.parts.empty())
     in["parts"].fail("expected none in a roll for nvptx");
   in["programs"].each([&](Reader item) { manifest.programs.push_back(readProgram(item, onGpu)); });

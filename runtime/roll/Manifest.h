@@ -58,6 +58,11 @@ struct RollTable {
   uint64_t offset, count;
 };
 
+/// Sections that are made up; bytes.
+struct RollMadeUp {
+  uint64_t seed, tape, table, constant;
+};
+
 struct RollPart {
   std::string name;
   uint64_t entry;
@@ -125,6 +130,7 @@ struct RollManifest {
   std::vector<RollTable> tables;
   std::vector<RollPart> parts;
   std::vector<RollTape> tapes;
+  std::optional<RollMadeUp> weights;
   std::vector<RollProgram> programs;
 };
 

@@ -5,6 +5,7 @@
 #include "runtime/roll/CpuFeatures.h"
 #include "runtime/roll/Digest.h"
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 #include <fcntl.h>
@@ -107,6 +108,36 @@ Status Roll::checkDigests(const OpenOptions &options) const {
   return Status();
 }
 
+uint64_t Roll::madeUpBytes(PianolaSectionKind kind) const {
+  if (!parsed.weights)
+    return 0;
+  switch (kind) {
+  case PIANOLA_SECTION_TAPE:
+    return parsed.weights->tape;
+  case PIANOLA_SECTION_TABLE:
+    return parsed.weights->table;
+  case PIANOLA_SECTION_CONSTANT:
+    return parsed.weights->constant;
+  default:
+    return 0;
+  }
+}
+
+Status Roll::makeUpWeights() {
+  uint64_t most = 0;
+  for (PianolaSectionKind kind :
+       {PIANOLA_SECTION_TAPE, PIANOLA_SECTION_TABLE, PIANOLA_SECTION_CONSTANT}) {
+    if (header.sections[kind].bytes != 0)
+      return Status::error(std::string("manifest: weights: section ") + kSectionNames[kind] +
+                           " is there, and would be made up");
+    most = std::max(most, madeUpBytes(kind));
+  }
+  if (most > (uint64_t(1) << 42))
+    return Status::error("manifest: weights: " + std::to_string(most) +
+                         " bytes are more than any GPU has");
+  return most ? madeUp.make(parsed.weights->seed, most) : Status();
+}
+
 Result<std::unique_ptr<Roll>> Roll::open(const std::string &path, const OpenOptions &options) {
   std::unique_ptr<Roll> roll(new Roll);
   auto refuse = [&](const std::string &message) { return Status::error(path + ": " + message); };
@@ -120,6 +151,9 @@ Result<std::unique_ptr<Roll>> Roll::open(const std::string &path, const OpenOpti
   if (!manifest)
     return refuse("manifest: " + manifest.message());
   roll->parsed = std::move(*manifest);
+  if (roll->parsed.weights)
+    if (Status status = roll->makeUpWeights(); !status.ok())
+      return refuse(status.message());
   if (Status status = checkTables(*roll); !status.ok())
     return refuse(status.message());
   if (roll->parsed.target.isGpu())

@@ -9,6 +9,7 @@
 
 #include "pianola/roll.h"
 #include "runtime/Status.h"
+#include "runtime/roll/MadeUpWeights.h"
 #include "runtime/roll/Manifest.h"
 
 #include <memory>
@@ -37,9 +38,14 @@ public:
 
   const RollManifest &manifest() const { return parsed; }
   const uint8_t *section(PianolaSectionKind kind) const {
-    return base + header.sections[kind].offset;
+    return header.sections[kind].bytes == 0 && madeUpBytes(kind) != 0
+               ? madeUp.data()
+               : base + header.sections[kind].offset;
   }
-  uint64_t sectionBytes(PianolaSectionKind kind) const { return header.sections[kind].bytes; }
+  uint64_t sectionBytes(PianolaSectionKind kind) const {
+    uint64_t inFile = header.sections[kind].bytes;
+    return inFile != 0 ? inFile : madeUpBytes(kind);
+  }
   uint64_t fileBytes() const { return header.file_bytes; }
   const PianolaRollRecord *records() const {
     return reinterpret_cast<const PianolaRollRecord *>(section(PIANOLA_SECTION_RECORDS));
@@ -54,6 +60,8 @@ private:
   Status map(const std::string &path);
   Status checkHeader() const;
   Status checkDigests(const OpenOptions &options) const;
+  Status makeUpWeights();
+  uint64_t madeUpBytes(PianolaSectionKind kind) const;
   std::string_view text(PianolaSectionKind kind) const {
     return {reinterpret_cast<const char *>(section(kind)), sectionBytes(kind)};
   }
@@ -62,6 +70,7 @@ private:
   uint64_t bytes = 0;
   PianolaRollHeader header = {};
   RollManifest parsed;
+  MadeUpWeights madeUp; // of the largest of the sections that are
 };
 
 } // namespace pianola

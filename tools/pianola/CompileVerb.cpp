@@ -12,12 +12,11 @@ void addCompileVerb(CLI::App &app, int &exitCode) {
   CLI::App *verb = app.add_subcommand("compile", "Compile a model directory into a roll");
   verb->add_option("model", options->directory,
                    "Directory with config.json, *.safetensors, "
-                   "tokenizer.json")
-      ->required();
+                   "tokenizer.json");
   verb->add_option("-o,--output", options->output, "The roll to write (default: MODEL.roll)");
   verb->add_option("--target", options->target,
-                   "host, x86-64-v3 or x86-64-v4, with +feature and -feature; or a GPU: "
-                   "predict --target list names them")
+                   "host, x86-64-v3 or x86-64-v4, with +feature and -feature; or a GPU; list: "
+                   "which there are")
       ->capture_default_str();
   verb->add_option("-t,--threads,--workers", options->workers,
                    "Workers to schedule for (default: the cores of this machine)")
@@ -37,6 +36,10 @@ void addCompileVerb(CLI::App &app, int &exitCode) {
                  "Do not prove the schedule: the roll may wait forever, or play what nobody wrote");
   CLI::Option *seeded = verb->add_option("--weights-from-seed", *seed,
                                          "Make the weights up; config.json alone is enough");
+  verb->add_flag("--weights-at-load", options->weightsAtLoad,
+                 "Leave the weights out of a roll for a GPU: who opens it makes up others, to "
+                 "measure its speed")
+      ->needs(seeded);
   static const std::map<std::string, Emit> kEmit = {
       {"roll", Emit::Roll}, {"transformer", Emit::Transformer},
       {"tile", Emit::Tile}, {"schedule", Emit::Schedule},
@@ -46,6 +49,12 @@ void addCompileVerb(CLI::App &app, int &exitCode) {
       ->transform(CLI::CheckedTransformer(kEmit).description("roll, transformer, tile, schedule, "
                                                              "llvm, asm or ptx"));
   verb->callback([=, &exitCode] {
+    if (options->target == "list")
+      return listTargets();
+    if (options->directory.empty()) {
+      exitCode = failUsage("compile: which model? A directory with config.json is wanted");
+      return;
+    }
     if (seeded->count())
       options->seed = *seed;
     if (options->output.empty()) {

@@ -4,18 +4,6 @@
 
 #include "llvm/Config/llvm-config.h"
 
-#include <cstdio>
-
-int pianola::fail(const std::string &message) {
-  std::fprintf(stderr, "error: %s\n", message.c_str());
-  return 1;
-}
-
-int pianola::failUsage(const std::string &message) {
-  fail(message);
-  return 2;
-}
-
 int main(int argc, char **argv) {
   CLI::App app{"Pianola compiles a language model into one file, a roll, and plays it."};
   app.set_version_flag("--version", std::string("pianola ") + pianola::kVersion + " (" +
