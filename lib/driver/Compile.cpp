@@ -18,8 +18,37 @@ using namespace mlir;
 
 namespace pianola {
 
-// Slots of the programs: a token, and a chunk of a prompt.
-static constexpr int64_t kSlots[] = {1, 64};
+// A token, and a chunk of a prompt. On a GPU up to eight slots cost what one does.
+static llvm::ArrayRef<int64_t> usualSlots(bool onGpu) {
+  static constexpr int64_t kHost[] = {1, 64}, kGpu[] = {1, 8, 64};
+  return onGpu ? llvm::ArrayRef<int64_t>(kGpu) : llvm::ArrayRef<int64_t>(kHost);
+}
+
+static llvm::Expected<llvm::SmallVector<int64_t>> slotsOf(const CompileOptions &options,
+                                                          bool onGpu) {
+  llvm::ArrayRef<int64_t> wanted = options.slots;
+  if (wanted.empty())
+    wanted = usualSlots(onGpu);
+  llvm::SmallVector<int64_t> slots(wanted);
+  llvm::sort(slots);
+  if (slots.front() < 1 || slots.back() > kMostProgramSlots)
+    return llvm::createStringError(
+        "--slots " + llvm::Twine(slots.front() < 1 ? slots.front() : slots.back()) +
+        ": a program has 1 to " + llvm::Twine(kMostProgramSlots) + " slots");
+  if (auto twice = std::adjacent_find(slots.begin(), slots.end()); twice != slots.end())
+    return llvm::createStringError("--slots: " + llvm::Twine(*twice) + " is there twice");
+  if (slots.front() != 1)
+    return llvm::createStringError("--slots: 1 is missing, which plays token after token");
+  return slots;
+}
+
+static Proof proofOf(const CompileOptions &options, llvm::raw_ostream &notes) {
+  if (!options.skipCheck)
+    return Proof::Wanted;
+  notes << "warning: --unsafe-skip-check: the schedule is not proven; whoever plays the roll may "
+           "read and write what it should not\n";
+  return Proof::Skipped;
+}
 
 static llvm::Expected<int64_t> checkMaxModelLen(const CompileOptions &options,
                                                 const ModelConfig &config) {
@@ -43,7 +72,7 @@ static llvm::Error checkWeightsAtLoad(const CompileOptions &options) {
 
 static llvm::Error compileForDevice(const CompileOptions &options, const DeviceRow &device,
                                     Progress &progress, llvm::raw_ostream &text,
-                                    llvm::raw_ostream &) {
+                                    llvm::raw_ostream &notes) {
   if (llvm::Error error = checkWeightsAtLoad(options))
     return error;
   MLIRContext context(MLIRContext::Threading::DISABLED);
@@ -55,12 +84,16 @@ static llvm::Error compileForDevice(const CompileOptions &options, const DeviceR
   llvm::Expected<int64_t> maxModelLen = checkMaxModelLen(options, model->config);
   if (!maxModelLen)
     return maxModelLen.takeError();
+  llvm::Expected<llvm::SmallVector<int64_t>> slots = slotsOf(options, true);
+  if (!slots)
+    return slots.takeError();
   ModuleOp module = *model->module;
   ModelSummary summary = summarise(*model, *maxModelLen);
   tile::MachineAttr machine =
       machineFor(&context, device, options.workers ? options.workers : device.sms);
-  if (failed(runPipeline(module, machine, kSlots,
-                         options.emit == Emit::Tile ? Phase::Tile : Phase::Schedule)))
+  if (failed(runPipeline(module, machine, *slots,
+                         options.emit == Emit::Tile ? Phase::Tile : Phase::Schedule,
+                         proofOf(options, notes))))
     return diagnostics.take(options.directory + ": cannot be scheduled");
   switch (options.emit) {
   case Emit::Tile:
@@ -107,6 +140,9 @@ llvm::Error compile(const CompileOptions &options, Progress &progress, llvm::raw
   llvm::Expected<int64_t> maxModelLen = checkMaxModelLen(options, model->config);
   if (!maxModelLen)
     return maxModelLen.takeError();
+  llvm::Expected<llvm::SmallVector<int64_t>> slots = slotsOf(options, false);
+  if (!slots)
+    return slots.takeError();
   ModuleOp module = *model->module;
   if (options.emit == Emit::Transformer) {
     module.print(text);
@@ -116,7 +152,7 @@ llvm::Error compile(const CompileOptions &options, Progress &progress, llvm::raw
   tile::MachineAttr machine = machineFor(&context, *cpu, workers);
   Phase until = options.emit == Emit::Tile ? Phase::Tile : Phase::Schedule;
   ModelSummary summary = summarise(*model, *maxModelLen);
-  if (failed(runPipeline(module, machine, kSlots, until)))
+  if (failed(runPipeline(module, machine, *slots, until, proofOf(options, notes))))
     return diagnostics.take(options.directory + ": cannot be scheduled");
   switch (options.emit) {
   case Emit::Tile:

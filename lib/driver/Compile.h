@@ -16,10 +16,15 @@ struct CompileOptions {
   std::string target = "host";  // see parseHostCpu
   int64_t workers = 0;          // 0: as many as this machine has cores
   int64_t maxModelLen = 0;      // positions a session can hold; 0: as many as the model allows
+  std::vector<int64_t> slots;   // a program for each; empty: what suits the target
+  bool skipCheck = false;       // play a schedule that nobody proved
   std::optional<uint64_t> seed; // make the weights up
-  bool weightsAtLoad = false; // made up by who opens the roll; with a seed, for a GPU
+  bool weightsAtLoad = false;   // made up by who opens the roll; with a seed, for a GPU
   Emit emit = Emit::Roll;
 };
+
+/// Most token slots of a program.
+constexpr int64_t kMostProgramSlots = 512;
 
 /// Compiles the model. With another `emit` than Roll, text of that stage goes to `text` and no file
 /// is written. What the user may want to know goes to `notes`.

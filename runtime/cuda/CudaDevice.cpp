@@ -205,9 +205,10 @@ Result<int32_t> CudaDevice::choose(Sampler &sampler, const std::vector<int32_t> 
   std::optional<ChosenToken> chosen = list.token(0);
   if (!chosen)
     return Status::error("the kernel of the last step has chosen no token");
-  if (sampler.settings().temperature != 0)
+  Result<int32_t> token = tokenOf(*chosen);
+  if (token && sampler.settings().temperature != 0)
     sampler.setDrawn(sampler.drawn() + 1);
-  return tokenOf(*chosen);
+  return token;
 }
 
 // Hears the tokens of a loop as they come, and counts them.

@@ -13,9 +13,9 @@ namespace pianola::nvptx {
 
 SampleEmitter::SampleEmitter(StageEmitter &owner, tile::SampleOp op)
     : s(owner), e(owner.e), op(op) {
-  bins = s.allocate(1024 * 8);
-  best = s.allocate(128 * 12);
-  kept = s.allocate(128 * 8);
+  bins = s.allocate(kBins * 8);
+  best = s.allocate(kListed * 12);
+  kept = s.allocate(kListed * 8);
   keys = s.allocate(e.shape.consumers() * 4);
   sums = s.allocate(e.shape.warps * 8);
   found = s.allocate(24);

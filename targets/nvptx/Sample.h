@@ -24,6 +24,13 @@ public:
   void lower();
 
 private:
+  // Amounts that are summed at once; a row of as many logits is read at once.
+  static constexpr int64_t kBins = 1024, kBinBits = 10;
+  static constexpr int64_t kListed = 128; // the greatest top_k that a list is made for
+  // Where something stands in `found` and `words`.
+  static constexpr int64_t kFoundBefore = 0, kFoundAmount = 8, kFoundWhich = 16;
+  static constexpr int64_t kLength = 0, kBound = 4, kToken = 8;
+
   // Sample.cpp: the frame.
   void readSettings();
   void choose();
@@ -51,15 +58,17 @@ private:
   Value portionOf(Value total, Value fraction);
   Value drawnFraction();
 
-  // SampleSelect.cpp: temperature, top_k, top_p, min_p and the draw.
-  void drawToken();
+  // SampleList.cpp: all filters and the draw, where top_k is small.
   void listTop();
   void drawFromList(Value count);
+
+  // SampleSelect.cpp: the same where it is not.
+  void drawToken();
   void seekToken();
   void selectKey(Value isTopK);
   Value seek(Value isDraw);
-  /// The first of 1024 amounts, four of each thread, with which the running sum, begun at `before`,
-  /// reaches `needOf(total)`: found* of which, what was before it, and it.
+  /// The first of kBins amounts, four of each thread, with which the running sum, begun at
+  /// `before`, reaches `needOf(total)`: found* of which, what was before it, and it.
   struct Found {
     Value which, before, amount, total;
   };
@@ -80,9 +89,9 @@ private:
   Variable cancel, stop; // of thread 0; of lane i: the i-th stop
 
   // Shared memory.
-  Value bins;  // u64[1024]: a histogram, or a list of tokens' places
-  Value best;  // u64[128] weights, then u32[128] ids: the first of all tokens, in order
-  Value kept;  // u64[128]: their weights, or 0
+  Value bins;  // u64[kBins]: a histogram, or a list of tokens' places
+  Value best;  // u64[kListed] weights, then u32[kListed] ids: the first of all tokens, in order
+  Value kept;  // u64[kListed]: their weights, or 0
   Value keys;  // u32[consumers]: each thread's greatest
   Value sums;  // u64[warps]
   Value found; // of findAmount

@@ -1,9 +1,9 @@
 // Goldens.cpp - rolls against what Hugging Face transformers computes.
-#include "lib/checkpoint/Checkpoint.h"
 #include "lib/driver/LoadModel.h"
 #include "lib/reference/Interpreter.h"
 #include "passes/Passes.h"
 #include "test/numeric/Compiled.h"
+#include "test/numeric/ConvertWeights.h"
 #include "test/numeric/Tolerance.h"
 
 #include "mlir/IR/MLIRContext.h"
@@ -77,32 +77,6 @@ TEST(FuseStages, KeepsTheMeaning) {
     auto after = llvm::cantFail(interpret(*model.module, *model.weights, ids));
     EXPECT_EQ(before.logits.values, after.logits.values) << name;
   }
-}
-
-// The llama golden's weights in another element type, as a model directory.
-template <typename Element>
-void convertTo(const char *dtype, const std::string &source, const std::string &directory) {
-  auto checkpoint = llvm::cantFail(Checkpoint::open(source));
-  nlohmann::json header;
-  std::vector<Element> all;
-  for (const std::string &name : checkpoint->names()) {
-    const TensorInfo *tensor = checkpoint->find(name);
-    std::vector<float> values(tensor->elements());
-    llvm::cantFail(checkpoint->readFloats(*tensor, 0, values));
-    size_t begin = all.size() * sizeof(Element);
-    all.insert(all.end(), values.begin(), values.end());
-    header[name] = {{"dtype", dtype},
-                    {"shape", std::vector<int64_t>(tensor->shape.begin(), tensor->shape.end())},
-                    {"data_offsets", {begin, all.size() * sizeof(Element)}}};
-  }
-  std::string text = header.dump();
-  uint64_t size = text.size();
-  std::ofstream file(directory + "/model.safetensors", std::ios::binary);
-  file.write(reinterpret_cast<const char *>(&size), sizeof(size));
-  file << text;
-  file.write(reinterpret_cast<const char *>(all.data()), all.size() * sizeof(Element));
-  std::ifstream config(source + "/config.json");
-  std::ofstream(directory + "/config.json") << config.rdbuf();
 }
 
 TEST(Storage, WeightsOfF16AndF32) {

@@ -5,60 +5,21 @@
 #include "lib/driver/LoadModel.h"
 #include "lib/reference/Interpreter.h"
 #include "test/numeric/Compiled.h"
+#include "test/numeric/Shape.h"
 #include "test/numeric/Tolerance.h"
 
 #include "mlir/IR/MLIRContext.h"
 
-#include <nlohmann/json.hpp>
-
 using namespace pianola;
 
 namespace {
-
-struct Shape {
-  const char *name;
-  const char *architecture;
-  int hidden, intermediate, heads, kvHeads, headSize, vocabulary, window, workers;
-  bool tied;
-};
-
-// gtest prints parameters.
-void PrintTo(const Shape &shape, std::ostream *out) { *out << shape.name; }
-
-constexpr Shape kShapes[] = {
-    {"odd", "LlamaForCausalLM", 57, 91, 3, 1, 18, 131, 0, 2, true},
-    {"wide_heads", "Qwen3ForCausalLM", 40, 50, 2, 2, 160, 77, 0, 3, false},
-    {"seven_to_one", "Qwen3ForCausalLM", 72, 33, 7, 1, 34, 300, 0, 4, true},
-    {"window_1", "MistralForCausalLM", 64, 64, 4, 2, 16, 97, 1, 2, false},
-    {"window_16", "MistralForCausalLM", 48, 40, 6, 3, 8, 97, 16, 1, false},
-    {"window_65", "MistralForCausalLM", 48, 40, 6, 3, 24, 97, 65, 2, true},
-    {"many_workers", "LlamaForCausalLM", 33, 20, 5, 5, 2, 61, 0, 7, false},
-    {"qkv_bias", "Qwen2ForCausalLM", 90, 130, 9, 3, 10, 210, 0, 2, true},
-};
 
 class Shapes : public testing::TestWithParam<std::tuple<Shape, const char *>> {};
 
 TEST_P(Shapes, AgreeWithTheInterpreter) {
   auto [shape, target] = GetParam();
   TemporaryDirectory model, output;
-  nlohmann::json config = {{"architectures", {shape.architecture}},
-                           {"model_type", "x"},
-                           {"vocab_size", shape.vocabulary},
-                           {"hidden_size", shape.hidden},
-                           {"intermediate_size", shape.intermediate},
-                           {"num_hidden_layers", 2},
-                           {"num_attention_heads", shape.heads},
-                           {"num_key_value_heads", shape.kvHeads},
-                           {"head_dim", shape.headSize},
-                           {"hidden_act", "silu"},
-                           {"rms_norm_eps", 1e-5},
-                           {"max_position_embeddings", 256},
-                           {"rope_theta", 10000.0},
-                           {"tie_word_embeddings", shape.tied},
-                           {"eos_token_id", 1}};
-  if (shape.window)
-    config["sliding_window"] = shape.window;
-  std::ofstream(model.path + "/config.json") << config;
+  writeConfig(shape, model.path);
 
   CompileOptions options;
   options.directory = model.path;
@@ -68,9 +29,7 @@ TEST_P(Shapes, AgreeWithTheInterpreter) {
   std::unique_ptr<Roll> roll = compileAndOpen(options, output);
   ASSERT_TRUE(roll);
 
-  std::vector<int32_t> ids;
-  for (int i = 0; i < 150; ++i)
-    ids.push_back((i * 37 + i * i) % shape.vocabulary);
+  std::vector<int32_t> ids = someIds(shape, 150);
   mlir::MLIRContext context;
   auto loaded = loadModel(context, model.path, options.seed);
   ASSERT_TRUE(static_cast<bool>(loaded));

@@ -12,11 +12,11 @@ void addCompileVerb(CLI::App &app, int &exitCode) {
   CLI::App *verb = app.add_subcommand("compile", "Compile a model directory into a roll");
   verb->add_option("model", options->directory,
                    "Directory with config.json, *.safetensors, "
-                   "tokenizer.json")
-      ->required();
+                   "tokenizer.json");
   verb->add_option("-o,--output", options->output, "The roll to write (default: MODEL.roll)");
   verb->add_option("--target", options->target,
-                   "host, x86-64-v3 or x86-64-v4, with +feature and -feature")
+                   "host, x86-64-v3 or x86-64-v4, with +feature and -feature; or a GPU; list: "
+                   "which there are")
       ->capture_default_str();
   verb->add_option("-t,--threads,--workers", options->workers,
                    "Workers to schedule for (default: the cores of this machine)")
@@ -24,6 +24,16 @@ void addCompileVerb(CLI::App &app, int &exitCode) {
   verb->add_option("-c,--max-model-len", options->maxModelLen,
                    "Positions a session can hold (default: what the model allows)")
       ->check(CLI::PositiveNumber);
+  verb->add_option(
+          "--slots", options->slots,
+          "Token slots of the programs, 1 among them: a prompt is played by the program of "
+          "the fewest slots that has one for each token left, or else the most (default: "
+          "1,64; for GPUs 1,8,64)")
+      ->delimiter(',')
+      ->allow_extra_args(false)
+      ->check(CLI::Range(1, static_cast<int>(kMostProgramSlots)));
+  verb->add_flag("--unsafe-skip-check", options->skipCheck,
+                 "Do not prove the schedule: the roll may wait forever, or play what nobody wrote");
   CLI::Option *seeded = verb->add_option("--weights-from-seed", *seed,
                                          "Make the weights up; config.json alone is enough");
   verb->add_flag("--weights-at-load", options->weightsAtLoad,
@@ -37,8 +47,14 @@ void addCompileVerb(CLI::App &app, int &exitCode) {
       {"ptx", Emit::Ptx}};
   verb->add_option("--emit", options->emit, "Print a stage of the compilation instead")
       ->transform(CLI::CheckedTransformer(kEmit).description("roll, transformer, tile, schedule, "
-                                                             "llvm or asm"));
+                                                             "llvm, asm or ptx"));
   verb->callback([=, &exitCode] {
+    if (options->target == "list")
+      return listTargets();
+    if (options->directory.empty()) {
+      exitCode = failUsage("compile: which model? A directory with config.json is wanted");
+      return;
+    }
     if (seeded->count())
       options->seed = *seed;
     if (options->output.empty()) {

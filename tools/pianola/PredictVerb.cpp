@@ -7,7 +7,8 @@
 
 namespace pianola {
 
-static void listDevices() {
+void listTargets() {
+  std::printf("host, x86-64-v3, x86-64-v4: CPUs, each with +feature and -feature. GPUs:\n\n");
   std::printf("%-10s %-26s %6s %5s %11s %10s %12s\n", "name", "product", "sm", "SMs", "memory GB",
               "TB/s", "KiB a block");
   for (const DeviceRow &row : devices())
@@ -78,7 +79,7 @@ void addPredictVerb(CLI::App &app, int &exitCode) {
   verb->add_option("--trace", *trace, "Write it as a trace for Perfetto");
   verb->callback([=, &exitCode] {
     if (options->target == "list")
-      return listDevices();
+      return listTargets();
     if (options->directory.empty()) {
       exitCode = failUsage("predict: which model? A directory with config.json is wanted");
       return;

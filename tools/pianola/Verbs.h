@@ -19,6 +19,9 @@ void addInspectVerb(CLI::App &app, int &exitCode);
 void addPredictVerb(CLI::App &app, int &exitCode);
 void addTokenizeVerb(CLI::App &app, int &exitCode);
 
+/// What --target list prints: what rolls can be compiled for.
+void listTargets();
+
 /// --threads, --device and --launch.
 void addDeviceOptions(CLI::App &verb, SessionOptions &options);
 

@@ -4,7 +4,6 @@
 
 #include "llvm/Config/llvm-config.h"
 
-
 int main(int argc, char **argv) {
   CLI::App app{"Pianola compiles a language model into one file, a roll, and plays it."};
   app.set_version_flag("--version", std::string("pianola ") + pianola::kVersion + " (" +

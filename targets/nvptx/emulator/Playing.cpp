@@ -265,19 +265,27 @@ template <bool Profiling> void Playing::runGroup(Warp &warp, uint32_t quantum) {
   played.threadInstructions += threads;
 }
 
-/// Where all stand who poll or sleep, and their registers.
-uint64_t Playing::hashDozing() const {
+/// Where all stand who poll, sleep or wait for an mbarrier, and their registers: a loop that counts
+/// how often a wait has given up is not stuck yet.
+uint64_t Playing::hashWaiting() const {
   uint64_t hash = 0;
-  for (const Warp *warp : dozing) {
+  auto add = [&](const Warp &warp) {
     // Warps in any order; the words of one in theirs.
-    uint64_t own = reinterpret_cast<uintptr_t>(warp);
-    for (const Group &group : warp->groups)
+    uint64_t own = reinterpret_cast<uintptr_t>(&warp);
+    for (const Group &group : warp.groups)
       own = (own ^ group.pc) * 0x9e3779b97f4a7c15u;
-    const auto *words = reinterpret_cast<const uint32_t *>(warp->registers.get());
+    const auto *words = reinterpret_cast<const uint32_t *>(warp.registers.get());
     for (uint32_t i = 0; i < kernel.registerBytes / 4; ++i)
       own = (own ^ words[i]) * 0x9e3779b97f4a7c15u, own ^= own >> 29;
     hash += own;
-  }
+  };
+  for (const Warp *warp : dozing)
+    add(*warp);
+  for (const auto &[index, block] : blocks)
+    for (const auto &warp : block->warps)
+      if (std::any_of(warp->groups.begin(), warp->groups.end(),
+                      [](const Group &group) { return group.state == Group::State::Mbarrier; }))
+        add(*warp);
   return hash;
 }
 
@@ -293,7 +301,7 @@ bool Playing::passIdleTime() {
   }
   if (++idleRounds > mostIdleRounds) {
     // A loop may read or sleep a thousand times and count: then its registers change.
-    uint64_t hash = hashDozing();
+    uint64_t hash = hashWaiting();
     if (hash == idleHash || instructions - lastProgress > launch.patience)
       return false;
     idleHash = hash;

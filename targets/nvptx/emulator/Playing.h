@@ -150,7 +150,7 @@ private:
   bool passIdleTime();
   void wakeAll();
   bool waitForHost();
-  uint64_t hashDozing() const;
+  uint64_t hashWaiting() const;
   void wakeDozing(size_t index);
   void reportDeadlock(FindingKind kind);
   std::string waitGraph() const;

@@ -8,6 +8,7 @@
 //
 // The namespace has a name because nvcc puts its process number into those that have none.
 #include "../../../../include/pianola/cuda.h"
+#include "../../../../include/pianola/sampling.h"
 
 namespace tiny {
 
@@ -92,6 +93,27 @@ __device__ void head(const PianolaCudaCard &card, const Where &at, uint32_t play
   }
 }
 
+/// As Sampler::weightOf, each step rounded.
+__device__ uint64_t weigh(float below) {
+  constexpr float series[] = PIANOLA_EXP_SERIES;
+  float x = below > PIANOLA_EXP_LEAST ? below : PIANOLA_EXP_LEAST;
+  float shifted = __fadd_rn(__fmul_rn(x, PIANOLA_EXP_LOG2E), PIANOLA_EXP_WHOLE);
+  float whole = __fsub_rn(shifted, PIANOLA_EXP_WHOLE);
+  float rest = __fsub_rn(x, __fmul_rn(whole, PIANOLA_EXP_LN2_HIGH));
+  rest = __fsub_rn(rest, __fmul_rn(whole, PIANOLA_EXP_LN2_LOW));
+  float sum = series[4];
+  for (int i = 3; i >= 0; --i)
+    sum = __fadd_rn(__fmul_rn(sum, rest), series[i]);
+  sum = __fmul_rn(sum, rest);
+  sum = __fadd_rn(__fadd_rn(__fmul_rn(sum, rest), rest), 1);
+  return uint64_t(sum *
+                  __uint_as_float((__float_as_uint(shifted) + 127 + PIANOLA_WEIGHT_BITS) << 23));
+}
+
+__device__ uint64_t portion(uint64_t total, uint64_t fraction) {
+  return __umul64hi(total, fraction << (64 - PIANOLA_FRACTION_BITS));
+}
+
 /// As runtime/sampling/Sampler.cpp, for so few ids that order is made by looking at all of them.
 __device__ int32_t choose(PianolaCudaState &state, const float *logits) {
   PianolaCudaSampling &how = state.sampling;
@@ -103,13 +125,13 @@ __device__ int32_t choose(PianolaCudaState &state, const float *logits) {
   for (uint32_t id = 0; id < how.vocabulary; ++id) {
     float logit = logits[id] + (bias ? bias[id] : 0);
     if (counts && counts[id]) {
-      logit = logit > 0 ? __fdiv_rn(logit, how.repetition_penalty)
-                        : logit * how.repetition_penalty;
-      logit -= how.presence_penalty + how.frequency_penalty * float(counts[id]);
+      logit = logit > 0 ? __fdiv_rn(logit, how.repetition_penalty) : logit * how.repetition_penalty;
+      logit = __fsub_rn(logit, __fadd_rn(how.presence_penalty,
+                                         __fmul_rn(how.frequency_penalty, float(counts[id]))));
     }
-    if (logit != logit)
+    if (logit != logit || (how.temperature != 0 && isinf(logit)))
       continue;
-    value[id] = how.temperature != 0 ? __fdiv_rn(logit, how.temperature) : logit;
+    value[id] = logit;
     int at = n++; // insertion keeps equal ones in the order of ids
     for (; at > 0 && value[order[at - 1]] < value[id]; --at)
       order[at] = order[at - 1];
@@ -121,32 +143,35 @@ __device__ int32_t choose(PianolaCudaState &state, const float *logits) {
     return order[0];
   if (how.top_k > 0 && how.top_k < n)
     n = how.top_k;
-  float weights[kVocabulary], total = 0;
-  for (int i = 0; i < n; ++i)
-    total += weights[i] = expf(value[order[i]] - value[order[0]]);
-  if (how.top_p < 1) {
-    float sum = 0;
-    int keep = 0;
-    for (; keep < n && (keep == 0 || sum < how.top_p * total); ++keep)
-      sum += weights[keep];
-    n = keep;
-  }
-  while (n > 1 && weights[n - 1] < how.min_p)
-    --n;
-  total = 0;
-  for (int i = 0; i < n; ++i)
-    total += weights[i];
-  uint64_t z = how.seed + (++how.draws) * 0x9e3779b97f4a7c15u;
-  z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9u;
-  z = (z ^ (z >> 27)) * 0x94d049bb133111ebu;
-  z ^= z >> 31;
-  float target = float(z >> 40) * 0x1p-24f * total, sum = 0;
+  uint64_t weights[kVocabulary] = {}, total = 0;
   for (int i = 0; i < n; ++i) {
-    sum += weights[i];
-    if (target < sum)
-      return order[i];
+    float below = __fdiv_rn(value[order[i]] - value[order[0]], how.temperature);
+    total += weights[order[i]] = weigh(below);
   }
-  return order[n - 1];
+  if (how.top_p < 1) {
+    uint64_t enough = portion(total, uint64_t(how.top_p * (1 << PIANOLA_FRACTION_BITS))), sum = 0;
+    for (int i = 0; i < n; ++i) {
+      bool stays = i == 0 || sum < enough;
+      sum += weights[order[i]];
+      if (!stays)
+        weights[order[i]] = 0;
+    }
+  }
+  total = 0;
+  for (uint64_t &weight : weights) {
+    if (weight < uint64_t(how.min_p * float(1ull << PIANOLA_WEIGHT_BITS)))
+      weight = 0;
+    total += weight;
+  }
+  uint64_t z = how.seed + (++how.draws) * PIANOLA_DRAW_GOLDEN;
+  z = (z ^ (z >> 30)) * PIANOLA_DRAW_FIRST;
+  z = (z ^ (z >> 27)) * PIANOLA_DRAW_SECOND;
+  z ^= z >> 31;
+  uint64_t place = portion(total, z >> (64 - PIANOLA_FRACTION_BITS)), sum = 0;
+  int32_t id = 0;
+  while (place >= (sum += weights[id]))
+    ++id;
+  return id;
 }
 
 __device__ void sample(const PianolaCudaCard &card, const Where &at, uint32_t play) {
@@ -235,8 +260,7 @@ __device__ void playAll(const PianolaCudaCard *cards, const Range *ranges, const
       if (!isOver)
         run(card, at, play);
       __syncthreads();
-      if (threadIdx.x == 0 && card.signal != PIANOLA_CUDA_NONE &&
-          !(forgetful && blockIdx.x == 1)) {
+      if (threadIdx.x == 0 && card.signal != PIANOLA_CUDA_NONE && !(forgetful && blockIdx.x == 1)) {
         __threadfence();
         release(counter(at, card.signal));
       }
@@ -255,16 +279,10 @@ using namespace tiny;
       uint64_t events, PianolaCudaState *state, PianolaCudaHost *host, uint64_t watchdog
 #define WHERE Where at = {tape, tapes, events, state, host, watchdog};
 
-extern "C" __global__ void decode(PARAMETERS) {
-  WHERE playAll(cards, ranges, at, true, false);
-}
-extern "C" __global__ void prefill(PARAMETERS) {
-  WHERE playAll(cards, ranges, at, false, false);
-}
+extern "C" __global__ void decode(PARAMETERS) { WHERE playAll(cards, ranges, at, true, false); }
+extern "C" __global__ void prefill(PARAMETERS) { WHERE playAll(cards, ranges, at, false, false); }
 /// Worker 1 never says that it is done.
-extern "C" __global__ void forgetful(PARAMETERS) {
-  WHERE playAll(cards, ranges, at, false, true);
-}
+extern "C" __global__ void forgetful(PARAMETERS) { WHERE playAll(cards, ranges, at, false, true); }
 
 /// A stage by itself; the last one of a play counts plays.
 extern "C" __global__ void stage(PARAMETERS) {

@@ -1,0 +1,170 @@
+//===- ProgramBuilder.cpp - One program of tiles -------------------------===//
+
+#include "passes/tiling/ProgramBuilder.h"
+#include "passes/tiling/StageBuilder.h"
+
+using namespace mlir;
+using namespace pianola::transformer;
+
+namespace pianola::tiling {
+
+Type ProgramBuilder::elementOf(Value value) {
+  // Readers outside of the stage that makes the value are ops in other stages.
+  for (Operation *user : value.getUsers())
+    if (!isa<LinearOp, LmHeadOp, AttentionOp>(user))
+      return f32();
+  return value.use_empty() ? f32() : machine.getProduct();
+}
+
+Value ProgramBuilder::bind(Operation *user, SymbolRefAttr symbol, Type type) {
+  Value &value = bound[{symbol, type}];
+  if (value)
+    return value;
+  // Symbols are bound at the top, buffers right before the step that writes them.
+  OpBuilder top = OpBuilder::atBlockBegin(&program.getBody().front());
+  if (isa<tile::TableType>(type))
+    value = top.create<schedule::TableOp>(user->getLoc(), type, symbol);
+  else if (isa<tile::RotationType>(type))
+    value = top.create<schedule::RotationOp>(user->getLoc(), type, symbol);
+  else
+    value = top.create<schedule::ContextOp>(user->getLoc(), type, symbol);
+  return value;
+}
+
+Value ProgramBuilder::bindContext(AppendOp append) {
+  Layout layout = layoutOf(append.getKeys());
+  return bind(append, append.getCacheAttr(),
+              tile::ContextType::get(context, layout.blocks, layout.pad, machine.getProduct()));
+}
+
+Placed ProgramBuilder::place(Value value, StringRef label) {
+  Placed &to = placed[value];
+  Operation *op =
+      cast<YieldOp>(cast<StageOp>(value.getDefiningOp()).getBody().front().getTerminator())
+          .getOperand(cast<OpResult>(value).getResultNumber())
+          .getDefiningOp();
+  Layout layout;
+  if (auto append = dyn_cast<AppendOp>(op)) {
+    to.buffer = bindContext(append);
+    return to;
+  }
+  OpBuilder builder = OpBuilder::atBlockEnd(&program.getBody().front());
+  auto buffer = [&](StringRef suffix, int64_t columns, Type element) -> Value {
+    return builder.create<schedule::BufferOp>(
+        op->getLoc(), tile::BufferType::get(context, slots, columns, element),
+        builder.getStringAttr(label + suffix), IntegerAttr());
+  };
+  layout = layoutOf(value);
+  Type element = elementOf(value);
+  if (auto attention = dyn_cast<AttentionOp>(op)) {
+    int64_t heads = attention.getContext().getType().getHeads();
+    to.splits = (machine.getRows() ? fineContextSplits : contextSplits)(heads, slots, kSlotBlock,
+                                                                        machine.getWorkers());
+    if (to.splits > 1) {
+      element = f32();
+      int64_t group = attention.getHeads() / heads;
+      to.statistics =
+          buffer(".statistics", to.splits * heads * tile::padToLanes(2 * group), element);
+    }
+  }
+  auto result = cast<OpResult>(value).getResultNumber();
+  std::string suffix = result == 0 ? "" : "." + std::to_string(result);
+  to.buffer = buffer(suffix, to.splits * layout.columns(), element);
+  if (isa<LmHeadOp>(op))
+    logits = to.buffer;
+  return to;
+}
+
+// Stages whose text is the same are one: the layers of a model differ in their weights alone.
+tile::StageOp ProgramBuilder::define(tile::StageOp built) {
+  std::string text;
+  llvm::raw_string_ostream(text) << *built;
+  auto [entry, isNew] = stages.try_emplace(text, built);
+  if (!isNew) {
+    built.erase();
+    return entry->second;
+  }
+  OpBuilder(program).insert(built);
+  return built;
+}
+
+void ProgramBuilder::addStep(tile::StageOp built, Location loc, StringAttr label,
+                             ArrayRef<Value> bindings, ArrayRef<Attribute> weights) {
+  tile::StageOp stage = define(built);
+  if (stage == built) {
+    StringRef kind = label.getValue().rsplit('.').second;
+    std::string wanted =
+        (program.getSymName() + "." + (kind.empty() ? label.getValue() : kind)).str();
+    std::string name = wanted;
+    for (unsigned i = 2; symbols.lookup(name); ++i)
+      name = wanted + "_" + std::to_string(i);
+    stage.setSymName(name);
+    symbols.insert(stage, stage->getIterator());
+  }
+  OpBuilder builder = OpBuilder::atBlockEnd(&program.getBody().front());
+  builder.create<schedule::StepOp>(loc, label, FlatSymbolRefAttr::get(stage.getSymNameAttr()),
+                                   bindings, ValueRange(), Value(),
+                                   weights.empty() ? ArrayAttr() : builder.getArrayAttr(weights),
+                                   ArrayAttr(), DenseI64ArrayAttr(), schedule::CostAttr());
+}
+
+LogicalResult ProgramBuilder::buildStage(StageOp source) {
+  StageBuilder stageBuilder(*this, source);
+  if (failed(stageBuilder.build(source.getLabel()))) {
+    stageBuilder.stage.erase();
+    return failure();
+  }
+  addStep(stageBuilder.stage, source.getLoc(), source.getLabelAttr(), stageBuilder.bindings,
+          stageBuilder.weights);
+  return success();
+}
+
+FailureOr<Value> ProgramBuilder::materialise(Value value, StageOp reader) {
+  if (Value buffer = materialised.lookup(value))
+    return buffer;
+  OpBuilder builder = OpBuilder::atBlockEnd(&program.getBody().front());
+  auto label = builder.getStringAttr(reader.getLabel() + ".rows");
+  auto type =
+      tile::BufferType::get(context, slots, layoutOf(value).columns(), machine.getProduct());
+  Value buffer = builder.create<schedule::BufferOp>(reader.getLoc(), type, label, IntegerAttr());
+  StageBuilder stageBuilder(*this, reader);
+  if (failed(stageBuilder.buildRows(value, buffer))) {
+    stageBuilder.stage.erase();
+    return failure();
+  }
+  addStep(stageBuilder.stage, reader.getLoc(), label, stageBuilder.bindings, stageBuilder.weights);
+  return materialised[value] = buffer;
+}
+
+LogicalResult ProgramBuilder::buildSample() {
+  if (!logits)
+    return module.emitError("the model has no head whose logits a token could be chosen by");
+  OpBuilder builder(context);
+  auto stage = builder.create<tile::StageOp>(module.getLoc(), "stage", /*outputs=*/false);
+  Block &body = stage.getBody().emplaceBlock();
+  Value argument = body.addArgument(logits.getType(), module.getLoc());
+  builder.setInsertionPointToEnd(&body);
+  auto section = builder.create<tile::SectionOp>(module.getLoc(), ArrayRef<int64_t>{1});
+  Block &block = section.getBody().emplaceBlock();
+  block.addArgument(builder.getIndexType(), module.getLoc());
+  builder.setInsertionPointToEnd(&block);
+  auto model = module->getAttrOfType<ModelAttr>(modelAttrName);
+  int64_t columns = cast<tile::BufferType>(logits.getType()).getColumns();
+  builder.create<tile::SampleOp>(module.getLoc(), argument,
+                                 model ? model.getVocabulary() : columns);
+  addStep(stage, module.getLoc(), builder.getStringAttr("sample"), logits, {});
+  return success();
+}
+
+LogicalResult ProgramBuilder::build(func::FuncOp forward) {
+  for (Operation &op : forward.getBody().front().without_terminator()) {
+    auto stage = dyn_cast<StageOp>(op);
+    if (!stage)
+      return op.emitOpError("stands outside of every stage");
+    if (failed(buildStage(stage)))
+      return failure();
+  }
+  return machine.getLoops() ? buildSample() : success();
+}
+
+} // namespace pianola::tiling

@@ -1,0 +1,68 @@
+//===- ProgramBuilder.h - One program of tiles ----------------------*- C++ -*-===//
+#ifndef PIANOLA_PASSES_TILING_PROGRAMBUILDER_H
+#define PIANOLA_PASSES_TILING_PROGRAMBUILDER_H
+
+#include "dialects/schedule/Schedule.h"
+#include "dialects/transformer/Layout.h"
+#include "mlir/Dialect/Func/IR/FuncOps.h"
+#include "llvm/ADT/StringMap.h"
+
+namespace pianola::tiling {
+
+/// What becomes of a value that crosses stages.
+struct Placed {
+  mlir::Value buffer;
+  mlir::Value statistics; // of a split attention
+  int64_t splits = 1;
+};
+
+/// Builds one program.
+class ProgramBuilder {
+public:
+  ProgramBuilder(mlir::ModuleOp module, tile::MachineAttr machine, int64_t slots,
+                 llvm::StringMap<tile::StageOp> &stages, schedule::ProgramOp program)
+      : module(module), machine(machine), slots(slots), stages(stages), program(program),
+        context(module.getContext()), symbols(module) {}
+
+  mlir::LogicalResult build(mlir::func::FuncOp forward);
+
+private:
+  friend class StageBuilder;
+
+  mlir::LogicalResult buildStage(transformer::StageOp stage);
+  tile::StageOp define(tile::StageOp built);
+
+  mlir::Type f32() { return mlir::Float32Type::get(context); }
+  // The type that inner products take a value in, if nothing but linears and attention read it.
+  mlir::Type elementOf(mlir::Value value);
+  Placed place(mlir::Value value, llvm::StringRef label);
+  mlir::Value bind(mlir::Operation *symbolUser, mlir::SymbolRefAttr symbol, mlir::Type type);
+  mlir::Value bindContext(transformer::AppendOp append);
+  // Rows of a product tile.
+  int64_t rowsOf(transformer::Layout layout) {
+    return machine.getRows()
+               ? transformer::fineTileRows(layout, machine.getWorkers(), machine.getRows())
+               : transformer::tileRows(layout, machine.getWorkers());
+  }
+  // A buffer with what a prologue of `reader` would compute, one slot a tile.
+  mlir::FailureOr<mlir::Value> materialise(mlir::Value value, transformer::StageOp reader);
+  mlir::LogicalResult buildSample();
+  void addStep(tile::StageOp built, mlir::Location loc, mlir::StringAttr label,
+               llvm::ArrayRef<mlir::Value> bindings, llvm::ArrayRef<mlir::Attribute> weights);
+
+  mlir::ModuleOp module;
+  tile::MachineAttr machine;
+  int64_t slots;
+  llvm::StringMap<tile::StageOp> &stages; // by their text
+  schedule::ProgramOp program;
+  mlir::MLIRContext *context;
+  mlir::SymbolTable symbols;
+  llvm::DenseMap<mlir::Value, Placed> placed;
+  llvm::DenseMap<std::pair<mlir::Attribute, mlir::Type>, mlir::Value> bound;
+  llvm::DenseMap<mlir::Value, mlir::Value> materialised;
+  mlir::Value logits; // buffer
+};
+
+} // namespace pianola::tiling
+
+#endif

@@ -1,0 +1,160 @@
+//===- Sections.cpp - The sections of a stage ----------------------------===//
+
+#include "passes/tiling/StageBuilder.h"
+
+using namespace mlir;
+using namespace pianola::transformer;
+
+namespace pianola::tiling {
+
+//===----------------------------------------------------------------------===//
+// Sections
+//===----------------------------------------------------------------------===//
+
+LogicalResult StageBuilder::emitStore(Value yielded, Value buffer) {
+  Layout layout = layoutOf(yielded);
+  int64_t rows = owner.rowsOf(layout);
+  section({layout.columns() / rows});
+  FailureOr<Value> value = emitTile(yielded, layout, rows);
+  if (failed(value))
+    return failure();
+  builder.create<tile::StoreOp>(loc, *value, bindValue(buffer), nullptr, map(1, 0, rows));
+  return success();
+}
+
+LogicalResult StageBuilder::emitAppend(AppendOp append, Value context) {
+  for (auto [value, part] : {std::pair(append.getKeys(), tile::ContextPart::Key),
+                             std::pair(append.getValues(), tile::ContextPart::Value)}) {
+    Layout layout = layoutOf(value);
+    section({layout.blocks});
+    FailureOr<Value> head = emitTile(value, layout, layout.pad);
+    if (failed(head))
+      return failure();
+    builder.create<tile::AppendOp>(loc, *head, bindValue(context), part, map(1, 0, 1).getValue());
+  }
+  return success();
+}
+
+LogicalResult StageBuilder::emitEmbed(EmbedOp embed, Value buffer) {
+  auto weight = owner.symbols.lookup<WeightOp>(embed.getWeight());
+  Layout layout = layoutOf(embed.getResult());
+  int64_t vocabulary = weight.getShape()[0];
+  bool tied = false;
+  owner.module.walk([&](LmHeadOp head) { tied |= head.getWeight() == embed.getWeight(); });
+  int64_t rows = tied ? owner.rowsOf(Layout::plain(vocabulary)) : 0;
+  auto type =
+      tile::TableType::get(owner.context, vocabulary, layout.size, layout.pad, rows,
+                           elementType(weight.getEncoding()), tied ? owner.machine.getPanel() : 0);
+  int64_t block = std::min(kSlotBlock, owner.slots);
+  section({(owner.slots + block - 1) / block});
+  AffineMapAttr from = owner.slots > block ? map(1, 0, block) : AffineMapAttr();
+  Value table = bindValue(owner.bind(embed, embed.getWeightAttr(), type));
+  Value value = builder.create<tile::GatherOp>(
+      loc, values(block, layout.columns(), owner.f32()), table, from,
+      embed.getScaleAttr() ? embed.getScaleAttr() : builder.getF32FloatAttr(1.0f));
+  builder.create<tile::StoreOp>(loc, value, bindValue(buffer), from, nullptr);
+  return success();
+}
+
+LogicalResult StageBuilder::emitAttention(AttentionOp attention, const Placed &to) {
+  ContextType context = attention.getContext().getType();
+  int64_t heads = context.getHeads(), group = attention.getHeads() / heads;
+  Layout layout = layoutOf(attention.getResult());
+  int64_t columns = group * layout.pad;
+  int64_t block = std::min(kSlotBlock, owner.slots), splits = to.splits;
+  section({heads, (owner.slots + block - 1) / block, splits});
+  AffineMapAttr slots = owner.slots > block ? map(3, 1, block) : AffineMapAttr();
+
+  FailureOr<Value> queries =
+      emitHeads(attention.getQuery(), slots, block, group, map(3, 0, columns));
+  if (failed(queries))
+    return failure();
+  // The append stands in this stage if whole heads are the readers' business.
+  auto append = attention.getContext().getDefiningOp<AppendOp>();
+  Value cache, keys, newValues;
+  if (append && append->getParentOp() == source) {
+    cache = owner.bindContext(append);
+    for (auto [value, to] :
+         {std::pair(append.getKeys(), &keys), std::pair(append.getValues(), &newValues)}) {
+      FailureOr<Value> heads =
+          emitHeads(value, AffineMapAttr(), owner.slots, 1, map(3, 0, layout.pad));
+      if (failed(heads))
+        return failure();
+      *to = *heads;
+    }
+  } else {
+    cache = owner.placed.at(attention.getContext()).buffer;
+  }
+  Type statistics;
+  if (splits > 1)
+    statistics = values(block, tile::padToLanes(2 * group), owner.f32());
+  auto op = builder.create<tile::AttendOp>(
+      loc, values(block, columns, owner.f32()), statistics, *queries, bindValue(cache), keys,
+      newValues, map(3, 0, 1), slots, splits > 1 ? map(3, 2, 1) : AffineMapAttr(),
+      attention.getScaleAttr(), builder.getI64IntegerAttr(attention.getWindow().value_or(0)),
+      builder.getI64IntegerAttr(splits),
+      keys ? builder.getI64IntegerAttr(kLeastPart) : IntegerAttr());
+
+  // Parts stand one after the other, in each the key/value heads.
+  auto store = [&](Value value, Value buffer) {
+    int64_t width = cast<RankedTensorType>(value.getType()).getDimSize(1);
+    AffineExpr head = getAffineDimExpr(0, owner.context),
+               split = getAffineDimExpr(2, owner.context);
+    auto at = AffineMapAttr::get(AffineMap::get(3, 0, split * (heads * width) + head * width));
+    builder.create<tile::StoreOp>(loc, value, bindValue(buffer), slots, at);
+  };
+  store(op.getOutput(), to.buffer);
+  if (splits > 1)
+    store(op.getStatistics(), to.statistics);
+  return keys ? emitFreshAppend(append) : success();
+}
+
+// Whole heads of a value: `heads` of them from `columns` on, in `count` slots from `slots` on.
+FailureOr<Value> StageBuilder::emitHeads(Value value, AffineMapAttr slots, int64_t count,
+                                         int64_t heads, AffineMapAttr columns) {
+  Operation *op = value.getDefiningOp();
+  Layout layout = layoutOf(value);
+  if (!op || op->getParentOp() != source) {
+    const Placed &from = owner.placed.at(value);
+    auto type = cast<tile::BufferType>(from.buffer.getType());
+    return builder
+        .create<tile::LoadOp>(loc, values(count, heads * layout.pad, type.getElement()),
+                              bindValue(from.buffer), slots, columns)
+        .getResult();
+  }
+  if (!isa<NormOp, RopeOp>(op))
+    return op->emitOpError("cannot be computed head by head");
+  FailureOr<Value> input = emitHeads(op->getOperand(0), slots, count, heads, columns);
+  if (failed(input))
+    return failure();
+  if (auto norm = dyn_cast<NormOp>(op))
+    return builder
+        .create<tile::NormaliseOp>(loc, input->getType(), *input,
+                                   vector(norm.getWeightAttr(), layout), heads, layout.size,
+                                   norm.getEps())
+        .getResult();
+  auto rope = cast<RopeOp>(op);
+  auto table = owner.symbols.lookup<RopeTableOp>(rope.getTable());
+  auto type = tile::RotationType::get(owner.context, table.getInvFreq().size());
+  return builder
+      .create<tile::RotateOp>(loc, *input, bindValue(owner.bind(rope, rope.getTableAttr(), type)),
+                              heads)
+      .getResult();
+}
+
+LogicalResult StageBuilder::emitFreshAppend(AppendOp append) {
+  Value cache = owner.bindContext(append);
+  Layout layout = layoutOf(append.getKeys());
+  section({layout.blocks});
+  for (auto [value, part] : {std::pair(append.getKeys(), tile::ContextPart::Key),
+                             std::pair(append.getValues(), tile::ContextPart::Value)}) {
+    FailureOr<Value> head =
+        emitHeads(value, AffineMapAttr(), owner.slots, 1, map(1, 0, layout.pad));
+    if (failed(head))
+      return failure();
+    builder.create<tile::AppendOp>(loc, *head, bindValue(cache), part, map(1, 0, 1).getValue());
+  }
+  return success();
+}
+
+} // namespace pianola::tiling

@@ -1,0 +1,279 @@
+//===- StageBuilder.cpp - One stage of tiles -----------------------------===//
+
+#include "passes/tiling/StageBuilder.h"
+#include "llvm/ADT/TypeSwitch.h"
+
+using namespace mlir;
+using namespace pianola::transformer;
+
+namespace pianola::tiling {
+
+//===----------------------------------------------------------------------===//
+// Arguments
+//===----------------------------------------------------------------------===//
+
+Value StageBuilder::bindValue(Value value) {
+  Value &argument = bindingArguments[value];
+  if (!argument) {
+    argument = body().addArgument(value.getType(), loc);
+    bindings.push_back(value);
+  }
+  return argument;
+}
+
+Value StageBuilder::weight(SymbolRefAttr symbol, Type type) {
+  Value &argument = weightArguments[{symbol, type}];
+  if (!argument) {
+    argument = body().addArgument(type, loc);
+    weights.push_back(symbol);
+  }
+  return argument;
+}
+
+Value StageBuilder::matrix(SymbolRefAttr symbol, Layout output, int64_t rows, Layout input) {
+  auto op = owner.symbols.lookup<WeightOp>(symbol.getRootReference());
+  Type element = elementType(op.getEncoding());
+  int64_t panel = owner.machine.getPanel();
+  if (!panel)
+    return weight(symbol,
+                  tile::MatrixType::get(owner.context, output.byHead ? output.size : rows, rows,
+                                        input.blocks, input.size, input.pad, element, 0, 0, 0));
+  bool inBlocks = output.byHead && output.size != output.pad;
+  return weight(symbol, tile::MatrixType::get(owner.context, rows, rows, input.blocks, input.size,
+                                              input.pad, element, panel, inBlocks ? output.size : 0,
+                                              inBlocks ? output.pad : 0));
+}
+
+Value StageBuilder::vector(SymbolRefAttr symbol, Layout layout) {
+  return weight(symbol, tile::VectorType::get(owner.context, 1, layout.size, layout.pad, false,
+                                              owner.machine.getRows() > 0));
+}
+
+Value StageBuilder::bias(SymbolRefAttr symbol, Value value, Layout layout, int64_t rows) {
+  tile::VectorType type;
+  AffineMapAttr columns;
+  if (owner.machine.getRows()) {
+    type =
+        tile::VectorType::get(owner.context, layout.blocks, layout.size, layout.pad, false, true);
+    columns = map(1, 0, rows);
+  } else {
+    type = tile::VectorType::get(owner.context, 1, layout.byHead ? layout.size : rows, rows, true,
+                                 false);
+  }
+  return builder.create<tile::BiasOp>(loc, value, weight(symbol, type), columns);
+}
+
+//===----------------------------------------------------------------------===//
+// Regions
+//===----------------------------------------------------------------------===//
+
+tile::SectionOp StageBuilder::section(ArrayRef<int64_t> grid) {
+  builder.setInsertionPointToEnd(&body());
+  auto op = builder.create<tile::SectionOp>(loc, grid);
+  Block &block = op.getBody().emplaceBlock();
+  for (size_t i = 0; i < grid.size(); ++i)
+    block.addArgument(builder.getIndexType(), loc);
+  builder.setInsertionPointToEnd(&block);
+  return op;
+}
+
+Value StageBuilder::loadWhole(Value buffer) {
+  auto type = cast<tile::BufferType>(buffer.getType());
+  return builder.create<tile::LoadOp>(loc, values(type.getColumns(), type.getElement()),
+                                      bindValue(buffer), nullptr, nullptr);
+}
+
+// What linears read: `count` whole rows from `slots` on, in the element type of products.
+FailureOr<Value> StageBuilder::emitRow(Value value, AffineMapAttr slots, int64_t count) {
+  Type product = owner.machine.getProduct();
+  Layout layout = layoutOf(value);
+
+  auto load = [&](Value buffer) -> Value {
+    auto type = cast<tile::BufferType>(buffer.getType());
+    return builder.create<tile::LoadOp>(loc, values(count, type.getColumns(), type.getElement()),
+                                        bindValue(buffer), slots, nullptr);
+  };
+  auto loadPlaced = [&](Value outer) -> Value {
+    const Placed &from = owner.placed.at(outer);
+    if (from.splits == 1)
+      return load(from.buffer);
+    auto attention = outer.getDefiningOp<StageOp>();
+    auto op = cast<AttentionOp>(cast<YieldOp>(attention.getBody().front().getTerminator())
+                                    .getOperand(cast<OpResult>(outer).getResultNumber())
+                                    .getDefiningOp());
+    int64_t heads = op.getContext().getType().getHeads();
+    Value partials = load(from.buffer), statistics = load(from.statistics);
+    return builder.create<tile::CombineOp>(loc, values(count, layout.columns(), product), partials,
+                                           statistics, heads, op.getHeads() / heads, from.splits);
+  };
+  if (auto norm = value.getDefiningOp<NormOp>(); norm && norm->getParentOp() == source) {
+    Layout row = layoutOf(norm.getInput());
+    if (row.byHead)
+      return norm.emitOpError("normalises rows that stand head by head");
+    Value weights = vector(norm.getWeightAttr(), row);
+    return builder
+        .create<tile::NormaliseOp>(loc, values(count, row.columns(), product),
+                                   loadPlaced(norm.getInput()), weights, 1, row.size, norm.getEps())
+        .getResult();
+  }
+  if (!owner.placed.count(value))
+    return source.emitOpError("\"")
+           << source.getLabel() << "\" has a linear that reads another of the same stage";
+  Value result = loadPlaced(value);
+  if (cast<RankedTensorType>(result.getType()).getElementType() != product)
+    return source.emitOpError("\"")
+           << source.getLabel() << "\" multiplies a value that others read unrounded";
+  return result;
+}
+
+FailureOr<Value> StageBuilder::emitPrologue(Value value) {
+  if (auto found = prologueResults.find(value); found != prologueResults.end())
+    return prologueValues[found->second];
+  OpBuilder::InsertionGuard guard(builder);
+  if (!prologue) {
+    builder.setInsertionPointToStart(&body());
+    prologue = builder.create<tile::PrologueOp>(loc, TypeRange());
+    prologue.getBody().emplaceBlock();
+  }
+  builder.setInsertionPointToEnd(&prologue.getBody().front());
+  FailureOr<Value> result = emitRow(value, AffineMapAttr(), owner.slots);
+  if (failed(result))
+    return failure();
+  prologueResults[value] = prologueValues.size();
+  prologueValues.push_back(*result);
+  return result;
+}
+
+// What a linear reads: the result of the prologue, or, where scratch memory has no room for that, a
+// buffer in its place.
+FailureOr<Value> StageBuilder::emitOperand(Value value) {
+  if (fitsScratch(layoutOf(value)))
+    return emitPrologue(value);
+  auto placed = owner.placed.find(value);
+  if (placed != owner.placed.end() && placed->second.splits == 1)
+    return loadWhole(placed->second.buffer);
+  FailureOr<Value> buffer = owner.materialise(value, source);
+  if (failed(buffer))
+    return failure();
+  return loadWhole(*buffer);
+}
+
+LogicalResult StageBuilder::buildRows(Value value, Value buffer) {
+  section({owner.slots});
+  FailureOr<Value> row = emitRow(value, map(1, 0, 1), 1);
+  if (failed(row))
+    return failure();
+  builder.create<tile::StoreOp>(loc, *row, bindValue(buffer), map(1, 0, 1), nullptr);
+  return success();
+}
+
+// One tile of `value`: `rows` padded columns of it, from column t * rows on.
+FailureOr<Value> StageBuilder::emitTile(Value value, Layout layout, int64_t rows) {
+  auto recurse = [&](Value operand) { return emitTile(operand, layout, rows); };
+  Operation *op = value.getDefiningOp();
+  if (!op || op->getParentOp() != source) {
+    auto from = owner.placed.find(value);
+    if (from == owner.placed.end() || from->second.splits != 1)
+      return source.emitOpError("\"") << source.getLabel() << "\" reads a value that has no buffer";
+    auto type = cast<tile::BufferType>(from->second.buffer.getType());
+    return builder
+        .create<tile::LoadOp>(loc, values(rows, type.getElement()), bindValue(from->second.buffer),
+                              nullptr, map(1, 0, rows))
+        .getResult();
+  }
+
+  auto contract = [&](Value input, SymbolRefAttr symbol) -> FailureOr<Value> {
+    FailureOr<Value> row = emitOperand(input);
+    if (failed(row))
+      return failure();
+    Value weights = matrix(symbol, layout, rows, layoutOf(input));
+    return builder.create<tile::ContractOp>(loc, values(rows, owner.f32()), weights, *row)
+        .getResult();
+  };
+  return TypeSwitch<Operation *, FailureOr<Value>>(op)
+      .Case([&](LinearOp linear) -> FailureOr<Value> {
+        FailureOr<Value> product = contract(linear.getInput(), linear.getWeightAttr());
+        if (failed(product) || !linear.getBiasAttr())
+          return product;
+        return bias(linear.getBiasAttr(), *product, layout, rows);
+      })
+      .Case([&](LmHeadOp head) -> FailureOr<Value> {
+        stage.setOutputs(true);
+        return contract(head.getInput(), head.getWeightAttr());
+      })
+      .Case([&](NormOp norm) -> FailureOr<Value> {
+        if (rows != layout.columns() / layout.blocks)
+          return norm.emitOpError("needs more columns than a tile has");
+        FailureOr<Value> input = recurse(norm.getInput());
+        if (failed(input))
+          return failure();
+        return builder
+            .create<tile::NormaliseOp>(loc, input->getType(), *input,
+                                       vector(norm.getWeightAttr(), layout), 1, layout.size,
+                                       norm.getEps())
+            .getResult();
+      })
+      .Case([&](RopeOp rope) -> FailureOr<Value> {
+        if (rows != layout.columns() / layout.blocks)
+          return rope.emitOpError("needs more columns than a tile has");
+        FailureOr<Value> input = recurse(rope.getInput());
+        if (failed(input))
+          return failure();
+        auto table = owner.symbols.lookup<RopeTableOp>(rope.getTable());
+        auto type = tile::RotationType::get(owner.context, table.getInvFreq().size());
+        return builder
+            .create<tile::RotateOp>(loc, *input,
+                                    bindValue(owner.bind(rope, rope.getTableAttr(), type)), 1)
+            .getResult();
+      })
+      .Case([&](GluOp glu) -> FailureOr<Value> {
+        FailureOr<Value> gate = recurse(glu.getGate()), up = recurse(glu.getUp());
+        if (failed(gate) || failed(up))
+          return failure();
+        auto function = static_cast<tile::Activation>(glu.getActivation());
+        return builder.create<tile::ActivateOp>(loc, gate->getType(), *gate, *up, function)
+            .getResult();
+      })
+      .Case([&](AddOp add) -> FailureOr<Value> {
+        FailureOr<Value> lhs = recurse(add.getLhs()), rhs = recurse(add.getRhs());
+        if (failed(lhs) || failed(rhs))
+          return failure();
+        return builder.create<tile::AddOp>(loc, *lhs, *rhs).getResult();
+      })
+      .Default([&](Operation *other) -> FailureOr<Value> {
+        return other->emitOpError("cannot be computed tile by tile");
+      });
+}
+
+LogicalResult StageBuilder::build(StringRef label) {
+  auto yield = cast<YieldOp>(source.getBody().front().getTerminator());
+  for (auto pair : llvm::zip(yield.getValues(), source.getResults())) {
+    Value value = std::get<0>(pair), result = std::get<1>(pair);
+    Operation *op = value.getDefiningOp();
+    Placed to = owner.place(result, label);
+    LogicalResult built =
+        TypeSwitch<Operation *, LogicalResult>(op)
+            .Case([&](EmbedOp embed) { return emitEmbed(embed, to.buffer); })
+            .Case([&](AttentionOp attention) { return emitAttention(attention, to); })
+            .Case([&](AppendOp append) { return emitAppend(append, to.buffer); })
+            .Default([&](Operation *) { return emitStore(value, to.buffer); });
+    if (failed(built))
+      return failure();
+  }
+  if (prologue) {
+    builder.setInsertionPointToEnd(&prologue.getBody().front());
+    builder.create<tile::YieldOp>(loc, prologueValues);
+    // Results exist only now that all are known.
+    builder.setInsertionPoint(prologue);
+    auto complete = builder.create<tile::PrologueOp>(loc, ValueRange(prologueValues).getTypes());
+    complete.getBody().takeBody(prologue.getBody());
+    prologue.erase();
+    for (auto [inside, result] : llvm::zip(prologueValues, complete.getResults()))
+      inside.replaceUsesWithIf(result, [&](OpOperand &use) {
+        return use.getOwner()->getParentOp() != complete.getOperation();
+      });
+  }
+  return success();
+}
+
+} // namespace pianola::tiling

@@ -1,0 +1,94 @@
+//===- StageBuilder.h - One stage of tiles --------------------------*- C++ -*-===//
+//
+// A stage is tiled backwards, from what it yields. Each yielded value, and each half of an append,
+// becomes one section, whose region is built by walking from the value up to the linears that make
+// it; whatever a linear reads is built in the prologue. So no shape of layer is built in here: what
+// fuse-stages put together comes out as tiles.
+//
+//===----------------------------------------------------------------------===//
+#ifndef PIANOLA_PASSES_TILING_STAGEBUILDER_H
+#define PIANOLA_PASSES_TILING_STAGEBUILDER_H
+
+#include "passes/tiling/ProgramBuilder.h"
+
+namespace pianola::tiling {
+
+// Slots that one attention or embedding tile takes on.
+constexpr int64_t kSlotBlock = 16;
+// Positions that a part of a context has at least before another one gets any, where a reader of
+// the parts pays for each: 128 take an SM about as long to attend to as all of them to read one
+// part more (head size 64 to 128, f32).
+constexpr int64_t kLeastPart = 128;
+
+/// Builds one tile.stage and collects what its step binds.
+class StageBuilder {
+public:
+  StageBuilder(ProgramBuilder &owner, transformer::StageOp source)
+      : owner(owner), source(source), loc(source.getLoc()), builder(owner.context) {
+    stage = builder.create<tile::StageOp>(loc, "stage", /*outputs=*/false);
+    stage.getBody().emplaceBlock();
+  }
+
+  mlir::LogicalResult build(llvm::StringRef label);
+  // A stage that computes, slot by slot, what a prologue of `source` would.
+  mlir::LogicalResult buildRows(mlir::Value value, mlir::Value buffer);
+
+  tile::StageOp stage;
+  llvm::SmallVector<mlir::Value> bindings;
+  llvm::SmallVector<mlir::Attribute> weights;
+
+private:
+  mlir::Block &body() { return stage.getBody().front(); }
+  mlir::RankedTensorType values(int64_t columns, mlir::Type element) {
+    return mlir::RankedTensorType::get({owner.slots, columns}, element);
+  }
+  mlir::RankedTensorType values(int64_t rows, int64_t columns, mlir::Type element) {
+    return mlir::RankedTensorType::get({rows, columns}, element);
+  }
+  // A map of the tile coordinates: coordinate `dim` of `dims` times `factor`.
+  mlir::AffineMapAttr map(unsigned dims, unsigned dim, int64_t factor) {
+    return mlir::AffineMapAttr::get(
+        mlir::AffineMap::get(dims, 0, mlir::getAffineDimExpr(dim, owner.context) * factor));
+  }
+  mlir::Value bindValue(mlir::Value value);
+  mlir::Value matrix(mlir::SymbolRefAttr symbol, transformer::Layout output, int64_t rows,
+                     transformer::Layout input);
+  // A norm weight.
+  mlir::Value vector(mlir::SymbolRefAttr symbol, transformer::Layout layout);
+  mlir::Value bias(mlir::SymbolRefAttr symbol, mlir::Value value, transformer::Layout layout,
+                   int64_t rows);
+  mlir::Value weight(mlir::SymbolRefAttr symbol, mlir::Type type);
+
+  tile::SectionOp section(llvm::ArrayRef<int64_t> grid);
+  bool fitsScratch(transformer::Layout layout) {
+    return !owner.machine.getRows() ||
+           owner.slots * layout.columns() * 4 <= owner.machine.getScratch();
+  }
+  mlir::Value loadWhole(mlir::Value buffer);
+  mlir::FailureOr<mlir::Value> emitRow(mlir::Value value, mlir::AffineMapAttr slots, int64_t count);
+  mlir::FailureOr<mlir::Value> emitOperand(mlir::Value value);
+  mlir::FailureOr<mlir::Value> emitPrologue(mlir::Value value);
+  mlir::FailureOr<mlir::Value> emitHeads(mlir::Value value, mlir::AffineMapAttr slots,
+                                         int64_t count, int64_t heads, mlir::AffineMapAttr columns);
+  mlir::FailureOr<mlir::Value> emitTile(mlir::Value value, transformer::Layout layout,
+                                        int64_t rows);
+  mlir::LogicalResult emitStore(mlir::Value yielded, mlir::Value buffer);
+  mlir::LogicalResult emitAppend(transformer::AppendOp append, mlir::Value context);
+  mlir::LogicalResult emitEmbed(transformer::EmbedOp embed, mlir::Value buffer);
+  mlir::LogicalResult emitAttention(transformer::AttentionOp attention, const Placed &to);
+  mlir::LogicalResult emitFreshAppend(transformer::AppendOp append);
+
+  ProgramBuilder &owner;
+  transformer::StageOp source;
+  mlir::Location loc;
+  mlir::OpBuilder builder;
+  tile::PrologueOp prologue;
+  llvm::SmallVector<mlir::Value> prologueValues;         // inside, in order of results
+  llvm::DenseMap<mlir::Value, unsigned> prologueResults; // by source value
+  llvm::DenseMap<std::pair<mlir::Attribute, mlir::Type>, mlir::Value> weightArguments;
+  llvm::DenseMap<mlir::Value, mlir::Value> bindingArguments;
+};
+
+} // namespace pianola::tiling
+
+#endif

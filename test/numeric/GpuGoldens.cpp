@@ -1,0 +1,139 @@
+// GpuGoldens.cpp - rolls for GPUs, played by the emulator, against what Hugging Face transformers
+// computes.
+//
+// Persistent and stage by stage, in several interleavings: nothing that the emulator has something
+// to say of, and the same bits in each.
+#include "lib/checkpoint/Checkpoint.h"
+#include "test/numeric/Emulated.h"
+#include "test/numeric/Tolerance.h"
+
+using namespace pianola;
+
+namespace {
+
+struct Case {
+  const char *model, *device;
+  int64_t workers;
+  std::vector<int64_t> slots;
+  // Of a context, of which the parts are computed apart and combined: as many as the workers are
+  // for.
+  bool splits;
+};
+
+void PrintTo(const Case &each, std::ostream *out) {
+  *out << each.model << " on " << each.device << " with " << each.workers << " workers";
+}
+
+// A chunk of 8 slots is played with one instruction for all; of 4 slots half of it is padding.
+std::vector<Case> cases() {
+  std::vector<Case> all;
+  for (const char *device : {"h200", "a100"})
+    for (const char *model : {"llama", "llama2", "llama_bias", "mistral", "qwen2", "qwen2_win",
+                              "qwen3", "qwen3_yarn", "smollm3"})
+      all.push_back({model,
+                     device,
+                     4,
+                     {1, 8},
+                     model == std::string("llama_bias") || model == std::string("qwen2")});
+  all.push_back({"llama", "h200", 7, {1, 4, 64}, true});
+  all.push_back({"qwen3", "a100", 7, {1, 4, 64}, true});
+  return all;
+}
+
+class GpuGolden : public testing::TestWithParam<Case> {
+protected:
+  void SetUp() override {
+    setenv("PIANOLA_CACHE", temporary.path.c_str(), 1);
+    options.directory = std::string(PIANOLA_SOURCE_DIR "/test/golden/") + GetParam().model;
+    options.target = GetParam().device;
+    options.workers = GetParam().workers;
+    options.slots = GetParam().slots;
+    file = llvm::cantFail(Checkpoint::openFile(options.directory + "/golden.safetensors"));
+  }
+  template <typename T> std::vector<T> read(const char *name) {
+    const TensorInfo *tensor = file->find(name);
+    EXPECT_NE(tensor, nullptr) << name;
+    std::vector<T> values(tensor->elements());
+    llvm::cantFail(
+        file->read(*tensor, 0, {reinterpret_cast<uint8_t *>(values.data()), tensor->bytes}));
+    return values;
+  }
+  std::vector<int32_t> greedyOnHost(const std::vector<int32_t> &prompt, size_t count) {
+    TemporaryDirectory host;
+    CompileOptions hostOptions;
+    hostOptions.directory = options.directory;
+    hostOptions.target = "x86-64-v3";
+    hostOptions.workers = 2;
+    hostOptions.slots = {1};
+    std::unique_ptr<Roll> roll = compileAndOpen(hostOptions, host);
+    return roll ? greedy(*roll, prompt, count) : std::vector<int32_t>();
+  }
+
+  void checkLogits(const Roll &roll);
+  void checkTokens(const Roll &roll);
+
+  TemporaryDirectory temporary;
+  CompileOptions options;
+  std::unique_ptr<Checkpoint> file;
+};
+
+void GpuGolden::checkLogits(const Roll &roll) {
+  auto ids = read<int32_t>("input_ids");
+  auto wanted = read<float>("logits");
+  std::vector<float> first;
+  for (unsigned seed = 0; seed < interleavings(1); ++seed)
+    for (LaunchKind launch : {LaunchKind::Persistent, LaunchKind::Graph}) {
+      Emulation emulation{GetParam().device, launch, seed * 1000};
+      // Chunks of 8 and 7 slots, or in other programs of 4 and 3, or of 15.
+      std::vector<float> logits = EmulatedSession(roll, emulation).logits(ids, 15, 3);
+      ASSERT_EQ(logits.size(), wanted.size());
+      EXPECT_LT(distance(logits.data(), wanted.data(), wanted.size()), kGpuTolerance)
+          << testing::PrintToString(emulation);
+      if (first.empty())
+        first = logits;
+      EXPECT_TRUE(logits == first) << testing::PrintToString(emulation);
+    }
+}
+
+// Below a gap of the two best logits rounding may choose the other token.
+void GpuGolden::checkTokens(const Roll &roll) {
+  constexpr float kMargin = 1e-3;
+  auto ids = read<int32_t>("input_ids");
+  auto greedyIds = read<int32_t>("greedy_ids");
+  auto margins = read<float>("greedy_margin");
+  std::vector<int32_t> prompt(ids.begin(), ids.begin() + 12);
+  std::vector<int32_t> onHost = greedyOnHost(prompt, greedyIds.size());
+  ASSERT_EQ(onHost.size(), greedyIds.size());
+  EXPECT_GT(margins[0], kMargin) << "nothing is compared";
+  for (unsigned seed = 0; seed < interleavings(1); ++seed)
+    for (LaunchKind launch : {LaunchKind::Persistent, LaunchKind::Graph}) {
+      Emulation emulation{GetParam().device, launch, seed * 1000 + 1};
+      std::vector<int32_t> got =
+          EmulatedSession(roll, emulation).generate(prompt, greedyIds.size(), {});
+      ASSERT_EQ(got.size(), 24u);
+      for (size_t i = 0; i < got.size() && margins[i] > kMargin; ++i) {
+        EXPECT_EQ(got[i], greedyIds[i]) << testing::PrintToString(emulation) << ", token " << i;
+        EXPECT_EQ(got[i], onHost[i]) << testing::PrintToString(emulation) << ", token " << i;
+      }
+    }
+}
+
+TEST_P(GpuGolden, LogitsAndGreedyTokens) {
+  std::unique_ptr<Roll> roll = compileAndOpen(options, temporary);
+  ASSERT_TRUE(roll);
+  checkLogits(*roll);
+  checkTokens(*roll);
+}
+
+TEST_P(GpuGolden, ContextIsSplitWhereWorkersAreMany) {
+  Progress progress(false);
+  std::string text;
+  llvm::raw_string_ostream stream(text);
+  options.emit = Emit::Tile;
+  llvm::cantFail(compile(options, progress, stream, llvm::nulls()));
+  EXPECT_EQ(text.find("tile.combine") != std::string::npos, GetParam().splits);
+}
+
+INSTANTIATE_TEST_SUITE_P(All, GpuGolden, testing::ValuesIn(cases()));
+
+} // namespace

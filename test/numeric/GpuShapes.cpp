@@ -1,0 +1,134 @@
+// GpuShapes.cpp - rolls for GPUs, played by the emulator, against the reference interpreter, on
+// shapes that divide by nothing.
+//
+// Prompts are longer than a chunk of 64 tokens, end with a part of one, and cross the borders of
+// attention's groups of 64 positions and of windows.
+#include "lib/driver/LoadModel.h"
+#include "lib/reference/Interpreter.h"
+#include "test/numeric/ConvertWeights.h"
+#include "test/numeric/Emulated.h"
+#include "test/numeric/Shape.h"
+#include "test/numeric/Tolerance.h"
+
+#include "mlir/IR/MLIRContext.h"
+
+using namespace pianola;
+
+namespace {
+
+struct Case {
+  Shape shape;
+  const char *device;
+  std::vector<int64_t> slots;
+};
+
+void PrintTo(const Case &each, std::ostream *out) {
+  *out << each.shape.name << " on " << each.device;
+}
+
+// Both devices in turn; in a long run each shape on both.
+std::vector<Case> cases() {
+  const char *devices[] = {"h200", "a100"};
+  const std::vector<int64_t> slots[] = {{1, 64}, {1, 8}, {1, 4}, {1, 32}};
+  bool isLong = interleavings(1) > 1;
+  std::vector<Case> all;
+  for (size_t i = 0; i < std::size(kShapes); ++i)
+    for (size_t other = 0; other < (isLong ? 2 : 1); ++other)
+      all.push_back({kShapes[i], devices[(i + i / 4 + other) % 2], slots[(i + other) % 4]});
+  return all;
+}
+
+class GpuShapes : public testing::TestWithParam<Case> {};
+
+TEST_P(GpuShapes, AgreeWithTheInterpreter) {
+  const Case &each = GetParam();
+  TemporaryDirectory model, output;
+  setenv("PIANOLA_CACHE", output.path.c_str(), 1);
+  writeConfig(each.shape, model.path);
+  CompileOptions options;
+  options.directory = model.path;
+  options.target = each.device;
+  options.workers = each.shape.workers;
+  options.slots = each.slots;
+  options.seed = 11;
+  std::unique_ptr<Roll> roll = compileAndOpen(options, output);
+  ASSERT_TRUE(roll);
+
+  std::vector<int32_t> ids = someIds(each.shape, 150);
+  mlir::MLIRContext context;
+  LoadedModel loaded = llvm::cantFail(loadModel(context, model.path, options.seed));
+  ReferenceResult reference = llvm::cantFail(interpret(*loaded.module, *loaded.weights, ids));
+  const std::vector<float> &wanted = reference.logits.values;
+  for (unsigned seed = 0; seed < interleavings(1); ++seed) {
+    // Both kinds of play come to positions behind 64 and 128.
+    bool graph = (seed + each.shape.hidden) % 2;
+    Emulation emulation{each.device, graph ? LaunchKind::Graph : LaunchKind::Persistent,
+                        seed * 1000};
+    std::vector<float> logits = EmulatedSession(*roll, emulation).logits(ids, 70, 8 + seed);
+    ASSERT_EQ(logits.size(), wanted.size());
+    EXPECT_LT(distance(logits.data(), wanted.data(), wanted.size()), kGpuTolerance)
+        << testing::PrintToString(emulation);
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(All, GpuShapes, testing::ValuesIn(cases()));
+
+// The last chunk of a prompt is played by the smallest program that takes it.
+TEST(GpuChunks, OfAnyLengthSayTheSame) {
+  TemporaryDirectory model, output;
+  setenv("PIANOLA_CACHE", output.path.c_str(), 1);
+  const Shape &shape = kShapes[0];
+  writeConfig(shape, model.path);
+  CompileOptions options;
+  options.directory = model.path;
+  options.target = "h200";
+  options.workers = 4;
+  options.slots = {1, 4, 8};
+  options.seed = 5;
+  std::unique_ptr<Roll> roll = compileAndOpen(options, output);
+  ASSERT_TRUE(roll);
+  std::vector<int32_t> ids = someIds(shape, 40);
+  Emulation emulation{"h200"};
+  std::vector<float> wanted = EmulatedSession(*roll, emulation).logits(ids, true);
+  EmulatedSession session(*roll, emulation);
+  size_t at = 0;
+  for (size_t count : {1, 2, 3, 4, 5, 7, 8, 10}) { // programs of 1, 4, 8, and 8 and 4 slots
+    std::vector<int32_t> chunk(ids.begin() + at, ids.begin() + at + count);
+    std::vector<float> logits = session.logits(chunk, false);
+    EXPECT_LT(distance(logits.data(), &wanted[at * shape.vocabulary], logits.size()), 1e-4)
+        << "a chunk of " << count;
+    at += count;
+  }
+  EXPECT_EQ(at, ids.size());
+}
+
+template <typename Element> void playGoldenOf(const char *dtype, const char *device) {
+  std::string source = PIANOLA_SOURCE_DIR "/test/golden/llama";
+  auto golden = llvm::cantFail(Checkpoint::openFile(source + "/golden.safetensors"));
+  TemporaryDirectory model, output;
+  setenv("PIANOLA_CACHE", output.path.c_str(), 1);
+  convertTo<Element>(dtype, source, model.path);
+  CompileOptions options;
+  options.directory = model.path;
+  options.target = device;
+  options.workers = 3;
+  options.slots = {1, 8};
+  std::unique_ptr<Roll> roll = compileAndOpen(options, output);
+  ASSERT_TRUE(roll);
+  std::vector<float> wanted(golden->find("logits")->elements());
+  llvm::cantFail(golden->readFloats(*golden->find("logits"), 0, wanted));
+  std::vector<int32_t> ids(golden->find("input_ids")->elements());
+  llvm::cantFail(golden->read(*golden->find("input_ids"), 0,
+                              {reinterpret_cast<uint8_t *>(ids.data()), ids.size() * 4}));
+  for (bool oneByOne : {false, true}) {
+    std::vector<float> logits =
+        EmulatedSession(*roll, {device, LaunchKind::Persistent, 3}).logits(ids, oneByOne);
+    EXPECT_LT(distance(logits.data(), wanted.data(), wanted.size()), kGpuTolerance)
+        << (oneByOne ? "decode" : "prefill");
+  }
+}
+
+TEST(GpuStorage, WeightsOfF32) { playGoldenOf<float>("F32", "h200"); }
+TEST(GpuStorage, WeightsOfF16) { playGoldenOf<_Float16>("F16", "a100"); }
+
+} // namespace
