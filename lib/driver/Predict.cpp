@@ -6,24 +6,19 @@
 #include "lib/driver/Pipeline.h"
 #include "lib/driver/WriteRoll.h"
 #include "mlir/IR/MLIRContext.h"
+#include "runtime/timeline/StageKind.h"
 #include "targets/nvptx/Machine.h"
 
 using namespace mlir;
 
 namespace pianola {
 
-// "layers.3.self_attn.q_proj" is "self_attn.q_proj" in all layers.
-static std::string kindOf(StringRef label) {
-  StringRef rest = label;
-  return rest.consume_front("layers.") ? rest.split('.').second.str() : label.str();
-}
-
 static std::vector<PredictedStep> stepsOf(schedule::ProgramOp program, int64_t workers) {
   std::vector<PredictedStep> steps;
   for (schedule::StepOp step : program.getSteps()) {
     PredictedStep &to = steps.emplace_back();
     to.label = step.getLabel().str();
-    to.kind = kindOf(step.getLabel());
+    to.kind = stageKind(to.label);
     for (int64_t w = 0; w < workers; ++w)
       to.tiles.push_back(step.getTilesOf(w).size());
   }
@@ -62,6 +57,26 @@ llvm::Expected<Prediction> predict(const PredictOptions &options) {
   result.steps = stepsOf(program, result.workers);
   result.timeline = schedule::Timeline::predict(program, machine, options.positions);
   return result;
+}
+
+DrawnPlay drawn(const Prediction &prediction) {
+  DrawnPlay play;
+  play.model = prediction.model;
+  play.device = prediction.device->product;
+  play.slots = prediction.slots;
+  play.positions = prediction.positions;
+  play.ns = prediction.timeline.ns;
+  play.floor = prediction.timeline.floor;
+  play.ring = prediction.timeline.ring;
+  for (auto [step, cost] : llvm::zip(prediction.steps, prediction.timeline.steps))
+    play.steps.push_back({step.label, step.kind, cost.tape, cost.floor, cost.ns});
+  for (auto [worker, spans] : llvm::enumerate(prediction.timeline.workers)) {
+    std::vector<DrawnSpan> &lane = play.workers.emplace_back();
+    for (const schedule::Span &span : spans)
+      lane.push_back({span.step, prediction.steps[span.step].tiles[worker], span.arrive, span.ready,
+                      span.work, span.end, span.starved, span.filledBefore, span.filledAfter});
+  }
+  return play;
 }
 
 } // namespace pianola

@@ -3,6 +3,7 @@
 #define PIANOLA_LIB_DRIVER_PREDICT_H
 
 #include "dialects/schedule/Timeline.h"
+#include "runtime/timeline/Pictures.h"
 #include "targets/nvptx/Devices.h"
 #include "llvm/Support/Error.h"
 
@@ -34,6 +35,9 @@ struct Prediction {
 /// Schedules the model, of which config.json is enough, and predicts a play: the token of a program
 /// of one slot, or a chunk of a prompt.
 llvm::Expected<Prediction> predict(const PredictOptions &options);
+
+/// To be looked at.
+DrawnPlay drawn(const Prediction &prediction);
 
 } // namespace pianola
 

@@ -55,6 +55,47 @@ PianolaCudaState CudaDevice::stateOf(uint64_t position, uint64_t slots, uint64_t
   return made;
 }
 
+// Has the kernels write down when they do what.
+Status CudaDevice::record(size_t program, PianolaCudaState &made) {
+  recorded = {};
+  if (options.tracePlays == 0)
+    return Status();
+  recorded.program = program;
+  recorded.position = made.position;
+  recorded.slots = made.slots;
+  recorded.plays = std::min<uint64_t>(options.tracePlays, made.plays);
+  recorded.steps = roll.manifest().programs[program].steps.size();
+  recorded.workers = roll.manifest().tapes.size();
+  made.trace = spans.address();
+  made.trace_plays = static_cast<uint32_t>(recorded.plays);
+  made.steps = static_cast<uint32_t>(recorded.steps);
+  return spans.clear(0,
+                     recorded.plays * recorded.steps * recorded.workers * sizeof(PianolaCudaSpan));
+}
+
+Result<Recording> CudaDevice::recording() {
+  static_assert(sizeof(RecordedSpan) == sizeof(PianolaCudaSpan), "read as they are");
+  if (recorded.plays == 0)
+    return Status::error("nothing was recorded");
+  if (Status status = gpu.enter(); !status.ok())
+    return status;
+  Recording made = recorded;
+  uint64_t perPlay = made.steps * made.workers;
+  made.spans.resize(made.plays * perPlay);
+  if (Status status = spans.read(0, made.spans.data(), made.spans.size() * sizeof(RecordedSpan));
+      !status.ok())
+    return status;
+  // The launch may have ended before.
+  auto wasPlayed = [](const RecordedSpan &span) { return span.end != 0; };
+  while (made.plays > 0 && std::none_of(made.spans.end() - perPlay, made.spans.end(), wasPlayed)) {
+    --made.plays;
+    made.spans.resize(made.plays * perPlay);
+  }
+  if (made.plays == 0)
+    return Status::error("the kernels have recorded nothing");
+  return made;
+}
+
 // What the kernel needs to choose tokens as the sampler would; `next` is one that is played first
 // and not in the history yet.
 Status CudaDevice::prepareChoice(const Sampler &sampler, const std::vector<int32_t> &history,
@@ -118,6 +159,8 @@ Status CudaDevice::play(const Play &play) {
     return status;
   PianolaCudaState made = stateOf(play.position, play.slots, play.firstOutput, 1);
   made.begin = waitForFirstStep(roll, roll.manifest().programs[play.program]);
+  if (Status status = record(play.program, made); !status.ok())
+    return status;
   if (Status status = hand(made, 1); !status.ok())
     return status;
   if (Status status = tokens.write(0, play.tokens, play.slots * sizeof(int32_t)); !status.ok())
@@ -150,6 +193,7 @@ Result<int32_t> CudaDevice::choose(Sampler &sampler, const std::vector<int32_t> 
   if (Status status = gpu.enter(); !status.ok())
     return status;
   PianolaCudaState made = lastState;
+  made.trace = 0; // of the play
   if (Status status = prepareChoice(sampler, history, nullptr, made); !status.ok())
     return status;
   if (Status status = hand(made, 1); !status.ok())
@@ -200,6 +244,8 @@ Status CudaDevice::loop(const Loop &loop, Sampler &sampler, std::vector<int32_t>
     return status;
   PianolaCudaState made = stateOf(history.size(), 1, 0, loop.plays);
   made.begin = waitForFirstStep(roll, roll.manifest().programs[loop.program]);
+  if (Status status = record(loop.program, made); !status.ok())
+    return status;
   if (Status status = prepareChoice(sampler, history, &loop.first, made); !status.ok())
     return status;
   made.stop_count = static_cast<uint32_t>(loop.stops->size());

@@ -14,7 +14,8 @@ struct CudaOptions {
   std::string driver;    // see openDriver
   uint64_t capacity = 0; // positions, a multiple of 64
   double watchdogSeconds = 20;
-  bool graphs = false; // stage by stage
+  bool graphs = false;     // stage by stage
+  uint64_t tracePlays = 0; // of a launch, recorded
 };
 
 class CudaDevice : public Device {
@@ -25,6 +26,7 @@ public:
   Result<const float *> logits(uint64_t slot) override;
   Result<int32_t> choose(Sampler &sampler, const std::vector<int32_t> &history) override;
   Status loop(const Loop &loop, Sampler &sampler, std::vector<int32_t> &history) override;
+  Result<Recording> recording() override;
   void cancel() override;
   bool wasCancelled() const override { return lastWasCancelled; }
   unsigned threads() const override;
@@ -42,6 +44,7 @@ private:
   Status prepareChoice(const Sampler &sampler, const std::vector<int32_t> &history,
                        const int32_t *next, PianolaCudaState &state);
   Status hand(const PianolaCudaState &state, uint64_t tokens);
+  Status record(size_t program, PianolaCudaState &state);
   Status take(const Loop &loop, std::vector<int32_t> &history, uint64_t &heard);
   Status finish(size_t program);
   bool takeCancellation();
@@ -50,12 +53,13 @@ private:
   const Roll &roll;
   const Gpu &gpu;
   const CudaOptions options;
-  DeviceMemory arena, events, state, tokens, counts, bias, stops;
+  DeviceMemory arena, events, state, tokens, counts, bias, stops, spans;
   std::vector<DeviceMemory> contexts, rotations;
   HostList list;
   std::unique_ptr<Launcher> launcher;
   size_t lastProgram = 0; // whose logits stand in the arena
   PianolaCudaState lastState = {};
+  Recording recorded;     // of which the spans stand on the device
   std::vector<float> row; // of logits
   std::atomic<bool> cancelled{false};
   bool lastWasCancelled = false;

@@ -11,11 +11,12 @@ static constexpr uint64_t kRows = 4096;
 
 Status CudaDevice::allocate() {
   const RollManifest &manifest = roll.manifest();
-  uint64_t arenaBytes = 0, eventCount = 1, slots = 1;
+  uint64_t arenaBytes = 0, eventCount = 1, slots = 1, steps = 0;
   for (const RollProgram &program : manifest.programs) {
     arenaBytes = std::max(arenaBytes, program.arena);
     eventCount = std::max(eventCount, program.events);
     slots = std::max(slots, program.slots);
+    steps = std::max<uint64_t>(steps, program.steps.size());
   }
   launcher = Launcher::create(*loaded, options.graphs);
   contexts.resize(manifest.contexts.size());
@@ -37,6 +38,8 @@ Status CudaDevice::allocate() {
   plan.add("tokens", slots * sizeof(int32_t), tokens);
   plan.add("counts", manifest.model.validVocabulary * sizeof(uint32_t), counts);
   plan.add("bias", manifest.model.validVocabulary * sizeof(float), bias);
+  plan.add("recordings",
+           options.tracePlays * steps * manifest.tapes.size() * sizeof(PianolaCudaSpan), spans);
   launcher->plan(plan);
   return plan.allocate(gpu);
 }

@@ -33,6 +33,26 @@ struct Loop {
   std::function<bool(int32_t)> take;
 };
 
+/// When a worker did a step; ns of the device's timer. All zero: it has no tiles of the step.
+struct RecordedSpan {
+  uint64_t begin; // it came to the step
+  uint64_t ready; // its events had happened
+  uint64_t end;   // its tiles were done
+};
+
+/// The first plays of a launch.
+struct Recording {
+  size_t program = 0;
+  uint64_t position = 0; // of the first play
+  uint64_t slots = 1;
+  uint64_t plays = 0, steps = 0, workers = 0;
+  std::vector<RecordedSpan> spans; // [plays][steps][workers]
+
+  const RecordedSpan &at(uint64_t play, uint64_t step, uint64_t worker) const {
+    return spans[(play * steps + step) * workers + worker];
+  }
+};
+
 class Device {
 public:
   virtual ~Device() = default;
@@ -49,6 +69,11 @@ public:
   /// Plays `loop.first` and what is chosen after it, and adds to the history what was played, up to
   /// the last token that `take` heard, which is not played.
   virtual Status loop(const Loop &loop, Sampler &sampler, std::vector<int32_t> &history);
+
+  /// Of the last play or loop.
+  virtual Result<Recording> recording() {
+    return Status::error("the host's player records nothing: recordings are made on GPUs");
+  }
 
   /// Makes the play under way, or else the next one, end soon. From any thread.
   virtual void cancel() = 0;

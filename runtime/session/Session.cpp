@@ -38,11 +38,14 @@ static Result<std::unique_ptr<Device>> openDevice(const Roll &roll, uint64_t lim
   if (!onGpu && options.device != DeviceKind::Auto && options.device != DeviceKind::Host)
     return Status::error("the roll is compiled for the host, not for a GPU");
   uint64_t capacity = (limit + 63) / 64 * 64;
+  if (!onGpu && options.tracePlays)
+    return Status::error("the roll is compiled for the host, and recordings are made on GPUs");
   if (!onGpu)
     return HostDevice::create(roll, capacity, options.threads, options.watchdogSeconds);
   cuda::CudaOptions cuda;
   cuda.capacity = capacity;
   cuda.watchdogSeconds = options.watchdogSeconds;
+  cuda.tracePlays = options.tracePlays;
   cuda.graphs = options.launch == LaunchKind::Graph;
   if (options.device == DeviceKind::Emulator) {
     Result<std::string> path = cuda::emulatorPath();

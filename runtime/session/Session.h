@@ -28,6 +28,7 @@ struct SessionOptions {
   double watchdogSeconds = 20; // for one wait
   DeviceKind device = DeviceKind::Auto;
   LaunchKind launch = LaunchKind::Persistent;
+  uint64_t tracePlays = 0; // of each launch on a GPU: the first plays that are recorded
 };
 
 /// "auto", "cuda", "emulator"; "persistent", "graph".
@@ -67,6 +68,10 @@ public:
 
   /// Chooses a token by the logits of the last token fed; the context stays as it is.
   Result<int32_t> sample(Sampler &sampler);
+
+  /// When the workers of a GPU did what, in the first plays (options.tracePlays) of the last chunk
+  /// fed or of the last generation. An error if nothing was recorded.
+  Result<Recording> recording() { return device->recording(); }
 
   /// f32 [vocabulary] of the last token fed; good until the next feed. An error before the first.
   Result<const float *> logits();

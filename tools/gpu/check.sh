@@ -152,7 +152,7 @@ part_trace() {
   for name in "$PREPARED"/bench/*.roll.gz; do
     name=$(basename "$name" .roll.gz)
     roll "bench/$name"
-    "$PLAY" trace "$WORK/bench/$name.roll" --context $context --tokens $tokens --html "$OUT/$name.html" \
+    "$PLAY" trace "$WORK/bench/$name.roll" --context $context --html "$OUT/$name.html" \
       --stages "$WORK/$name.stages.json" || bad=$((bad + 1))
   done
   note "timelines in $OUT/*.html"

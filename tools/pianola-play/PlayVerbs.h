@@ -9,6 +9,7 @@ namespace pianola {
 /// Each sets the exit code when the command line names it, as in Verbs.h.
 void addMeasureVerb(CLI::App &app, int &exitCode);
 void addPlantVerb(CLI::App &app, int &exitCode);
+void addTraceVerb(CLI::App &app, int &exitCode);
 void addVerifyVerb(CLI::App &app, int &exitCode);
 
 } // namespace pianola

@@ -10,6 +10,7 @@ int main(int argc, char **argv) {
   int exitCode = 0;
   pianola::addVerifyVerb(app, exitCode);
   pianola::addMeasureVerb(app, exitCode);
+  pianola::addTraceVerb(app, exitCode);
   pianola::addPlantVerb(app, exitCode);
   pianola::addBenchVerb(app, exitCode);
   try {

@@ -6,6 +6,7 @@
 // of the cost model for this machine's figures.
 #include "runtime/host/Probe.h"
 #include "runtime/session/Session.h"
+#include "tools/pianola/TraceOptions.h"
 #include "tools/pianola/Verbs.h"
 
 #include <algorithm>
@@ -24,6 +25,7 @@ struct BenchOptions {
   std::vector<int64_t> prompts{512}, generated{128}, depths{0};
   int64_t repetitions = 5;
   SessionOptions session;
+  TraceOptions trace; // of the last test
 };
 
 struct Machine {
@@ -287,13 +289,17 @@ int runBench(const BenchOptions &options) {
   Result<std::unique_ptr<Roll>> roll = Roll::open(options.roll);
   if (!roll)
     return fail(roll.message());
-  Result<std::unique_ptr<Session>> session = Session::create(**roll, options.session);
+  SessionOptions settings = options.session;
+  settings.tracePlays = options.trace.wanted() ? kTracePlays : 0;
+  Result<std::unique_ptr<Session>> session = Session::create(**roll, settings);
   if (!session)
     return fail(session.message());
   Bench bench(options, **roll, **session);
   if (Status status = bench.run(); !status.ok())
     return fail(status.message());
   bench.print();
+  if (Status status = writeRecording(options.trace, **roll, **session); !status.ok())
+    return fail(status.message());
   return 0;
 }
 
@@ -315,6 +321,7 @@ void addBenchVerb(CLI::App &app, int &exitCode) {
       ->check(tokens);
   verb->add_option("-r,--repetitions", options->repetitions)->check(CLI::Range(1, 10000));
   addDeviceOptions(*verb, options->session);
+  addTraceOptions(*verb, options->trace);
   verb->add_option("-o,--output", options->format, "md or json")
       ->check(CLI::IsMember({"md", "json"}));
   verb->callback([=, &exitCode] { exitCode = runBench(*options); });

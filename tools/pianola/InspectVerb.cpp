@@ -1,5 +1,6 @@
 // InspectVerb.cpp - pianola inspect: what is in a roll.
 #include "runtime/roll/Roll.h"
+#include "runtime/timeline/StageKind.h"
 #include "tools/pianola/Verbs.h"
 
 #include <algorithm>
@@ -12,14 +13,6 @@ static std::string join(const std::vector<std::string> &words) {
   for (const std::string &word : words)
     text += (text.empty() ? "" : ", ") + word;
   return text;
-}
-
-// Steps of one kind in all layers: "layers.3.self_attn.q_proj" counts as "self_attn.q_proj".
-static std::string kindOf(const std::string &label) {
-  if (label.rfind("layers.", 0) != 0)
-    return label;
-  size_t dot = label.find('.', 7);
-  return dot == std::string::npos ? label : label.substr(dot + 1);
 }
 
 static void printKernel(const RollProgram &program) {
@@ -42,7 +35,7 @@ static void printProgram(const RollManifest &manifest, const RollProgram &progra
   std::vector<std::string> order;
   Kind total;
   for (const RollStep &step : program.steps) {
-    std::string name = kindOf(step.label);
+    std::string name = stageKind(step.label);
     if (!kinds.count(name))
       order.push_back(name);
     for (Kind *kind : {&kinds[name], &total}) {

@@ -1,9 +1,8 @@
 // PredictVerb.cpp - pianola predict: how fast a model will be on a GPU that need not be there.
-#include "lib/driver/Pictures.h"
+#include "lib/driver/Predict.h"
 #include "tools/pianola/Verbs.h"
 
 #include <algorithm>
-#include <fstream>
 #include <map>
 
 namespace pianola {
@@ -61,13 +60,6 @@ static void print(const Prediction &prediction) {
   std::printf("tapes    the longest is %.2f %% longer than the mean\n", timeline.imbalance * 100);
 }
 
-static bool writeFile(const std::string &path, const std::string &text) {
-  std::ofstream file(path, std::ios::binary);
-  file << text;
-  file.close();
-  return static_cast<bool>(file);
-}
-
 void addPredictVerb(CLI::App &app, int &exitCode) {
   auto options = std::make_shared<PredictOptions>();
   auto html = std::make_shared<std::string>(), trace = std::make_shared<std::string>();
@@ -98,9 +90,9 @@ void addPredictVerb(CLI::App &app, int &exitCode) {
       return;
     }
     print(*prediction);
-    if (!html->empty() && !writeFile(*html, drawTimeline(*prediction)))
+    if (!html->empty() && !writeFile(*html, drawTimeline(drawn(*prediction))))
       exitCode = fail("--html " + *html + ": cannot be written");
-    if (!trace->empty() && !writeFile(*trace, writeTrace(*prediction)))
+    if (!trace->empty() && !writeFile(*trace, writeTrace(drawn(*prediction))))
       exitCode = fail("--trace " + *trace + ": cannot be written");
   });
 }

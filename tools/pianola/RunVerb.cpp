@@ -3,6 +3,7 @@
 #include "runtime/sampling/Sampler.h"
 #include "runtime/session/Session.h"
 #include "runtime/text/ChatFormat.h"
+#include "tools/pianola/TraceOptions.h"
 #include "tools/pianola/Verbs.h"
 
 #include "llvm/Support/FileSystem.h"
@@ -23,6 +24,7 @@ struct RunOptions {
   int64_t most = 256;
   bool printIds = false, chat = false, ignoreStop = false;
   SessionOptions session;
+  TraceOptions trace;
   SamplingOptions sampling;
   CompileOptions compile;
 };
@@ -65,6 +67,7 @@ Status Run::open() {
   if (!opened)
     return opened.status();
   roll = std::move(*opened);
+  options.session.tracePlays = options.trace.wanted() ? kTracePlays : 0;
   Result<std::unique_ptr<Session>> created = Session::create(*roll, options.session);
   if (!created)
     return created.status();
@@ -189,7 +192,7 @@ Status Run::generate() {
                ids.size(), prefill * 1e3, ids.size() / prefill, static_cast<long long>(count),
                decode * 1e3, count > 1 ? (count - 1) / decode : 0.0, session->deviceName().c_str(),
                reason);
-  return Status();
+  return writeRecording(options.trace, *roll, *session);
 }
 
 Status Run::run() {
@@ -231,6 +234,7 @@ void addRunVerb(CLI::App &app, int &exitCode) {
   verb->add_option("--frequency-penalty", sampling.frequencyPenalty);
   verb->add_option("-s,--seed", sampling.seed);
   addDeviceOptions(*verb, options->session);
+  addTraceOptions(*verb, options->trace);
   verb->add_option("-c,--max-model-len", options->compile.maxModelLen,
                    "With a directory: positions a session can hold");
   verb->add_option("--target", options->compile.target, "With a directory: see compile");

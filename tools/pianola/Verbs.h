@@ -25,6 +25,9 @@ void listTargets();
 /// --threads, --device and --launch.
 void addDeviceOptions(CLI::App &verb, SessionOptions &options);
 
+/// Whether the file could be written.
+bool writeFile(const std::string &path, const std::string &text);
+
 /// Prints "error: message" on standard error and returns 1, or 2 if the command line is at fault.
 int fail(const std::string &message);
 int failUsage(const std::string &message);

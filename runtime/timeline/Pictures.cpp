@@ -1,7 +1,9 @@
-//===- Pictures.cpp - A predicted play, to look at ------------------------===//
+// Pictures.cpp - a play, predicted or recorded, to look at.
+#include "runtime/timeline/Pictures.h"
 
-#include "lib/driver/Pictures.h"
+#include <cmath>
 #include <nlohmann/json.hpp>
+#include <string_view>
 
 using nlohmann::json;
 
@@ -9,30 +11,30 @@ namespace pianola {
 
 std::string_view timelineTemplate(); // timeline.html, made by cmake/Embed.cmake
 
-std::string drawTimeline(const Prediction &prediction) {
+std::string drawTimeline(const DrawnPlay &play) {
   json steps = json::array(), workers = json::array();
-  for (auto [step, cost] : llvm::zip(prediction.steps, prediction.timeline.steps))
+  for (const DrawnStep &step : play.steps)
     steps.push_back({{"label", step.label},
                      {"kind", step.kind},
-                     {"tape", cost.tape},
-                     {"floor", std::llround(cost.floor)},
-                     {"ns", std::llround(cost.ns)}});
+                     {"tape", step.tape},
+                     {"floor", std::llround(step.floor)},
+                     {"ns", std::llround(step.ns)}});
   // Spans as plain numbers, in the order of `fields`: a large model has some ten thousand.
-  for (auto [worker, spans] : llvm::enumerate(prediction.timeline.workers)) {
+  for (const std::vector<DrawnSpan> &spans : play.workers) {
     json &lane = workers.emplace_back(json::array());
-    for (const schedule::Span &span : spans)
-      lane.push_back({span.step, prediction.steps[span.step].tiles[worker],
-                      std::llround(span.arrive), std::llround(span.ready), std::llround(span.work),
-                      std::llround(span.end), std::llround(span.starved),
+    for (const DrawnSpan &span : spans)
+      lane.push_back({span.step, span.tiles, std::llround(span.arrive), std::llround(span.ready),
+                      std::llround(span.work), std::llround(span.end), std::llround(span.starved),
                       std::llround(span.filledBefore), std::llround(span.filledAfter)});
   }
-  json data = {{"model", prediction.model},
-               {"device", prediction.device->product},
-               {"slots", prediction.slots},
-               {"positions", prediction.positions},
-               {"ns", std::llround(prediction.timeline.ns)},
-               {"floor", std::llround(prediction.timeline.floor)},
-               {"ring", prediction.timeline.ring},
+  json data = {{"model", play.model},
+               {"device", play.device},
+               {"recorded", play.recorded},
+               {"slots", play.slots},
+               {"positions", play.positions},
+               {"ns", std::llround(play.ns)},
+               {"floor", std::llround(play.floor)},
+               {"ring", play.ring},
                {"fields",
                 {"step", "tiles", "arrive", "ready", "work", "end", "starved", "filledBefore",
                  "filledAfter"}},
@@ -49,7 +51,7 @@ std::string drawTimeline(const Prediction &prediction) {
   return page;
 }
 
-std::string writeTrace(const Prediction &prediction) {
+std::string writeTrace(const DrawnPlay &play) {
   json events = json::array();
   auto add = [&](size_t worker, const std::string &name, const char *category, double from,
                  double to) {
@@ -63,25 +65,25 @@ std::string writeTrace(const Prediction &prediction) {
                         {"tid", worker}});
   };
   auto fill = [&](size_t worker, double when, double bytes) {
-    events.push_back({{"name", "ring " + std::to_string(worker)},
-                      {"ph", "C"},
-                      {"ts", when * 1e-3},
-                      {"pid", 1},
-                      {"args", {{"bytes", std::llround(bytes)}}}});
+    if (play.ring != 0)
+      events.push_back({{"name", "ring " + std::to_string(worker)},
+                        {"ph", "C"},
+                        {"ts", when * 1e-3},
+                        {"pid", 1},
+                        {"args", {{"bytes", std::llround(bytes)}}}});
   };
-  events.push_back(
-      {{"name", "process_name"},
-       {"ph", "M"},
-       {"pid", 1},
-       {"args", {{"name", prediction.model + ", " + std::string(prediction.device->product)}}}});
-  for (auto [worker, spans] : llvm::enumerate(prediction.timeline.workers)) {
+  events.push_back({{"name", "process_name"},
+                    {"ph", "M"},
+                    {"pid", 1},
+                    {"args", {{"name", play.model + ", " + play.device}}}});
+  for (size_t worker = 0; worker < play.workers.size(); ++worker) {
     events.push_back({{"name", "thread_name"},
                       {"ph", "M"},
                       {"pid", 1},
                       {"tid", worker},
                       {"args", {{"name", "worker " + std::to_string(worker)}}}});
-    for (const schedule::Span &span : spans) {
-      const PredictedStep &step = prediction.steps[span.step];
+    for (const DrawnSpan &span : play.workers[worker]) {
+      const DrawnStep &step = play.steps[span.step];
       add(worker, "wait for " + step.label, "wait", span.arrive, span.ready);
       add(worker, step.label + " (prologue)", "prologue", span.ready, span.work);
       add(worker, step.label, step.kind.c_str(), span.work, span.end);
