@@ -75,7 +75,8 @@ struct PianolaCudaState {
   uint32_t slots;        /* valid ones of a play */
   uint32_t first_output; /* first slot whose logits are wanted, 0 .. slots */
   uint32_t plays;        /* at most in this launch; more than one only in a program that loops */
-  uint32_t choose;       /* 1: the last step chooses a token; 0: it does nothing */
+  uint32_t choose;       /* 1: the last step chooses a token; 0: it does nothing, as always in the
+                            persistent kernel of a program that does not loop */
   uint32_t play;         /* stage kernels: the number of this play; the sample stage counts it up */
   uint32_t end;    /* plays from this number on are not played; set by the sample stage. Before
                       the launch: `plays` */

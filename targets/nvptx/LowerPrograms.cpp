@@ -29,6 +29,10 @@ std::string entryOf(StringRef name) {
   return entry;
 }
 
+bool isSample(tile::StageOp stage) {
+  return stage.walk([](tile::SampleOp) { return WalkResult::interrupt(); }).wasInterrupted();
+}
+
 // All kernels of one program.
 class ProgramLowering {
 public:
@@ -88,8 +92,12 @@ private:
     Kernel &kernel = open(entry);
     kernel.emitPersistent(program.getLoops(), [&] {
       Value wanted = kernel.field(kernel.i32(), kernel.card, offsetof(PianolaCudaCard, stage));
-      for (auto [number, stage] : llvm::enumerate(stages))
+      for (auto [number, stage] : llvm::enumerate(stages)) {
+        // Nothing is chosen in a program that does not loop: who wants a token launches the stage.
+        if (!program.getLoops() && isSample(stage))
+          continue;
         kernel.when(kernel.equal(wanted, number), [&, stage = stage] { play(kernel, stage); });
+      }
     });
     builder.create<func::ReturnOp>(program.getLoc());
   }

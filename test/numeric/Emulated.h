@@ -12,6 +12,8 @@ inline unsigned interleavings(unsigned usual) {
   return wanted && *wanted ? std::max(1, atoi(wanted)) : usual;
 }
 
+inline bool isLongRun() { return getenv("PIANOLA_INTERLEAVINGS"); }
+
 /// One way of playing a roll.
 struct Emulation {
   std::string device; // a name of the device table

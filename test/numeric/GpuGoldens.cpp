@@ -24,19 +24,21 @@ void PrintTo(const Case &each, std::ostream *out) {
   *out << each.model << " on " << each.device << " with " << each.workers << " workers";
 }
 
-// A chunk of 8 slots is played with one instruction for all; of 4 slots half of it is padding.
+// A chunk of 8 slots is played with one instruction for all; of 4 slots half of it is padding. A
+// long run plays each golden on both devices, any other one of them.
 std::vector<Case> cases() {
+  constexpr const char *kModels[] = {"llama",     "llama2", "llama_bias", "mistral", "qwen2",
+                                     "qwen2_win", "qwen3",  "qwen3_yarn", "smollm3"};
+  constexpr const char *kDevices[] = {"h200", "a100"};
   std::vector<Case> all;
-  for (const char *device : {"h200", "a100"})
-    for (const char *model : {"llama", "llama2", "llama_bias", "mistral", "qwen2", "qwen2_win",
-                              "qwen3", "qwen3_yarn", "smollm3"})
-      all.push_back({model,
-                     device,
-                     4,
-                     {1, 8},
-                     model == std::string("llama_bias") || model == std::string("qwen2")});
-  all.push_back({"llama", "h200", 7, {1, 4, 64}, true});
-  all.push_back({"qwen3", "a100", 7, {1, 4, 64}, true});
+  for (size_t i = 0; i < std::size(kModels); ++i)
+    for (size_t other = 0; other < (isLongRun() ? 2 : 1); ++other) {
+      std::string model = kModels[i];
+      bool splits = model == "llama_bias" || model == "qwen2";
+      all.push_back({kModels[i], kDevices[(i + other) % 2], 4, {1, 8}, splits});
+    }
+  all.push_back({"llama", "a100", 7, {1, 4}, true});
+  all.push_back({"qwen3", "h200", 7, {1, 4}, true});
   return all;
 }
 
