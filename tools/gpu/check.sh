@@ -43,7 +43,7 @@ mkdir -p "$OUT"
 slow=1
 [ -z "$quick" ] || slow=4 seconds=$((4 * seconds))
 deadline=$((SECONDS + seconds))
-PLAY=$PWD/$BUILD/bin/pianola-play
+PLAY=$(realpath -m "$BUILD")/bin/pianola-play
 repeats=100 most=1000000 rounds=6 tokens=64 context=256
 [ -z "$quick" ] || repeats=3 most=12 rounds=2 tokens=3 context=4
 export PIANOLA_CACHE=$WORK/cache
@@ -63,7 +63,7 @@ part_build() {
   local jobs
   jobs=${JOBS:-$(nproc)}
   cmake -S . -B "$BUILD" -DCMAKE_BUILD_TYPE=$([ -n "$quick" ] && echo Debug || echo Release) -DCMAKE_C_COMPILER="${CC:-gcc}" -DCMAKE_CXX_COMPILER="${CXX:-g++}" \
-    -DPIANOLA_HEADERS="$PWD/$PREPARED/headers" -DPIANOLA_BUILD_COMPILER=OFF -DPIANOLA_BUILD_EMULATOR=OFF \
+    -DPIANOLA_HEADERS="$(realpath -m "$PREPARED")/headers" -DPIANOLA_BUILD_COMPILER=OFF -DPIANOLA_BUILD_EMULATOR=OFF \
     -DPIANOLA_BUILD_TEXT=OFF -DPIANOLA_BUILD_TESTS=OFF &&
     cmake --build "$BUILD" -j "$jobs" --target pianola-play &&
     note "$("${CXX:-g++}" --version | head -1)"
