@@ -13,7 +13,7 @@ namespace pianola::nvptx {
 
 SampleEmitter::SampleEmitter(StageEmitter &owner, tile::SampleOp op)
     : s(owner), e(owner.e), op(op) {
-  bins = s.allocate(kBins * 8);
+  bins = s.allocate(binsOfThread() * e.shape.consumers() * 8);
   best = s.allocate(kListed * 12);
   kept = s.allocate(kListed * 8);
   keys = s.allocate(e.shape.consumers() * 4);

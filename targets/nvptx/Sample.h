@@ -67,8 +67,11 @@ private:
   void seekToken();
   void selectKey(Value isTopK);
   Value seek(Value isDraw);
-  /// The first of kBins amounts, four of each thread, with which the running sum, begun at
-  /// `before`, reaches `needOf(total)`: found* of which, what was before it, and it.
+  /// Of each thread: an even number, so that the last threads may have some beyond kBins, where the
+  /// warps do not divide them.
+  int64_t binsOfThread() const { return llvm::divideCeil(kBins, 2 * e.shape.consumers()) * 2; }
+  /// The first of kBins amounts, binsOfThread() of each thread, with which the running sum, begun
+  /// at `before`, reaches `needOf(total)`: found* of which, what was before it, and it.
   struct Found {
     Value which, before, amount, total;
   };
@@ -89,7 +92,8 @@ private:
   Variable cancel, stop; // of thread 0; of lane i: the i-th stop
 
   // Shared memory.
-  Value bins;  // u64[kBins]: a histogram, or a list of tokens' places
+  Value bins;  // u64[kBins], and to the end of the last thread's: a histogram, or a list of tokens'
+               // places
   Value best;  // u64[kListed] weights, then u32[kListed] ids: the first of all tokens, in order
   Value kept;  // u64[kListed]: their weights, or 0
   Value keys;  // u32[consumers]: each thread's greatest

@@ -14,15 +14,15 @@ namespace pianola::nvptx {
 
 void SampleEmitter::clearBins() {
   Value zeros = e.zeros(e.vector(e.i64(), 2));
-  for (int64_t i = 0; i < kBins / e.shape.consumers(); i += 2)
-    e.store(zeros, e.at(bins, e.mul(e.add(e.mul(e.thread, kBins / e.shape.consumers()), i), 8)));
+  for (int64_t i = 0; i < binsOfThread(); i += 2)
+    e.store(zeros, e.at(bins, e.mul(e.add(e.mul(e.thread, binsOfThread()), i), 8)));
   e.meet();
 }
 
 SmallVector<Value, 4> SampleEmitter::loadBins() {
   SmallVector<Value, 4> amounts;
-  for (int64_t i = 0; i < kBins / e.shape.consumers(); i += 2) {
-    Value index = e.add(e.mul(e.thread, kBins / e.shape.consumers()), i);
+  for (int64_t i = 0; i < binsOfThread(); i += 2) {
+    Value index = e.add(e.mul(e.thread, binsOfThread()), i);
     Value two = e.load(e.vector(e.i64(), 2), e.at(bins, e.mul(index, 8)));
     amounts.push_back(e.element(two, 0));
     amounts.push_back(e.element(two, 1));
@@ -202,14 +202,15 @@ Value SampleEmitter::seek(Value isDraw) {
   };
   Found row = findAmount(loadBins(), nothing, needOf);
   Value need = needOf(row.total);
-  int64_t each = kBins / e.shape.consumers();
-  Value first = e.add(e.mul(row.which, kBins), e.mul(e.thread, each));
+  int64_t each = binsOfThread();
+  Value inRow = e.mul(e.thread, each), first = e.add(e.mul(row.which, kBins), inRow);
   SmallVector<Value> values;
   for (int64_t i = 0; i < each; ++i) {
     Value id = e.add(first, i);
     Value value = logitAt(e.min(id, e.sub(vocabulary, 1)));
     values.push_back(
-        e.select(e.less(id, vocabulary), value, e.real(std::numeric_limits<double>::quiet_NaN())));
+        e.select(e.both(e.less(id, vocabulary), e.less(e.add(inRow, i), e.constant(kBins))), value,
+                 e.real(std::numeric_limits<double>::quiet_NaN())));
   }
   Found one = findAmount(weigh(first, values), row.before, [&](Value) { return need; });
   return e.add(e.mul(row.which, kBins), one.which);

@@ -209,6 +209,9 @@ Status Verification::run() {
   SamplingOptions warm;
   warm.temperature = 0.9f;
   warm.seed = 7;
+  SamplingOptions nucleus = warm;
+  nucleus.temperature = 0.7f;
+  nucleus.topP = 0.9f;
   SamplingOptions narrow = warm;
   narrow.topK = 20;
   narrow.topP = 0.8f;
@@ -216,6 +219,8 @@ Status Verification::run() {
   narrow.repetitionPenalty = 1.2f;
   narrow.frequencyPenalty = 0.1f;
   if (Status status = sampled("sampled", warm); !status.ok())
+    return status;
+  if (Status status = sampled("nucleus", nucleus); !status.ok())
     return status;
   if (Status status = sampled("penalised", narrow); !status.ok())
     return status;
