@@ -1,4 +1,5 @@
 import os
+import shutil
 
 import lit.formats
 
@@ -19,3 +20,11 @@ config.substitutions += [
     ("%libdir", config.lib_dir),
     ("%objdir", os.path.dirname(config.lib_dir)),
 ]
+
+# Of the CUDA toolkit, where it is installed.
+ptxas = shutil.which("ptxas") or shutil.which("ptxas", path="/usr/local/cuda/bin")
+if ptxas:
+    config.available_features.add("ptxas")
+    config.substitutions.append(("%ptxas", ptxas))
+else:
+    lit_config.note("ptxas is not installed: what it says of the kernels is not tested")

@@ -19,7 +19,7 @@ public:
         }) {}
 
   llvm::Error take(const llvm::Twine &doing) {
-    return llvm::createStringError(doing + ": " + (text.empty() ? "failed" : text));
+    return llvm::createStringError(text.empty() ? doing : doing + ": " + text);
   }
 
 private:

@@ -13,6 +13,8 @@ constexpr int64_t kStopFlag = kFlagsAt, kEndFlag = kFlagsAt + 4;
 constexpr int64_t kSlotsAt = kFlagsAt + 8, kFirstOutputAt = kFlagsAt + 12;
 constexpr int64_t kCapacityAt = kFlagsAt + 16, kPositionAt = kFlagsAt + 24;
 constexpr int64_t kTraceAt = kFlagsAt + 32;
+// The worker's cards and tape, between steps.
+constexpr int64_t kListAt = kFlagsAt + 40, kCountAt = kFlagsAt + 48, kBytesAt = kFlagsAt + 52;
 
 #define STATE(name) offsetof(PianolaCudaState, name)
 #define CARD(name) offsetof(PianolaCudaCard, name)
@@ -190,9 +192,13 @@ void Kernel::consume(bool loops, llvm::function_ref<void()> playStage) {
     fetchCard(cards, cardMemory);
     waitForCopies(*this);
   });
+  when(equal(thread, 0), [&] {
+    store(toInteger(cards, i64()), at(memory, kListAt));
+    store(count, at(memory, kCountAt));
+    store(bytes, at(memory, kBytesAt));
+  });
   meet();
   startRing(bytes);
-  Variable playStart(*this, constant(0)); // of the tape
   loopWhile([&] { return running.get(*this); },
             [&] {
               Variable ended(*this, constant(i1(), 0));
@@ -215,12 +221,18 @@ void Kernel::consume(bool loops, llvm::function_ref<void()> playStage) {
                 ended.set(*this, either(differ(load(i32(), at(memory, kEndFlag)), 0), isStopped()));
               }
               when(ended.get(*this), [&] { running.set(*this, constant(i1(), 0)); });
-              Value todo = select(ended.get(*this), constant(0), count);
-              loop(constant(0), todo, 1, [&](Value number) {
+              Variable played(*this, constant(0)); // cards of this play
+              auto goesOn = [&] {
+                Value rest = lessUnsigned(played.get(*this), load(i32(), at(memory, kCountAt)));
+                return both(rest, negate(ended.get(*this)));
+              };
+              loopWhile(goesOn, [&] {
                 Value current = which.get(*this), other = exclusive(current, constant(1));
-                Value next = add(number, 1);
-                next = select(equal(next, count), constant(0), next);
-                fetchCard(at(cards, mul(widen(next), sizeof(PianolaCudaCard))), cardAt(other));
+                Value next = add(played.get(*this), 1);
+                played.set(*this, next);
+                next = select(equal(next, load(i32(), at(memory, kCountAt))), constant(0), next);
+                Value list = globalAt(load(i64(), at(memory, kListAt)));
+                fetchCard(at(list, mul(widen(next), sizeof(PianolaCudaCard))), cardAt(other));
                 card = cardAt(current);
                 playCard(playStage);
                 Value signal = field(i32(), card, CARD(signal));
@@ -233,11 +245,9 @@ void Kernel::consume(bool loops, llvm::function_ref<void()> playStage) {
                 });
                 which.set(*this, other);
               });
-              Value start = add(playStart.get(*this), bytes);
-              playStart.set(*this, start);
-              tapeAt.set(*this, start);
               Value next = add(play.get(*this), 1);
               play.set(*this, next);
+              tapeAt.set(*this, mul(next, load(i32(), at(memory, kBytesAt))));
               Value more = both(lessUnsigned(next, plays), negate(isStopped()));
               if (loops) // the last play's end is waited for, too, so that all counters are known
                 more = negate(isStopped());

@@ -327,7 +327,7 @@ const std::vector<Mutation> &codeMutations() {
        }},
       {"a slot is filled before it is empty",
        "h200",
-       {"slot-reuse"},
+       {"slot-reuse", "mbarrier-misuse"},
        nullptr,
        [](Text &t) {
          // The loader's wait is the first of all.
