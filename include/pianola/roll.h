@@ -17,6 +17,8 @@
  *   template    the chat template's text (may be absent)
  *   cubin       nvptx: what ptxas made of the code for the target's chip (may be absent)
  *   constant    vectors, f32, that all workers share
+ *   timeline    nvptx: RollTimeline, then RollSpan[]: how the play of a token was predicted (may be
+ *               absent)
  *
  * Digests are XXH3 (64 bits, seed 0) of whole sections; a section over 16 MiB has the digest of the
  * array of the digests of its 16 MiB pieces, so that several threads can check it. The header's
@@ -91,7 +93,8 @@ enum PianolaSectionKind {
   PIANOLA_SECTION_TEMPLATE = 7,
   PIANOLA_SECTION_CUBIN = 8,
   PIANOLA_SECTION_CONSTANT = 9,
-  PIANOLA_SECTION_COUNT = 10
+  PIANOLA_SECTION_TIMELINE = 10,
+  PIANOLA_SECTION_COUNT = 11
 };
 
 /* An absent section has offset 0 and bytes 0. */
@@ -133,6 +136,28 @@ struct PianolaRollRecord {
   uint64_t tape; /* run: byte of the worker's tape at which tile `begin` starts. nvptx: the first
                     run of a step says where the step's tiles start; they end where those of the
                     worker's next step start, or the tape ends */
+};
+
+struct PianolaRollTimeline {
+  uint32_t program;
+  uint32_t positions; /* that the contexts were taken to have */
+  uint32_t ring;      /* bytes of each worker's */
+  uint32_t spans;
+  float ns; /* of the play */
+  uint32_t reserved[3];
+};
+
+/* One step of one worker; ns since the play before ended, which a worker may be done with earlier;
+ * bytes in the ring. */
+struct PianolaRollSpan {
+  uint32_t worker, step, tiles, reserved;
+  float arrive; /* done with the step before */
+  float ready;  /* its events are there */
+  float work;   /* what its tiles share is done */
+  float end;
+  float starved; /* of the time since `work`, waiting for the tape */
+  float filled_before, filled_after;
+  float reserved2;
 };
 
 /* What a part of the host target is called with. A part is a prologue or a section of a stage. */

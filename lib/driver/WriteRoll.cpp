@@ -1,6 +1,7 @@
 //===- WriteRoll.cpp - Put a roll together --------------------------------===//
 
 #include "lib/driver/WriteRoll.h"
+#include "dialects/schedule/Timeline.h"
 #include "dialects/transformer/Transformer.h"
 #include "lib/checkpoint/GenerationConfig.h"
 #include "lib/checkpoint/InputFile.h"
@@ -198,6 +199,44 @@ llvm::Expected<std::string> readTemplate(StringRef directory) {
   return std::string();
 }
 
+// How the play of a token is predicted: of the first program that loops.
+std::vector<uint8_t> timelineOf(ModuleOp module, tile::MachineAttr machine, int64_t maxPositions) {
+  std::vector<uint8_t> bytes;
+  auto append = [&](const auto &value) {
+    auto *begin = reinterpret_cast<const uint8_t *>(&value);
+    bytes.insert(bytes.end(), begin, begin + sizeof(value));
+  };
+  uint32_t number = 0;
+  for (auto program : module.getOps<schedule::ProgramOp>()) {
+    if (!program.getLoops()) {
+      ++number;
+      continue;
+    }
+    int64_t positions = std::min(schedule::kUsualPositions, maxPositions);
+    auto timeline = schedule::Timeline::predict(program, machine, positions);
+    std::vector<schedule::StepOp> steps = program.getSteps();
+    uint32_t spans = 0;
+    for (const std::vector<schedule::Span> &lane : timeline.workers)
+      spans += lane.size();
+    append(PianolaRollTimeline{number,
+                               static_cast<uint32_t>(positions),
+                               static_cast<uint32_t>(timeline.ring),
+                               spans,
+                               static_cast<float>(timeline.ns),
+                               {}});
+    for (auto [worker, lane] : llvm::enumerate(timeline.workers))
+      for (const schedule::Span &span : lane) {
+        auto tiles = static_cast<uint32_t>(steps[span.step].getTilesOf(worker).size());
+        append(PianolaRollSpan{static_cast<uint32_t>(worker), static_cast<uint32_t>(span.step),
+                               tiles, 0, float(span.arrive), float(span.ready), float(span.work),
+                               float(span.end), float(span.starved), float(span.filledBefore),
+                               float(span.filledAfter), 0});
+      }
+    break;
+  }
+  return bytes;
+}
+
 } // namespace
 
 RollCode codeFor(const HostCpu &cpu, const HostImage &image) {
@@ -294,6 +333,11 @@ llvm::Error writeRoll(const CompileOptions &options, const ModelSummary &summary
   if (llvm::Error error = add(PIANOLA_SECTION_TOKENIZER, tokenizer->data(), tokenizer->size()))
     return error;
   if (llvm::Error error = add(PIANOLA_SECTION_TEMPLATE, chatTemplate->data(), chatTemplate->size()))
+    return error;
+  std::vector<uint8_t> timeline;
+  if (machine.getChunk())
+    timeline = timelineOf(module, machine, summary.maxPositions);
+  if (llvm::Error error = add(PIANOLA_SECTION_TIMELINE, timeline.data(), timeline.size()))
     return error;
   if (options.weightsAtLoad)
     return toError(writer.finish());

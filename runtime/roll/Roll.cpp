@@ -17,8 +17,8 @@
 namespace pianola {
 
 static const char *const kSectionNames[PIANOLA_SECTION_COUNT] = {
-    "manifest", "code",      "records",  "tape",  "table",
-    "tiles",    "tokenizer", "template", "cubin", "constant"};
+    "manifest",  "code",     "records", "tape",     "table",   "tiles",
+    "tokenizer", "template", "cubin",   "constant", "timeline"};
 
 const char *sectionName(PianolaSectionKind kind) { return kSectionNames[kind]; }
 

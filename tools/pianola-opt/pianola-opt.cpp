@@ -3,6 +3,7 @@
 #include "dialects/tile/Tile.h"
 #include "dialects/transformer/Transformer.h"
 #include "passes/Passes.h"
+#include "tools/pianola-opt/EmitPtx.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
@@ -16,6 +17,7 @@ int main(int argc, char **argv) {
                   pianola::schedule::ScheduleDialect, pianola::tile::TileDialect,
                   pianola::transformer::TransformerDialect>();
   pianola::registerPianolaPasses();
+  pianola::registerEmitPtx();
   mlir::registerTransformsPasses();
   return mlir::asMainReturnCode(
       mlir::MlirOptMain(argc, argv, "Pianola's compiler, a pass at a time\n", registry));

@@ -1,5 +1,6 @@
 // InspectVerb.cpp - pianola inspect: what is in a roll.
 #include "runtime/roll/Roll.h"
+#include "runtime/timeline/PredictedPlay.h"
 #include "runtime/timeline/StageKind.h"
 #include "tools/pianola/Verbs.h"
 
@@ -104,14 +105,28 @@ static void print(const Roll &roll) {
 
 void addInspectVerb(CLI::App &app, int &exitCode) {
   auto path = std::make_shared<std::string>();
+  auto html = std::make_shared<std::string>(), trace = std::make_shared<std::string>();
   CLI::App *verb = app.add_subcommand("inspect", "Say what is in a roll");
   verb->add_option("roll", *path)->required();
+  verb->add_option("--html", *html,
+                   "Of a roll for a GPU: write the predicted timeline of a token as a page");
+  verb->add_option("--trace", *trace, "The same as a trace for Perfetto");
   verb->callback([=, &exitCode] {
     Result<std::unique_ptr<Roll>> roll = Roll::open(*path);
-    if (roll)
-      print(**roll);
-    else
+    if (!roll) {
       exitCode = fail(roll.message());
+      return;
+    }
+    print(**roll);
+    if (html->empty() && trace->empty())
+      return;
+    Result<DrawnPlay> play = predictedPlay(**roll);
+    if (!play)
+      exitCode = fail(play.message());
+    else if (!html->empty() && !writeFile(*html, drawTimeline(*play)))
+      exitCode = fail("--html " + *html + ": cannot be written");
+    else if (!trace->empty() && !writeFile(*trace, writeTrace(*play)))
+      exitCode = fail("--trace " + *trace + ": cannot be written");
   });
 }
 
