@@ -11,6 +11,8 @@ config.test_source_root = os.path.dirname(__file__)
 config.test_exec_root = config.obj_root
 config.environment["PATH"] = os.pathsep.join(
     [config.bin_dir, config.llvm_tools_dir, config.environment["PATH"]])
+if config.ptxas:
+    config.available_features.add("ptxas")
 config.substitutions += [
     ("%exits", f"{config.python} {config.test_source_root}/tools/Inputs/exits.py"),
     ("%pianola-ptx", os.path.join(config.bin_dir, "pianola-ptx")),

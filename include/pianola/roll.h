@@ -30,7 +30,7 @@
  *    "model": {"family", "name", "vocabulary", "valid_vocabulary", "hidden", "layers",
  *              "max_positions", "parameters"},
  *    "target": {"name": "host", "architecture": "x86_64", "features": ["avx2", ...],
- *               or: "name": "nvptx", "device": "h200", "capability": 90, "chip": "sm_90a",
+ *               or: "name": "nvptx", "device": "h200", "capability": 90, "chip": "sm_90",
  *               and: "workers": N, "product": "bf16" | "f32", "bandwidth": MB/s,
  *               "peak": GFLOP/s, "event": ns, "step": ns},
  *    "max_model_len": N,                      positions a session holds at most

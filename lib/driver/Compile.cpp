@@ -10,6 +10,7 @@
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/IR/MLIRContext.h"
 #include "mlir/IR/Verifier.h"
+#include "targets/nvptx/Assemble.h"
 #include "targets/nvptx/Machine.h"
 #include "targets/nvptx/PtxCode.h"
 #include <thread>
@@ -112,14 +113,22 @@ static llvm::Error compileForDevice(const CompileOptions &options, const DeviceR
     text << code->text;
     return llvm::Error::success();
   }
-  return writeRoll(options, summary, machine, module, codeFor(device, *code), *model->weights,
-                   progress);
+  RollCode rollCode = codeFor(device, *code);
+  if (options.cubin) {
+    llvm::Expected<std::vector<uint8_t>> cubin = assemble(code->text, device.capability, notes);
+    if (!cubin)
+      return cubin.takeError();
+    rollCode.cubin = std::move(*cubin);
+  }
+  return writeRoll(options, summary, machine, module, rollCode, *model->weights, progress);
 }
 
 llvm::Error compile(const CompileOptions &options, Progress &progress, llvm::raw_ostream &text,
                     llvm::raw_ostream &notes) {
   if (const DeviceRow *device = findDevice(options.target))
     return compileForDevice(options, *device, progress, text, notes);
+  if (options.cubin)
+    return llvm::createStringError("--cubin: is for GPUs; give one as --target");
   if (options.weightsAtLoad)
     return llvm::createStringError("--weights-at-load: rolls for the host have their weights in "
                                    "them; give a GPU as --target");

@@ -20,6 +20,7 @@ struct CompileOptions {
   bool skipCheck = false;       // play a schedule that nobody proved
   std::optional<uint64_t> seed; // make the weights up
   bool weightsAtLoad = false;   // made up by who opens the roll; with a seed, for a GPU
+  bool cubin = false;           // machine code beside PTX, for a GPU
   Emit emit = Emit::Roll;
 };
 

@@ -76,7 +76,7 @@ part_goldens() {
     roll "rolls/$name"
     for launch in persistent graph; do
       count=$((count + 1))
-      timeout 60 "$PLAY" verify "$WORK/rolls/$name.roll" "$expected" --launch $launch --most $most >"$WORK/line" ||
+      timeout --foreground 60 "$PLAY" verify "$WORK/rolls/$name.roll" "$expected" --launch $launch --most $most >"$WORK/line" ||
         bad=$((bad + 1))
       cat "$WORK/line"
       sed "s/^{/{\"launch\":\"$launch\",/" "$WORK/line" >>"$WORK/verify.jsonl"

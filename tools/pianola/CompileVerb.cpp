@@ -40,6 +40,8 @@ void addCompileVerb(CLI::App &app, int &exitCode) {
                  "Leave the weights out of a roll for a GPU: who opens it makes up others, to "
                  "measure its speed")
       ->needs(seeded);
+  verb->add_flag("--cubin", options->cubin,
+                 "Put machine code into a roll for a GPU too, by CUDA's ptxas");
   static const std::map<std::string, Emit> kEmit = {
       {"roll", Emit::Roll}, {"transformer", Emit::Transformer},
       {"tile", Emit::Tile}, {"schedule", Emit::Schedule},

@@ -82,8 +82,13 @@ protected:
 TEST_F(GpuRecords, RefusesBadManifests) {
   EXPECT_EQ(set("/target/name", "moon"), "manifest: target.name: expected \"host\" or \"nvptx\"");
   EXPECT_EQ(set("/target/device", 1), "manifest: target.device: expected a string");
-  EXPECT_EQ(set("/target/chip", "sm_80"),
-            "manifest: target.chip: expected a chip of capability 90");
+  for (const char *chip : {"sm_100", "sm_80a", "sm_", "90"})
+    EXPECT_EQ(set("/target/chip", chip),
+              "manifest: target.chip: expected code that capability 90 plays");
+  EXPECT_EQ(set("/weights", {{"seed", 1}, {"tape", 4096}, {"table", 0}, {"constant", 0}}),
+            "manifest: weights: section tape is there, and would be made up");
+  EXPECT_EQ(set("/weights", {{"seed", -1}, {"tape", 0}, {"table", 0}, {"constant", 0}}),
+            "manifest: weights.seed: expected an integer from 0 to 9223372036854775807");
   EXPECT_EQ(set("/parts", {{{"name", "x"}, {"entry", 0}}}),
             "manifest: parts: expected none in a roll for nvptx");
   EXPECT_EQ(

@@ -1,4 +1,5 @@
 // Names, values, layouts and signatures, compared with the toolkit's own.
+#include "runtime/cuda/Driver.h"
 #include "targets/nvptx/driver/DriverApi.h"
 
 namespace pianola::cuda::signature {
@@ -297,6 +298,14 @@ template <typename... A, typename... B> struct Compare<ours::CUresult(A...), ::C
 #define SAME_SIGNATURE(name, parameters)                                                           \
   static_assert(Compare<ours::signature::name, decltype(::name)>::value, #name);
 PIANOLA_DRIVER_API(SAME_SIGNATURE)
+#undef SAME_SIGNATURE
+
+// What the player calls, by the same names.
+#define SAME_SIGNATURE(name, parameters)                                                           \
+  static_assert(                                                                                   \
+      Compare<std::remove_pointer_t<decltype(ours::Driver::name)>, decltype(::name)>::value,       \
+      #name);
+PIANOLA_CUDA_FUNCTIONS(SAME_SIGNATURE)
 #undef SAME_SIGNATURE
 
 } // namespace
