@@ -306,7 +306,7 @@ const std::vector<Mutation> &codeMutations() {
        {"race"},
        nullptr,
        [](Text &t) { return t.leaveOutBefore("red.release", 1, "bar.sync"); }},
-      {"a slot counts seven warps of eight",
+      {"a slot counts fewer warps than there are",
        "h200",
        {"slot-reuse", "mbarrier-misuse", "race"},
        nullptr,
@@ -316,7 +316,7 @@ const std::vector<Mutation> &codeMutations() {
          t.lines[at] = t.lines[at].substr(0, t.lines[at].rfind(',')) + ", 7;";
          return 1;
        }},
-      {"a slot counts nine warps of eight",
+      {"a slot counts more warps than there are",
        "a100",
        {kWatchdog},
        nullptr,

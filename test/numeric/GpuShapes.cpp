@@ -72,6 +72,39 @@ TEST_P(GpuShapes, AgreeWithTheInterpreter) {
 
 INSTANTIATE_TEST_SUITE_P(All, GpuShapes, testing::ValuesIn(cases()));
 
+// No part of a split context has fewer than 128 positions, but the last.
+TEST(GpuContexts, OfSeveralParts) {
+  constexpr Shape kLong{"long", "LlamaForCausalLM", 32, 40, 2, 1, 16, 64, 0, 6, true};
+  TemporaryDirectory model, output;
+  setenv("PIANOLA_CACHE", output.path.c_str(), 1);
+  writeConfig(kLong, model.path);
+  CompileOptions options;
+  options.directory = model.path;
+  options.target = "h200";
+  options.workers = kLong.workers;
+  options.slots = {1, 64};
+  options.seed = 2;
+  Progress progress(false);
+  std::string text;
+  llvm::raw_string_ostream stream(text);
+  options.emit = Emit::Tile;
+  llvm::cantFail(compile(options, progress, stream, llvm::nulls()));
+  EXPECT_NE(text.find("splits = 5"), std::string::npos);
+  options.emit = Emit::Roll;
+  std::unique_ptr<Roll> roll = compileAndOpen(options, output);
+  ASSERT_TRUE(roll);
+
+  std::vector<int32_t> ids = someIds(kLong, 700);
+  mlir::MLIRContext context;
+  LoadedModel loaded = llvm::cantFail(loadModel(context, model.path, options.seed));
+  ReferenceResult reference = llvm::cantFail(interpret(*loaded.module, *loaded.weights, ids));
+  const std::vector<float> &wanted = reference.logits.values;
+  // One by one across each multiple of 128.
+  std::vector<float> logits = EmulatedSession(*roll, {"h200"}).logits(ids, 120, 8);
+  ASSERT_EQ(logits.size(), wanted.size());
+  EXPECT_LT(distance(logits.data(), wanted.data(), wanted.size()), kGpuTolerance);
+}
+
 // The last chunk of a prompt is played by the smallest program that takes it.
 TEST(GpuChunks, OfAnyLengthSayTheSame) {
   TemporaryDirectory model, output;

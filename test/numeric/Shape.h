@@ -43,7 +43,7 @@ inline void writeConfig(const Shape &shape, const std::string &directory) {
                            {"head_dim", shape.headSize},
                            {"hidden_act", "silu"},
                            {"rms_norm_eps", 1e-5},
-                           {"max_position_embeddings", 256},
+                           {"max_position_embeddings", 1024},
                            {"rope_theta", 10000.0},
                            {"tie_word_embeddings", shape.tied},
                            {"eos_token_id", 1}};
