@@ -165,12 +165,26 @@ void Kernel::mark(size_t offset) {
   });
 }
 
-void Kernel::playCard(llvm::function_ref<void()> playStage) {
-  mark(offsetof(PianolaCudaSpan, begin));
-  awaitEvents();
-  meet();
-  mark(offsetof(PianolaCudaSpan, ready));
-  when(negate(isStopped()), playStage);
+void Kernel::whenReady(llvm::function_ref<void()> body) {
+  if (!playsOneStage) {
+    awaitEvents();
+    meet();
+    mark(offsetof(PianolaCudaSpan, ready));
+    when(negate(isStopped()), body);
+    return;
+  }
+  // Cards, tapes and constants are there before the play; all else is the kernels' before this one.
+  if (shape.bulk)
+    waitForPreviousKernel(*this);
+  Value number = field(i32(), state, STATE(play));
+  play.set(*this, number);
+  when(lessUnsigned(number, field(i32(), state, STATE(end))), [&] {
+    mark(offsetof(PianolaCudaSpan, begin));
+    mark(offsetof(PianolaCudaSpan, ready));
+    body();
+    meet();
+    mark(offsetof(PianolaCudaSpan, end));
+  });
 }
 
 // From card to card and play to play.
@@ -234,7 +248,8 @@ void Kernel::consume(bool loops, llvm::function_ref<void()> playStage) {
                 Value list = globalAt(load(i64(), at(memory, kListAt)));
                 fetchCard(at(list, mul(widen(next), sizeof(PianolaCudaCard))), cardAt(other));
                 card = cardAt(current);
-                playCard(playStage);
+                mark(offsetof(PianolaCudaSpan, begin));
+                playStage();
                 Value signal = field(i32(), card, CARD(signal));
                 waitForCopies(*this);
                 meet();                               // from here on the card may be overwritten
@@ -313,25 +328,14 @@ void Kernel::emitStage(llvm::function_ref<void()> playStage) {
         streamTape(at(tape, offset), bytes, constant(1));
       },
       [&] {
-        // Cards and tapes are there before the play; all else is the kernels' before this one.
         card = at(memory, kCardsAt);
         fetchCard(mine, card);
         waitForCopies(*this);
-        if (shape.bulk)
-          waitForPreviousKernel(*this);
         meet();
         // Who has no tiles stays away from what the sample stage's worker changes.
         when(differ(field(i32(), card, CARD(stage)), int64_t(PIANOLA_CUDA_NONE)), [&] {
-          Value number = field(i32(), state, STATE(play));
-          play.set(*this, number);
-          when(lessUnsigned(number, field(i32(), state, STATE(end))), [&] {
-            mark(offsetof(PianolaCudaSpan, begin));
-            mark(offsetof(PianolaCudaSpan, ready));
-            startRing(bytes);
-            playStage();
-            meet();
-            mark(offsetof(PianolaCudaSpan, end));
-          });
+          startRing(bytes);
+          playStage();
         });
         meet();
         when(equal(thread, 0), [&] { stop(); });

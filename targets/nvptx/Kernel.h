@@ -74,9 +74,13 @@ public:
   /// then these are numbers to be filled in.
   void setRing(int64_t firstByte, int64_t slotCount);
 
-  // The whole kernel around a function that plays a stage: `playStages` for each number of a stage.
+  // The whole kernel around a function that plays the card's stage. Consumers come to it without
+  // having waited for anything: it may take weights and read constants, then calls `whenReady`.
   void emitPersistent(bool loops, llvm::function_ref<void()> playStage);
   void emitStage(llvm::function_ref<void()> playStage);
+
+  /// Waits for what the step depends on, and calls `body`, unless there is nothing to be played.
+  void whenReady(llvm::function_ref<void()> body);
 
   // The ring, as a consumer warp sees it (Ring.cpp).
   /// Where byte `offset` of the tape, counted since the kernel began, is in shared memory; waits
@@ -109,7 +113,6 @@ private:
   void awaitEvents();
   void awaitEvent(Value wait);
   void consume(bool loops, llvm::function_ref<void()> playStage);
-  void playCard(llvm::function_ref<void()> playStage);
   void mark(size_t offset);
 
   llvm::SmallVector<Value> parameters;

@@ -12,6 +12,8 @@ namespace pianola::nvptx {
 
 // Of one row that a thread keeps in registers.
 constexpr int64_t kMostQuads = 4;
+// Columns of a group that one warp normalises.
+constexpr int64_t kMostOfWarp = 256;
 
 // What lies in the padding of a row is zero, so that sums may run over it.
 void StageEmitter::lowerNormalise(tile::NormaliseOp op) {
@@ -20,11 +22,9 @@ void StageEmitter::lowerNormalise(tile::NormaliseOp op) {
     slotBegins[op.getResult()] = begin->second;
   Place to = placeFor(op.getResult());
   // A warp for each group where groups are small, so that no barrier is needed in between.
-  int64_t slots = cast<RankedTensorType>(op.getValue().getType()).getDimSize(0);
-  if (from.columns / static_cast<int64_t>(op.getGroups()) <= 256)
+  if (from.columns / static_cast<int64_t>(op.getGroups()) <= kMostOfWarp)
     normaliseByWarp(op, from, to);
-  else if (slots == 1 && op.getGroups() == 1 &&
-           from.columns <= kMostQuads * 4 * e.shape.consumers())
+  else if (anticipated.contains(op))
     normaliseOneRow(op, from, to);
   else
     normaliseByBlock(op, from, to);
@@ -60,29 +60,52 @@ void StageEmitter::normaliseByWarp(tile::NormaliseOp op, const Place &from, cons
   });
 }
 
-// The row and its weights are read at once, and stay in registers until the sum is known: this is
-// what a token waits for, in every stage.
-void StageEmitter::normaliseOneRow(tile::NormaliseOp op, const Place &from, const Place &to) {
-  int64_t step = e.shape.consumers() * 4, warps = e.shape.warps;
-  int64_t quads = (from.columns + step - 1) / step;
-  Value weights = bindingOf(op.getVector()), zero = e.constant(0);
-  auto ifThere = [&](int64_t quad, llvm::function_ref<void(Value column)> body) {
-    Value column = e.add(e.mul(e.thread, 4), quad * step);
-    if ((quad + 1) * step <= from.columns)
-      body(column);
+// Quads that a thread has of a row: every consumers-th. Calls `body` with each that is there.
+static void forOwnQuads(Kernel &e, int64_t columns,
+                        llvm::function_ref<void(int64_t which, Value column)> body) {
+  int64_t step = e.shape.consumers() * 4;
+  for (int64_t which = 0; which * step < columns; ++which) {
+    Value column = e.add(e.mul(e.thread, 4), which * step);
+    if ((which + 1) * step <= columns)
+      body(which, column);
     else
-      e.when(e.less(column, from.columns), [&] { body(column); });
-  };
-  SmallVector<Variable> values, factors;
-  Type four = e.vector(e.f32(), 4);
-  for (int64_t quad = 0; quad < quads; ++quad) {
-    values.emplace_back(e, e.zeros(e.vector(e.f32(), 4)));
-    factors.emplace_back(e, four);
-    ifThere(quad, [&](Value column) {
-      values[quad].set(e, e.load(four, elementAt(from, zero, column)));
-      factors[quad].set(e, e.loadConstant(four, e.at(weights, e.mul(column, 4))));
-    });
+      e.when(e.less(column, columns), [&] { body(which, column); });
   }
+}
+
+static bool isOneRow(const Kernel &e, tile::NormaliseOp op) {
+  auto type = cast<RankedTensorType>(op.getValue().getType());
+  return type.getDimSize(0) == 1 && op.getGroups() == 1 && type.getDimSize(1) > kMostOfWarp &&
+         type.getDimSize(1) <= kMostQuads * 4 * e.shape.consumers();
+}
+
+// A row's weights are there before the row is.
+void StageEmitter::anticipateNorm(tile::NormaliseOp op) {
+  if (!isOneRow(e, op))
+    return;
+  int64_t columns = cast<RankedTensorType>(op.getValue().getType()).getDimSize(1);
+  Value weights = bindingOf(op.getVector());
+  Type four = e.vector(e.f32(), 4);
+  SmallVector<Variable> &factors = anticipated[op];
+  for (int64_t at = 0; at < columns; at += e.shape.consumers() * 4)
+    factors.emplace_back(e, four);
+  forOwnQuads(e, columns, [&](int64_t which, Value column) {
+    factors[which].set(e, e.loadConstant(four, e.at(weights, e.mul(column, 4))));
+  });
+}
+
+// The row stays in registers until the sum is known: this is what a token waits for, in every
+// stage.
+void StageEmitter::normaliseOneRow(tile::NormaliseOp op, const Place &from, const Place &to) {
+  int64_t warps = e.shape.warps;
+  Value zero = e.constant(0);
+  SmallVector<Variable> values, &factors = anticipated[op];
+  Type four = e.vector(e.f32(), 4);
+  for (size_t which = 0; which < factors.size(); ++which)
+    values.emplace_back(e, e.zeros(e.vector(e.f32(), 4)));
+  forOwnQuads(e, from.columns, [&](int64_t which, Value column) {
+    values[which].set(e, e.load(four, elementAt(from, zero, column)));
+  });
   Value squares = e.real(0);
   for (Variable &value : values)
     for (int64_t i = 0; i < 4; ++i) {
@@ -97,14 +120,13 @@ void StageEmitter::normaliseOneRow(tile::NormaliseOp op, const Place &from, cons
   for (int64_t warp = 0; warp < warps; ++warp)
     total = e.fadd(total, e.load(e.f32(), e.at(sums, warp * 4)));
   Value scale = scaleOf(e, op, total);
-  for (int64_t quad = 0; quad < quads; ++quad)
-    ifThere(quad, [&](Value column) {
-      SmallVector<Value, 4> result;
-      for (int64_t i = 0; i < 4; ++i)
-        result.push_back(e.fmul(e.fmul(e.element(values[quad].get(e), i), scale),
-                                e.element(factors[quad].get(e), i)));
-      storeQuad(result, to, zero, column);
-    });
+  forOwnQuads(e, from.columns, [&](int64_t which, Value column) {
+    SmallVector<Value, 4> result;
+    for (int64_t i = 0; i < 4; ++i)
+      result.push_back(e.fmul(e.fmul(e.element(values[which].get(e), i), scale),
+                              e.element(factors[which].get(e), i)));
+    storeQuad(result, to, zero, column);
+  });
   scratchUsed = kept;
 }
 

@@ -199,19 +199,29 @@ void StageEmitter::lowerRows(tile::SectionOp section, unsigned number) {
   });
 }
 
+// While the step's events are awaited, registers fill with what does not depend on them.
+void StageEmitter::anticipate() {
+  if (tile::PrologueOp prologue = stage.getPrologue())
+    for (auto norm : prologue.getBody().front().getOps<tile::NormaliseOp>())
+      anticipateNorm(norm);
+}
+
 void StageEmitter::lower() {
   comment(e, "stage: " + stage.getSymName().str());
   Value thread = e.thread, lane = e.lane, warp = e.warp;
   e.askAgain();
   e.readState();
-  if (tile::PrologueOp prologue = stage.getPrologue())
-    lowerPrologue(prologue);
-  for (auto [number, section] : llvm::enumerate(stage.getSections())) {
-    if (section.getBody().front().getOps<tile::ContractOp>().empty())
-      lowerRows(section, number);
-    else
-      lowerProducts(section, number);
-  }
+  anticipate();
+  e.whenReady([&] {
+    if (tile::PrologueOp prologue = stage.getPrologue())
+      lowerPrologue(prologue);
+    for (auto [number, section] : llvm::enumerate(stage.getSections())) {
+      if (section.getBody().front().getOps<tile::ContractOp>().empty())
+        lowerRows(section, number);
+      else
+        lowerProducts(section, number);
+    }
+  });
   e.thread = thread;
   e.lane = lane;
   e.warp = warp;

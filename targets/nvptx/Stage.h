@@ -42,6 +42,8 @@ public:
 
 private:
   // Stage.cpp
+  /// What is done before the step's events are awaited.
+  void anticipate();
   void lowerPrologue(tile::PrologueOp prologue);
   void lowerRows(tile::SectionOp section, unsigned number);
   void lowerRow(mlir::Operation &op);
@@ -76,6 +78,7 @@ private:
   void lowerAppend(tile::AppendOp op);
 
   // Rows.cpp
+  void anticipateNorm(tile::NormaliseOp op);
   void lowerNormalise(tile::NormaliseOp op);
   void normaliseByWarp(tile::NormaliseOp op, const Place &from, const Place &to);
   void normaliseOneRow(tile::NormaliseOp op, const Place &from, const Place &to);
@@ -97,6 +100,7 @@ private:
   tile::StageOp stage;
   llvm::SmallVector<Value, 4> coordinates; // of the tile
   llvm::DenseMap<Value, Place> places;
+  llvm::DenseMap<mlir::Operation *, llvm::SmallVector<Variable>> anticipated; // four columns each
   llvm::DenseMap<Value, Value> slotBegins; // of values that do not start at slot 0 of the play
   int64_t scratchUsed = 0, scratchPeak = 0;
 };
