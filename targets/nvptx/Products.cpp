@@ -4,205 +4,35 @@
 // panel p of a tile is warp p % warps's. The partial sums of all warps meet in scratch memory; then
 // each thread takes an output element of the batch through the ops that follow the products.
 //
-// With bf16 weights (see docs/gpu.md): lane (g, t) = (lane / 4, lane % 4) reads row g's elements 8t
-// .. 8t+7 of a panel of 32 columns, the activations of slot g likewise, and the panel takes two
-// mma.m16n8k16 for each 8 rows and 8 slots. Of a result the lane gets rows 2t and 2t+1 for slot g,
-// twice: by the greater and by the lesser halves of the activations.
-//
 //===----------------------------------------------------------------------===//
 
-#include "targets/nvptx/Stage.h"
-#include "llvm/ADT/MapVector.h"
+#include "targets/nvptx/Products.h"
 #include "llvm/ADT/TypeSwitch.h"
 
 using namespace mlir;
 
 namespace pianola::nvptx {
 
-namespace {
-
 // Scratch memory for the partial sums of a batch: what is not taken is the ring's.
 constexpr int64_t kBatchBytes = 8 << 10;
-constexpr int64_t kSlotsOfMma = 8;
 
-} // namespace
-
-class ProductEmitter {
-public:
-  ProductEmitter(StageEmitter &owner, tile::SectionOp section, unsigned number)
-      : s(owner), e(owner.e), section(section), number(number),
-        contracts(llvm::to_vector(section.getBody().front().getOps<tile::ContractOp>())) {
-    auto type = cast<RankedTensorType>(contracts.front().getResult().getType());
-    slots = type.getDimSize(0);
-    rows = type.getDimSize(1);
-  }
-
-  void lower();
-
-private:
-  // f32 sums of one warp: [slots x rows].
-  int64_t partBytes() const { return slots * rows * 4; }
-  int64_t tileBytes() const { return contracts.size() * e.shape.warps * partBytes(); }
-  Value partialAt(Value tileOfBatch, unsigned contract, Value warp, Value slot, Value row);
-
-  void multiply(tile::ContractOp contract, unsigned which, Value tileOfBatch);
-  void multiplySplit(tile::ContractOp contract, Value panelStart,
-                     llvm::function_ref<void(Value slot, Value row, ArrayRef<Value> pair)> put);
-  void multiplyFloats(tile::ContractOp contract, Value panelStart,
-                      llvm::function_ref<void(Value slot, Value row, ArrayRef<Value> pair)> put);
-  using Weights = SmallVector<SmallVector<Value, 4>>;
-  using Halves = std::array<SmallVector<Value>, 2>;
-  Weights weightsOf(Value panel);
-  Halves activations(const Place &place, Value g, int64_t firstSlot, Value column);
-  Value finish(Value value, Value tileOfBatch, Value slot, Value row);
-  Value read(Operation &op, Value slot, Value row);
-  void store(Value tileOfBatch, Value slot, Value row);
-
-  StageEmitter &s;
-  Kernel &e;
-  tile::SectionOp section;
-  unsigned number;
-  SmallVector<tile::ContractOp> contracts;
-  int64_t slots, rows;
-  llvm::MapVector<Operation *, Variable> early; // what was read before the products
-  Value partials;                               // of the batch
-  Value high;                                   // slots that there are
-};
+ProductEmitter::ProductEmitter(StageEmitter &owner, tile::SectionOp section, unsigned number)
+    : s(owner), e(owner.e), section(section), number(number),
+      contracts(llvm::to_vector(section.getBody().front().getOps<tile::ContractOp>())) {
+  auto type = cast<RankedTensorType>(contracts.front().getResult().getType());
+  slots = type.getDimSize(0);
+  rows = type.getDimSize(1);
+  batch = std::min<int64_t>(std::clamp<int64_t>(kBatchBytes / tileBytes(), 1, 32),
+                            section.getTileCount());
+}
 
 //===----------------------------------------------------------------------===//
-// Products
+// Products in f32
 //===----------------------------------------------------------------------===//
 
-// The eight activations that a lane has of a panel: greater and lesser halves, four pairs each.
-// Of slot g of a block of slots: blocks are a constant number of bytes apart.
-ProductEmitter::Halves ProductEmitter::activations(const Place &place, Value g, int64_t firstSlot,
-                                                   Value column) {
-  auto quad = e.vector(e.i32(), 4);
-  auto load = [&]() -> SmallVector<Value> {
-    int64_t apart = firstSlot * place.stride;
-    if (place.form == Place::Split) {
-      Value offset = e.mul(e.add(e.mul(g, place.stride), column), 2);
-      return {e.load(quad, e.at(e.at(place.base, offset), apart * 2)),
-              e.load(quad, e.at(e.at(place.lesser, offset), apart * 2))};
-    }
-    // From a buffer in global memory: split here.
-    SmallVector<Value> values;
-    Value first = e.at(s.elementAt(place, g, column), apart * 4);
-    for (int64_t half = 0; half < 8; half += 4) {
-      Value floats = e.load(e.vector(e.f32(), 4), e.at(first, half * 4));
-      for (int64_t i = 0; i < 4; ++i)
-        values.push_back(e.element(floats, i));
-    }
-    SmallVector<Value> greater, lesser;
-    for (int64_t i = 0; i < 8; i += 2) {
-      Value pair = e.packBf16(values[i], values[i + 1]);
-      greater.push_back(pair);
-      lesser.push_back(
-          e.packBf16(e.fsub(values[i], e.lowBf16(pair)), e.fsub(values[i + 1], e.highBf16(pair))));
-    }
-    return {e.vectorOf(greater), e.vectorOf(lesser)};
-  };
-  // What stands in the rows of slots that are not there makes sums that nobody asks for: with one
-  // block of slots they repeat one that is there, which costs no branch. Columns of the last panel
-  // may be beyond the row, where nothing is that could be multiplied with the weights' zeros.
-  SmallVector<Value> loaded;
-  if (slots <= kSlotsOfMma && place.columns % 32 == 0) {
-    g = slots == 1 ? e.constant(0) : e.min(g, e.sub(high, 1));
-    loaded = load();
-  } else {
-    Value isThere = e.less(g, e.sub(high, firstSlot));
-    if (place.columns % 32 != 0)
-      isThere = e.both(isThere, e.less(column, place.columns));
-    loaded =
-        e.choose(isThere, load, [&] { return SmallVector<Value>{e.zeros(quad), e.zeros(quad)}; });
-  }
-  std::array<SmallVector<Value>, 2> halves;
-  for (int64_t half = 0; half < 2; ++half)
-    for (int64_t i = 0; i < 4; ++i)
-      halves[half].push_back(e.element(loaded[half], i));
-  return halves;
-}
-
-// The weights that a lane has of a panel: of each 8 rows one, four pairs.
-ProductEmitter::Weights ProductEmitter::weightsOf(Value panel) {
-  Value first = e.at(panel, e.mul(e.lane, 16));
-  Weights weights;
-  for (int64_t block = 0; block < rows / 8; ++block) {
-    Value quad = e.load(e.vector(e.i32(), 4), e.at(first, block * 512));
-    weights.emplace_back();
-    for (int64_t i = 0; i < 4; ++i)
-      weights.back().push_back(e.element(quad, i));
-  }
-  return weights;
-}
-
-void ProductEmitter::multiplySplit(tile::ContractOp contract, Value panelStart,
-                                   llvm::function_ref<void(Value, Value, ArrayRef<Value>)> put) {
-  tile::MatrixType matrix = contract.getMatrix().getType();
-  Place place = s.places.lookup(contract.getValue());
-  int64_t slotBlocks = (slots + kSlotsOfMma - 1) / kSlotsOfMma, rowBlocks = rows / 8;
-  int64_t panelBytes = rows * matrix.getPanel() * 2;
-  Value g = e.shiftRight(e.lane, 2), t = e.both(e.lane, e.constant(3));
-  auto columnOf = [&](Value panel) { return e.add(e.mul(panel, 32), e.mul(t, 8)); };
-
-  SmallVector<Value> sums(slotBlocks * rowBlocks * 4, e.real(0));
-  auto accumulate = [&](const Weights &weights, const Halves &values, int64_t slotBlock,
-                        MutableArrayRef<Value> sums) {
-    const auto &[greater, lesser] = values;
-    for (int64_t block = 0; block < rowBlocks; ++block) {
-      MutableArrayRef<Value> sum = sums.slice((slotBlock * rowBlocks + block) * 4, 4);
-      for (int64_t k = 0; k < 4; k += 2)
-        llvm::copy(e.multiply({greater[k], lesser[k], greater[k + 1], lesser[k + 1]},
-                              ArrayRef(weights[block]).slice(k, 2), sum),
-                   sum.begin());
-    }
-  };
-  // `count` panels of this warp, read before the first of them is multiplied.
-  auto playPanels = [&](Value panel, int64_t count, ValueRange carried) {
-    SmallVector<Value> next(carried), panels;
-    SmallVector<Weights> weights;
-    SmallVector<Halves> values;
-    for (int64_t i = 0; i < count; ++i) {
-      panels.push_back(e.add(panel, i * e.shape.warps));
-      weights.push_back(weightsOf(e.ringAt(e.add(panelStart, e.mul(panels.back(), panelBytes)))));
-    }
-    if (slotBlocks == 1)
-      for (Value each : panels)
-        values.push_back(activations(place, g, 0, columnOf(each)));
-    for (int64_t i = 0; i < count; ++i)
-      for (int64_t slotBlock = 0; slotBlock < slotBlocks; ++slotBlock)
-        accumulate(weights[i],
-                   slotBlocks == 1
-                       ? values[i]
-                       : activations(place, g, slotBlock * kSlotsOfMma, columnOf(panels[i])),
-                   slotBlock, next);
-    return next;
-  };
-  // A warp's reads of 2 KiB are under way at a time, where sums leave it the registers.
-  int64_t ahead = slotBlocks == 1 ? std::max<int64_t>(1, 2048 / panelBytes) : 1;
-  int64_t panels = matrix.getPanels(), stride = e.shape.warps * ahead;
-  int64_t whole = panels / stride * stride;
-  if (ahead > 1 && whole)
-    sums =
-        e.loop(e.warp, e.constant(whole), e.constant(stride), sums,
-               [&](Value panel, ValueRange carried) { return playPanels(panel, ahead, carried); });
-  if (ahead == 1)
-    whole = 0;
-  if (whole < panels)
-    sums = e.loop(e.add(e.warp, whole), e.constant(panels), e.constant(e.shape.warps), sums,
-                  [&](Value panel, ValueRange carried) { return playPanels(panel, 1, carried); });
-  for (int64_t slotBlock = 0; slotBlock < slotBlocks; ++slotBlock)
-    for (int64_t block = 0; block < rowBlocks; ++block) {
-      ArrayRef<Value> sum = ArrayRef(sums).slice((slotBlock * rowBlocks + block) * 4, 4);
-      put(e.add(g, slotBlock * kSlotsOfMma), e.add(e.mul(t, 2), block * 8),
-          {e.fadd(sum[0], sum[2]), e.fadd(sum[1], sum[3])});
-    }
-}
-
-// The same lanes on the same elements with f32 products; the four lanes of a row are added up at
-// the end.
-void ProductEmitter::multiplyFloats(tile::ContractOp contract, Value panelStart,
-                                    llvm::function_ref<void(Value, Value, ArrayRef<Value>)> put) {
+// Lane (g, t) has row g's elements 8t .. 8t+7, as with bf16 weights; the four lanes of a row are
+// added up at the end.
+void ProductEmitter::multiplyFloats(tile::ContractOp contract, Value panelStart, Put put) {
   tile::MatrixType matrix = contract.getMatrix().getType();
   Place place = s.places.lookup(contract.getValue());
   Type element = matrix.getElement();
@@ -269,7 +99,8 @@ Value ProductEmitter::partialAt(Value tileOfBatch, unsigned contract, Value warp
   return e.at(partials, e.mul(element, 4));
 }
 
-void ProductEmitter::multiply(tile::ContractOp contract, unsigned which, Value tileOfBatch) {
+void ProductEmitter::multiply(unsigned which, Value tileOfBatch, ArrayRef<Value> taken) {
+  tile::ContractOp contract = contracts[which];
   Value start = e.tapeAt.get(e);
   auto put = [&](Value slot, Value row, ArrayRef<Value> values) {
     e.when(e.less(slot, high), [&] {
@@ -278,7 +109,7 @@ void ProductEmitter::multiply(tile::ContractOp contract, unsigned which, Value t
     });
   };
   if (contract.getMatrix().getType().getElement().isBF16())
-    multiplySplit(contract, start, put);
+    multiplySplit(contract, start, taken, put);
   else
     multiplyFloats(contract, start, put);
   e.tapeAt.set(e, e.add(start, contract.getMatrix().getType().getTileBytes()));
@@ -347,8 +178,6 @@ void ProductEmitter::store(Value tileOfBatch, Value slot, Value row) {
 
 void ProductEmitter::lower() {
   int64_t kept = s.scratchUsed;
-  int64_t batch = std::clamp<int64_t>(kBatchBytes / tileBytes(), 1, 32);
-  batch = std::min(batch, section.getTileCount());
   partials = s.allocate(batch * tileBytes());
   high = e.slots;
   Value low = s.stage.getOutputs() ? e.firstOutput : e.constant(0);
@@ -365,28 +194,47 @@ void ProductEmitter::lower() {
       if (isa<tile::BiasOp>(op) || (isa<tile::LoadOp>(op) && !s.places.contains(op.getResult(0))))
         early[&op] = Variable(e, e.f32());
 
-  Value begin = s.tilesOf(number, false), end = s.tilesOf(number, true);
-  e.loop(begin, end, batch, [&](Value first) {
-    Value count = e.min(e.sub(end, first), e.constant(batch));
-    Value wanted = e.sub(high, low), elements = e.mul(e.mul(count, wanted), rows);
-    // Calls `body` with the element's tile, slot and row; the section's coordinates are set.
-    auto at = [&](Value index, llvm::function_ref<void(Value, Value, Value)> body) {
-      Value row = e.rem(index, rows), rest = e.div(index, rows);
-      Value tileOfBatch = slots == 1 ? rest : e.div(rest, wanted);
-      Value slot = slots == 1 ? low : e.add(low, e.rem(rest, wanted));
-      s.setTile(section, e.add(first, tileOfBatch));
-      body(tileOfBatch, slot, row);
-    };
+  Value begin = s.tilesOf(number, false), end = s.tilesOf(number, true), first;
+  auto countOf = [&] { return e.min(e.sub(end, first), e.constant(batch)); };
+  // Calls `body` with the tile, slot and row of an element of the batch from `first` on; the
+  // section's coordinates are set.
+  Value wanted = e.sub(high, low);
+  auto at = [&](Value index, llvm::function_ref<void(Value, Value, Value)> body) {
+    Value row = e.rem(index, rows), rest = e.div(index, rows);
+    Value tileOfBatch = slots == 1 ? rest : e.div(rest, wanted);
+    Value slot = slots == 1 ? low : e.add(low, e.rem(rest, wanted));
+    s.setTile(section, e.add(first, tileOfBatch));
+    body(tileOfBatch, slot, row);
+  };
+  auto elementsOf = [&](Value count) { return e.mul(e.mul(count, wanted), rows); };
+  auto readEarly = [&] {
     if (oneEach && !early.empty())
-      e.when(e.less(e.thread, elements), [&] {
+      e.when(e.less(e.thread, elementsOf(countOf())), [&] {
         at(e.thread, [&](Value, Value slot, Value row) {
           for (auto &[op, variable] : early)
             variable.set(e, read(*op, slot, row));
         });
       });
-    e.loop(e.constant(0), count, 1, [&](Value tileOfBatch) {
-      for (auto [which, contract] : llvm::enumerate(contracts))
-        multiply(contract, which, tileOfBatch);
+  };
+  Preload preload = isAnticipated() ? planPreload() : Preload();
+  if (preload.tiles) {
+    first = begin;
+    readEarly();
+    multiplyTaken(preload, begin, end);
+  }
+  e.loop(begin, end, batch, [&](Value batchBegin) {
+    first = batchBegin;
+    Value count = countOf(), elements = elementsOf(count), done = e.constant(0);
+    if (preload.tiles) {
+      Value isFirst = e.equal(first, begin);
+      done = e.select(isFirst, e.min(count, e.constant(preload.tiles)), done);
+      e.when(e.negate(isFirst), readEarly);
+    } else {
+      readEarly();
+    }
+    e.loop(done, count, 1, [&](Value tileOfBatch) {
+      for (unsigned which = 0; which < contracts.size(); ++which)
+        multiply(which, tileOfBatch, {});
     });
     // A warp that had little to do gives back the slots that the others are done with, too: they
     // may need the whole ring before they come to the barrier.
@@ -402,6 +250,10 @@ void ProductEmitter::lower() {
     e.meet();
   });
   s.scratchUsed = kept;
+}
+
+void StageEmitter::anticipateProducts(tile::SectionOp section, unsigned number) {
+  ProductEmitter(*this, section, number).anticipate();
 }
 
 void StageEmitter::lowerProducts(tile::SectionOp section, unsigned number) {

@@ -57,10 +57,11 @@ Value StageEmitter::allocate(int64_t bytes) {
 Place StageEmitter::allocateRows(int64_t slots, int64_t columns, Place::Form form) {
   if (form == Place::F32)
     return {form, allocate(slots * columns * 4), {}, columns, columns};
-  // Products read whole panels.
-  int64_t stride = (columns + 31) / 32 * 32 + kSplitPad;
-  Value greater = allocate(slots * stride * 2), lesser = allocate(slots * stride * 2);
-  return {form, greater, lesser, columns, stride};
+  // Products read whole panels, and eight lanes 64 bytes each of two rows: of a slot's halves, or
+  // of two slots. An odd number of these in between keeps them in different banks.
+  int64_t half = (columns + 31) / 32 * 32 | 32, stride = 2 * half + 32;
+  Value greater = allocate(slots * stride * 2);
+  return {form, greater, e.at(greater, half * 2), columns, stride};
 }
 
 // A prologue's result stands as the inner products that read it want it.
@@ -204,6 +205,9 @@ void StageEmitter::anticipate() {
   if (tile::PrologueOp prologue = stage.getPrologue())
     for (auto norm : prologue.getBody().front().getOps<tile::NormaliseOp>())
       anticipateNorm(norm);
+  if (tile::SectionOp first = stage.getSections().front();
+      !first.getBody().front().getOps<tile::ContractOp>().empty())
+    anticipateProducts(first, 0);
 }
 
 void StageEmitter::lower() {

@@ -27,9 +27,6 @@ struct Place {
   int64_t stride = 0;  // elements from slot to slot
 };
 
-/// Sizes of a stage that do not depend on the kernel it is in.
-constexpr int64_t kSplitPad = 32; // elements: rows of a split value fall into different banks
-
 class StageEmitter {
 public:
   StageEmitter(Kernel &kernel, tile::StageOp stage) : e(kernel), stage(stage) {}
@@ -94,6 +91,7 @@ private:
 
   // Products.cpp
   friend class ProductEmitter;
+  void anticipateProducts(tile::SectionOp section, unsigned number);
   void lowerProducts(tile::SectionOp section, unsigned number);
 
   Kernel &e;
@@ -101,6 +99,7 @@ private:
   llvm::SmallVector<Value, 4> coordinates; // of the tile
   llvm::DenseMap<Value, Place> places;
   llvm::DenseMap<mlir::Operation *, llvm::SmallVector<Variable>> anticipated; // four columns each
+  llvm::SmallVector<Value> takenWeights;   // of the first section: registers, in the tape's order
   llvm::DenseMap<Value, Value> slotBegins; // of values that do not start at slot 0 of the play
   int64_t scratchUsed = 0, scratchPeak = 0;
 };

@@ -1,0 +1,307 @@
+//===- SplitProducts.cpp - Inner products with bf16 weights ---------------===//
+//
+// Of 8 rows of a panel, lane (g, t) = (lane / 4, lane % 4) reads row g's elements 8t .. 8t+7: four
+// pairs. Which of mma.m16n8k16's operands they are, and with which activations, depends on how many
+// slots there are:
+//
+//   up to 4, 16 rows   A: row g and row g+8         B: column 2s+h is half h of slot s
+//   up to 2, 8 rows    A: pairs 0, 1 in row g,      B: the same; columns 4-7 for rows 8-15
+//                         pairs 2, 3 in row g+8
+//   more               A: row g is slot g's         B: column g is row g
+//                         greater half, row g+8
+//                         its lesser one
+//
+// A panel of 16 rows takes two instructions, two and four. Who is alone in its row or column with
+// somebody it is not to be multiplied with makes a sum that nobody asks for. See docs/gpu.md.
+//
+//===----------------------------------------------------------------------===//
+
+#include "targets/nvptx/Products.h"
+
+using namespace mlir;
+
+namespace pianola::nvptx {
+
+// A block of slots, of which there is one A.
+constexpr int64_t kSlotsOfA = 8;
+
+// Sums that a lane has under way: an mma's result comes some thirty clocks after it was begun.
+constexpr int64_t kChains = 4;
+
+//===----------------------------------------------------------------------===//
+// Operands
+//===----------------------------------------------------------------------===//
+
+// Greater and lesser halves of pairs of elements.
+static void splitPairs(Kernel &e, ArrayRef<Value> values, SmallVectorImpl<Value> &greater,
+                       SmallVectorImpl<Value> &lesser) {
+  for (size_t i = 0; i < values.size(); i += 2) {
+    Value pair = e.packBf16(values[i], values[i + 1]);
+    greater.push_back(pair);
+    lesser.push_back(
+        e.packBf16(e.fsub(values[i], e.lowBf16(pair)), e.fsub(values[i + 1], e.highBf16(pair))));
+  }
+}
+
+// The pairs of activations that a lane has of a panel: where weights are A, of one half of one
+// slot, otherwise greater ones, then lesser ones. `firstSlot` is the first of a block.
+SmallVector<Value> ProductEmitter::activations(const Place &place, int64_t firstSlot, Value panel) {
+  Value slot = e.shiftRight(e.lane, 2), t = e.both(e.lane, e.constant(3)), isLesser;
+  Value column = e.add(e.mul(panel, 32), e.mul(t, 8));
+  int64_t pairs = 4;
+  if (weightsAreA()) {
+    if (rows == 8) {
+      column = e.add(column, e.mul(e.shiftRight(slot, 2), 4));
+      slot = e.both(slot, e.constant(3));
+      pairs = 2;
+    }
+    isLesser = e.differ(e.both(slot, e.constant(1)), 0);
+    slot = e.shiftRight(slot, 1);
+  }
+  // What stands for slots that are not there makes sums that nobody asks for: with one block of
+  // slots they repeat one that is there, which costs no branch.
+  bool hasAll = slots <= kSlotsOfA && place.columns % 32 == 0;
+  Value isThere;
+  if (slots <= kSlotsOfA)
+    slot = slots == 1 ? e.constant(0) : e.min(slot, e.sub(high, 1));
+  else
+    isThere = e.less(slot, e.sub(high, firstSlot));
+  // Columns of the last panel may be beyond the row, where nothing is that could be multiplied with
+  // the weights' zeros.
+  if (place.columns % 32 != 0) {
+    Value isInside = e.less(column, place.columns);
+    isThere = isThere ? e.both(isThere, isInside) : isInside;
+  }
+
+  Type words = e.vector(e.i32(), pairs);
+  auto load = [&]() -> SmallVector<Value> {
+    // Blocks are a constant number of bytes apart.
+    int64_t apart = firstSlot * place.stride;
+    if (place.form == Place::Split) {
+      Value offset = e.mul(e.add(e.mul(slot, place.stride), column), 2);
+      if (isLesser)
+        return {e.load(words, e.at(e.select(isLesser, place.lesser, place.base), offset))};
+      return {e.load(words, e.at(e.at(place.base, offset), apart * 2)),
+              e.load(words, e.at(e.at(place.lesser, offset), apart * 2))};
+    }
+    // From a buffer in global memory: split here.
+    SmallVector<Value> values, greater, lesser;
+    Value first = e.at(s.elementAt(place, slot, column), apart * 4);
+    for (int64_t quad = 0; quad < pairs / 2; ++quad) {
+      Value floats = e.load(e.vector(e.f32(), 4), e.at(first, quad * 16));
+      for (int64_t i = 0; i < 4; ++i)
+        values.push_back(e.element(floats, i));
+    }
+    splitPairs(e, values, greater, lesser);
+    if (!isLesser)
+      return {e.vectorOf(greater), e.vectorOf(lesser)};
+    return {e.select(isLesser, e.vectorOf(lesser), e.vectorOf(greater))};
+  };
+  SmallVector<Value> loaded = hasAll ? load() : e.choose(isThere, load, [&] {
+    return SmallVector<Value>(isLesser ? 1 : 2, e.zeros(cast<VectorType>(words)));
+  });
+  SmallVector<Value> flat;
+  for (Value half : loaded)
+    for (int64_t i = 0; i < pairs; ++i)
+      flat.push_back(e.element(half, i));
+  return flat;
+}
+
+// The weights that a lane has of a panel: of each 8 rows one, four pairs.
+SmallVector<Value> ProductEmitter::weightsOf(Value panel) {
+  Value first = e.at(panel, e.mul(e.lane, 16));
+  SmallVector<Value> quads;
+  for (int64_t block = 0; block < rows / 8; ++block)
+    quads.push_back(e.load(e.vector(e.i32(), 4), e.at(first, block * 512)));
+  return quads;
+}
+
+//===----------------------------------------------------------------------===//
+// Products
+//===----------------------------------------------------------------------===//
+
+void ProductEmitter::multiplySplit(tile::ContractOp contract, Value panelStart,
+                                   ArrayRef<Value> taken, Put put) {
+  tile::MatrixType matrix = contract.getMatrix().getType();
+  Place place = s.places.lookup(contract.getValue());
+  int64_t warps = e.shape.warps, panels = matrix.getPanels();
+  int64_t panelBytes = rows * matrix.getPanel() * 2, quads = rows / 8;
+  int64_t slotBlocks = (slots + kSlotsOfA - 1) / kSlotsOfA;
+  // One instruction takes one or two rows of each lane.
+  int64_t rowsAtOnce = weightsAreA() && rows > 8 ? 16 : 8, groups = rows / rowsAtOnce;
+  int64_t chains = slotBlocks == 1 ? std::max<int64_t>(1, kChains / groups) : 1;
+
+  SmallVector<Value> sums(slotBlocks * groups * chains * 4, e.real(0));
+  auto sumOf = [&](MutableArrayRef<Value> all, int64_t slotBlock, int64_t group, int64_t chain) {
+    return all.slice(((slotBlock * groups + group) * chains + chain) * 4, 4);
+  };
+  // The panel is its warp's `which`-th one, as far as chains are concerned.
+  auto accumulate = [&](ArrayRef<Value> weights, ArrayRef<Value> values, int64_t which,
+                        int64_t slotBlock, MutableArrayRef<Value> all) {
+    for (int64_t group = 0; group < groups; ++group) {
+      SmallVector<Value, 8> pairs;
+      for (Value quad : weights.slice(group * rowsAtOnce / 8, rowsAtOnce / 8))
+        for (int64_t i = 0; i < 4; ++i)
+          pairs.push_back(e.element(quad, i));
+      ArrayRef<Value> a = weightsAreA() ? ArrayRef<Value>(pairs) : values;
+      ArrayRef<Value> b = weightsAreA() ? values : ArrayRef<Value>(pairs);
+      int64_t steps = b.size() / 2;
+      for (int64_t step = 0; step < steps; ++step) {
+        ArrayRef<Value> upper = a.slice(step * 2, 2), lower = a.slice(b.size() + step * 2, 2);
+        MutableArrayRef<Value> sum = sumOf(all, slotBlock, group, (which * steps + step) % chains);
+        llvm::copy(e.multiply({upper[0], lower[0], upper[1], lower[1]}, b.slice(step * 2, 2), sum),
+                   sum.begin());
+      }
+    }
+  };
+
+  // First what is in registers.
+  int64_t takenPanels = taken.size() / quads;
+  for (int64_t which = 0; which < takenPanels; ++which) {
+    Value panel = e.add(e.warp, which * warps);
+    auto play = [&] {
+      SmallVector<Value> next(sums);
+      accumulate(taken.slice(which * quads, quads), activations(place, 0, panel), which, 0, next);
+      return next;
+    };
+    sums = (which + 1) * warps <= panels
+               ? play()
+               : e.choose(e.less(panel, panels), play, [&] { return sums; });
+  }
+  // `count` panels of this warp, read before the first of them is multiplied.
+  auto playPanels = [&](Value panel, int64_t count, ValueRange carried) {
+    SmallVector<Value> next(carried), numbers;
+    SmallVector<SmallVector<Value>> weights, values;
+    for (int64_t i = 0; i < count; ++i) {
+      numbers.push_back(e.add(panel, i * warps));
+      weights.push_back(weightsOf(e.ringAt(e.add(panelStart, e.mul(numbers[i], panelBytes)))));
+    }
+    if (slotBlocks == 1)
+      for (Value each : numbers)
+        values.push_back(activations(place, 0, each));
+    for (int64_t i = 0; i < count; ++i)
+      for (int64_t block = 0; block < slotBlocks; ++block)
+        accumulate(weights[i],
+                   slotBlocks == 1 ? values[i] : activations(place, block * kSlotsOfA, numbers[i]),
+                   i, block, next);
+    return next;
+  };
+  // A warp's reads of 2 KiB are under way at a time, where sums leave it the registers.
+  int64_t ahead = slotBlocks == 1 ? std::max<int64_t>(1, 2048 / panelBytes) : 1;
+  auto playFrom = [&](int64_t first, int64_t end, int64_t count) {
+    if (first < end)
+      sums = e.loop(
+          e.add(e.warp, first), e.constant(end), e.constant(warps * count), sums,
+          [&](Value panel, ValueRange carried) { return playPanels(panel, count, carried); });
+  };
+  int64_t first = takenPanels * warps, stride = warps * ahead;
+  int64_t whole =
+      ahead == 1 ? first : first + std::max<int64_t>(0, panels - first) / stride * stride;
+  playFrom(first, whole, ahead);
+  playFrom(whole, panels, 1);
+
+  Value g = e.shiftRight(e.lane, 2), t = e.both(e.lane, e.constant(3));
+  for (int64_t slotBlock = 0; slotBlock < slotBlocks; ++slotBlock)
+    for (int64_t group = 0; group < groups; ++group) {
+      SmallVector<Value, 4> sum(sumOf(sums, slotBlock, group, 0));
+      for (int64_t chain = 1; chain < chains; ++chain)
+        for (auto [to, from] : llvm::zip_equal(sum, sumOf(sums, slotBlock, group, chain)))
+          to = e.fadd(to, from);
+      if (!weightsAreA()) {
+        put(e.add(g, slotBlock * kSlotsOfA), e.add(e.mul(t, 2), group * 8),
+            {e.fadd(sum[0], sum[2]), e.fadd(sum[1], sum[3])});
+        continue;
+      }
+      Value upper = e.fadd(sum[0], sum[1]), lower = e.fadd(sum[2], sum[3]);
+      if (rows > 8) {
+        put(t, e.add(g, group * 16), {upper});
+        put(t, e.add(g, group * 16 + 8), {lower});
+        continue;
+      }
+      // Lanes 2 and 3 of a row have the other half of its columns.
+      Value part = e.select(e.less(t, 2), upper, lower);
+      put(t, g, {e.fadd(part, e.shuffleXor(part, 2))});
+    }
+}
+
+//===----------------------------------------------------------------------===//
+// Weights before anything is awaited
+//===----------------------------------------------------------------------===//
+
+int64_t ProductEmitter::panelsOfWarp(tile::ContractOp contract) const {
+  return (contract.getMatrix().getType().getPanels() + e.shape.warps - 1) / e.shape.warps;
+}
+
+ProductEmitter::Preload ProductEmitter::planPreload() const {
+  Preload plan;
+  int64_t left = kPreloadRegisters / (rows / 8 * 4), ofTile = 0;
+  for (tile::ContractOp contract : contracts) {
+    if (!contract.getMatrix().getType().getElement().isBF16() || slots > kSlotsOfA)
+      return Preload();
+    plan.panels.push_back(panelsOfWarp(contract));
+    ofTile += plan.panels.back();
+  }
+  plan.tiles = std::min(left / ofTile, batch);
+  if (plan.tiles == 0) {
+    plan.tiles = 1;
+    for (int64_t &panels : plan.panels) {
+      panels = std::min(panels, left);
+      left -= panels;
+    }
+  }
+  return plan;
+}
+
+// In the order of the tape: of each tile, contract after contract.
+void ProductEmitter::anticipate() {
+  Preload plan = planPreload();
+  Value begin = s.tilesOf(number, false), end = s.tilesOf(number, true);
+  Value start = e.tapeAt.get(e);
+  Type quad = e.vector(e.i32(), 4);
+  int64_t quads = rows / 8, warps = e.shape.warps, offset = 0;
+  for (int64_t tile = 0; tile < plan.tiles; ++tile) {
+    SmallVector<Value> ofTile = e.choose(
+        e.less(e.add(begin, tile), end),
+        [&] {
+          SmallVector<Value> all;
+          for (auto [contract, panels] : llvm::zip_equal(contracts, plan.panels)) {
+            tile::MatrixType matrix = contract.getMatrix().getType();
+            for (int64_t which = 0; which < panels; ++which) {
+              Value panel = e.add(e.warp, which * warps);
+              auto take = [&] {
+                Value at = e.mul(panel, rows * matrix.getPanel() * 2);
+                return weightsOf(e.ringAt(e.add(e.add(start, offset), at)));
+              };
+              llvm::append_range(all, (which + 1) * warps <= matrix.getPanels()
+                                          ? take()
+                                          : e.choose(e.less(panel, matrix.getPanels()), take, [&] {
+                                              return SmallVector<Value>(quads, e.undefined(quad));
+                                            }));
+            }
+            offset += matrix.getTileBytes();
+          }
+          return all;
+        },
+        [&] {
+          int64_t panels = 0;
+          for (int64_t each : plan.panels)
+            panels += each;
+          return SmallVector<Value>(panels * quads, e.undefined(quad));
+        });
+    llvm::append_range(s.takenWeights, ofTile);
+  }
+}
+
+void ProductEmitter::multiplyTaken(const Preload &preload, Value begin, Value end) {
+  ArrayRef<Value> taken = s.takenWeights;
+  for (int64_t tile = 0; tile < preload.tiles; ++tile)
+    e.when(e.less(e.add(begin, tile), end), [&] {
+      for (auto [which, panels] : llvm::enumerate(preload.panels)) {
+        int64_t quads = panels * (rows / 8);
+        multiply(which, e.constant(tile), taken.take_front(quads));
+        taken = taken.drop_front(quads);
+      }
+    });
+}
+
+} // namespace pianola::nvptx
