@@ -134,7 +134,6 @@ Value Emitter::vectorOf(ArrayRef<Value> elements) {
 Value Emitter::zeros(VectorType type) {
   return builder.create<LLVM::ConstantOp>(loc, type, builder.getZeroAttr(type));
 }
-Value Emitter::undefined(Type type) { return builder.create<LLVM::UndefOp>(loc, type); }
 Value Emitter::bits(Value value, Type type) {
   return builder.create<LLVM::BitcastOp>(loc, type, value);
 }

@@ -98,8 +98,6 @@ public:
   Value element(Value vector, int64_t index);
   Value vectorOf(llvm::ArrayRef<Value> elements);
   Value zeros(mlir::VectorType type);
-  /// What nobody will look at.
-  Value undefined(Type type);
   Value bits(Value value, Type type); // the same bits as another type
 
   // f32.

@@ -7,10 +7,15 @@
 
 namespace pianola::nvptx {
 
-/// Registers of a lane that weights may take before a step's events are awaited. All lanes' are as
-/// much as a third of a ring (64 KiB with eight warps), which an SM of an H200 reads in the 2 us
-/// that an event takes; beside them, 168 registers leave enough for a prologue.
-constexpr int64_t kPreloadRegisters = 64;
+/// Registers of a lane that weights may take before a step's events are awaited: together a third
+/// of what a block may have for its ring, which an SM of an H200 reads in the 2 us that an event
+/// takes. Beside 64, the 168 that a thread has leave enough for a prologue. More slots have more
+/// sums and activations in registers; and for chips before sm_90 ptxas needs more of them for the
+/// same code.
+inline int64_t preloadRegisters(const KernelShape &shape, int64_t slots) {
+  int64_t most = shape.bulk && slots <= 4 ? 64 : 32;
+  return std::min(most, shape.shared / 3 / (shape.consumers() * 4));
+}
 
 /// A section of products.
 class ProductEmitter {

@@ -234,7 +234,7 @@ int64_t ProductEmitter::panelsOfWarp(tile::ContractOp contract) const {
 
 ProductEmitter::Preload ProductEmitter::planPreload() const {
   Preload plan;
-  int64_t left = kPreloadRegisters / (rows / 8 * 4), ofTile = 0;
+  int64_t left = preloadRegisters(e.shape, slots) / (rows / 8 * 4), ofTile = 0;
   for (tile::ContractOp contract : contracts) {
     if (!contract.getMatrix().getType().getElement().isBF16() || slots > kSlotsOfA)
       return Preload();
@@ -257,7 +257,9 @@ void ProductEmitter::anticipate() {
   Preload plan = planPreload();
   Value begin = s.tilesOf(number, false), end = s.tilesOf(number, true);
   Value start = e.tapeAt.get(e);
-  Type quad = e.vector(e.i32(), 4);
+  // Zeros, not just anything: what is not set on one way would stand in registers through all
+  // stages.
+  VectorType quad = e.vector(e.i32(), 4);
   int64_t quads = rows / 8, warps = e.shape.warps, offset = 0;
   for (int64_t tile = 0; tile < plan.tiles; ++tile) {
     SmallVector<Value> ofTile = e.choose(
@@ -275,7 +277,7 @@ void ProductEmitter::anticipate() {
               llvm::append_range(all, (which + 1) * warps <= matrix.getPanels()
                                           ? take()
                                           : e.choose(e.less(panel, matrix.getPanels()), take, [&] {
-                                              return SmallVector<Value>(quads, e.undefined(quad));
+                                              return SmallVector<Value>(quads, e.zeros(quad));
                                             }));
             }
             offset += matrix.getTileBytes();
@@ -286,7 +288,7 @@ void ProductEmitter::anticipate() {
           int64_t panels = 0;
           for (int64_t each : plan.panels)
             panels += each;
-          return SmallVector<Value>(panels * quads, e.undefined(quad));
+          return SmallVector<Value>(panels * quads, e.zeros(quad));
         });
     llvm::append_range(s.takenWeights, ofTile);
   }

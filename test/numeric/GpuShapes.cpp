@@ -134,6 +134,81 @@ TEST(GpuChunks, OfAnyLengthSayTheSame) {
   EXPECT_EQ(at, ids.size());
 }
 
+// Inner products take their operands in three ways, which depend on a tile's rows and on how many
+// slots a program has, and the first tiles' weights before anything is awaited. Chunks of every
+// number of tokens, of models whose tiles are wider than what is taken so, or more than that; with
+// so many workers that tiles have 16 rows, or 8, or some have no tile.
+struct Products {
+  Shape shape;
+  const char *device;
+  int tileRows; // of the matrix that counts
+};
+
+void PrintTo(const Products &each, std::ostream *out) {
+  *out << each.shape.name << " on " << each.device << ", " << each.shape.workers << " workers";
+}
+
+constexpr Shape deep(int workers) {
+  return {"deep", "LlamaForCausalLM", 40, 2500, 2, 1, 16, 97, 0, workers, true};
+}
+constexpr Shape many(int workers) {
+  return {"many_tiles", "LlamaForCausalLM", 72, 700, 2, 1, 16, 97, 0, workers, true};
+}
+// Two panels of 300 columns are a warp's: a few whole tiles, with warps that have less than others.
+constexpr Shape uneven(int workers) {
+  return {"uneven", "LlamaForCausalLM", 300, 80, 2, 1, 16, 97, 0, workers, true};
+}
+
+class GpuProducts : public testing::TestWithParam<Products> {};
+
+TEST_P(GpuProducts, OfAnyNumberOfSlots) {
+  const auto &[shape, device, tileRows] = GetParam();
+  TemporaryDirectory model, output;
+  setenv("PIANOLA_CACHE", output.path.c_str(), 1);
+  writeConfig(shape, model.path);
+  CompileOptions options;
+  options.directory = model.path;
+  options.target = device;
+  options.workers = shape.workers;
+  options.slots = {1, 2, 4, 8};
+  options.seed = 3;
+  Progress progress(false);
+  std::string text;
+  llvm::raw_string_ostream stream(text);
+  options.emit = Emit::Tile;
+  llvm::cantFail(compile(options, progress, stream, llvm::nulls()));
+  EXPECT_NE(text.find("matrix<rows = " + std::to_string(tileRows)), std::string::npos);
+  options.emit = Emit::Roll;
+  std::unique_ptr<Roll> roll = compileAndOpen(options, output);
+  ASSERT_TRUE(roll);
+
+  std::vector<int32_t> ids = someIds(shape, 40);
+  mlir::MLIRContext context;
+  LoadedModel loaded = llvm::cantFail(loadModel(context, model.path, options.seed));
+  ReferenceResult reference = llvm::cantFail(interpret(*loaded.module, *loaded.weights, ids));
+  for (LaunchKind launch : {LaunchKind::Persistent, LaunchKind::Graph}) {
+    EmulatedSession session(*roll, {device, launch, 7});
+    size_t at = 0;
+    for (size_t count : {1, 2, 3, 4, 5, 6, 8, 1, 1, 2, 7}) {
+      std::vector<int32_t> chunk(ids.begin() + at, ids.begin() + at + count);
+      std::vector<float> logits = session.logits(chunk, false);
+      EXPECT_LT(
+          distance(logits.data(), &reference.logits.values[at * shape.vocabulary], logits.size()),
+          kGpuTolerance)
+          << "a chunk of " << count;
+      at += count;
+    }
+    EXPECT_EQ(at, ids.size());
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    All, GpuProducts,
+    testing::Values(Products{deep(1), "h200", 16}, Products{deep(3), "rtx5090", 8},
+                    Products{deep(2), "a100", 16}, Products{many(1), "a100", 16},
+                    Products{many(7), "h200", 8}, Products{uneven(1), "h200", 16},
+                    Products{uneven(9), "a100", 8}));
+
 template <typename Element> void playGoldenOf(const char *dtype, const char *device) {
   std::string source = PIANOLA_SOURCE_DIR "/test/golden/llama";
   auto golden = llvm::cantFail(Checkpoint::openFile(source + "/golden.safetensors"));
