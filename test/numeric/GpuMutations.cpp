@@ -113,6 +113,27 @@ struct Text {
       lines[at].clear();
     return count;
   }
+  /// Reads of the weights that are multiplied far behind the read: made there instead.
+  int readWeightsLate() {
+    constexpr size_t kFar = 100; // lines
+    int count = 0;
+    for (size_t at = 0; at < lines.size(); ++at) {
+      if (!has(at, "ld.shared.v4.u32"))
+        continue;
+      size_t first = lines[at].find("%r");
+      std::string name = lines[at].substr(first, lines[at].find(',', first) - first);
+      // An instruction's operands stand in the lines behind it, the weights in the second.
+      for (size_t use = at + kFar; use < lines.size(); ++use)
+        if (has(use - 2, "mma.sync") &&
+            (has(use, "{" + name + ",") || has(use, ", " + name + ","))) {
+          lines[use - 2] = lines[at] + "\n" + lines[use - 2];
+          lines[at].clear();
+          ++count;
+          break;
+        }
+    }
+    return count;
+  }
   /// The last one before a place, or before the second of its name.
   int leaveOutBefore(const std::string &place, int which, const std::string &what) {
     size_t at = find(place);
@@ -356,6 +377,16 @@ const std::vector<Mutation> &codeMutations() {
        {"slot-reuse", "race"},
        nullptr,
        [](Text &t) { return t.leaveOut("bar.warp.sync"); }},
+      {"weights that were taken early are read late",
+       "h200",
+       {"slot-reuse", "race"},
+       nullptr,
+       [](Text &t) { return t.readWeightsLate(); }},
+      {"weights that were taken early are read late",
+       "a100",
+       {"slot-reuse", "race"},
+       nullptr,
+       [](Text &t) { return t.readWeightsLate(); }},
       {"fewer bytes are expected than come",
        "h200",
        {"mbarrier-misuse", kWatchdog},
