@@ -83,9 +83,10 @@ public:
   void whenReady(llvm::function_ref<void()> body);
 
   // The ring, as a consumer warp sees it (Ring.cpp).
-  /// Where byte `offset` of the tape, counted since the kernel began, is in shared memory; waits
-  /// for it, and gives back the slots before.
-  Value ringAt(Value offset);
+  /// Where byte `offset` of the tape, counted since the kernel began, is in shared memory, and
+  /// `within` bytes further in the same slot; waits for it, and gives back the slots before.
+  Value ringAt(Value offset, Value within);
+  void giveBackTo(Value offset) { ringAt(offset, constant(0)); }
   Variable tapeAt; // where the next tile starts, counted so
 
 private:
@@ -118,6 +119,7 @@ private:
   llvm::SmallVector<Value> parameters;
   mlir::arith::ConstantOp ringBase, ringSlots;
   Variable slot, phase, held; // the slot that the warp holds, and its first byte
+  Variable shift;             // from bytes of the tape to bytes of the ring
 };
 
 /// A kernel that is not lowered yet: name, eight parameters. The builder stands in its body.

@@ -45,8 +45,8 @@ void ProductEmitter::multiplyFloats(tile::ContractOp contract, Value panelStart,
       e.warp, e.constant(matrix.getPanels()), e.constant(e.shape.warps), sums,
       [&](Value panel, ValueRange carried) {
         SmallVector<Value> next(carried);
-        Value weights = e.ringAt(e.add(panelStart, e.mul(panel, panelBytes)));
-        weights = e.at(weights, e.mul(e.lane, 8 * bytes));
+        Value weights =
+            e.ringAt(e.add(panelStart, e.mul(panel, panelBytes)), e.mul(e.lane, 8 * bytes));
         SmallVector<SmallVector<Value, 8>> rowsOf;
         for (int64_t block = 0; block < rowBlocks; ++block) {
           rowsOf.emplace_back();
@@ -238,7 +238,7 @@ void ProductEmitter::lower() {
     });
     // A warp that had little to do gives back the slots that the others are done with, too: they
     // may need the whole ring before they come to the barrier.
-    e.ringAt(e.sub(e.tapeAt.get(e), 1));
+    e.giveBackTo(e.sub(e.tapeAt.get(e), 1));
     e.meet();
     auto finishOne = [&](Value index) {
       at(index, [&](Value tile, Value slot, Value row) { store(tile, slot, row); });

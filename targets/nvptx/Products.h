@@ -51,9 +51,10 @@ private:
   // Products with bf16 weights (SplitProducts.cpp).
   void multiplySplit(tile::ContractOp contract, Value panelStart, llvm::ArrayRef<Value> taken,
                      Put put);
-  llvm::SmallVector<Value> weightsOf(Value panel);
+  llvm::SmallVector<Value> weightsOf(Value panelStart);
   bool weightsAreA() const { return slots <= std::min<int64_t>(rows / 4, 4); }
-  llvm::SmallVector<Value> activations(const Place &place, int64_t firstSlot, Value panel);
+  llvm::SmallVector<Value> activations(const Place &place, int64_t firstSlot, Value panel,
+                                       int64_t further);
   int64_t panelsOfWarp(tile::ContractOp contract) const; // at most
   bool isAnticipated() const { return number == 0; }
   Preload planPreload() const;

@@ -38,11 +38,12 @@ void Kernel::startRing(Value bytes) {
   slot = Variable(*this, constant(0));
   phase = Variable(*this, constant(0));
   held = Variable(*this, constant(0));
+  shift = Variable(*this, constant(0));
   tapeAt = Variable(*this, constant(0));
   when(differ(bytes, 0), [&] { awaitFull(constant(0), constant(0)); });
 }
 
-Value Kernel::ringAt(Value offset) {
+Value Kernel::ringAt(Value offset, Value within) {
   // Counted modulo 2^32: only differences matter.
   loopWhile(
       [&] { return negate(lessUnsigned(sub(offset, held.get(*this)), constant(shape.chunk))); },
@@ -50,10 +51,13 @@ Value Kernel::ringAt(Value offset) {
         syncWarp();
         when(equal(lane, 0), [&] { arrive(*this, emptyBarrier(slot.get(*this))); });
         advanceSlot(slot, phase);
-        held.set(*this, add(held.get(*this), shape.chunk));
+        Value next = add(held.get(*this), shape.chunk);
+        held.set(*this, next);
+        shift.set(*this, sub(mul(slot.get(*this), shape.chunk), next));
         awaitFull(slot.get(*this), phase.get(*this));
       });
-  return at(slotAt(slot.get(*this)), sub(offset, held.get(*this)));
+  // What does not change from call to call comes first, and is computed once.
+  return at(at(slotAt(constant(0)), within), add(offset, shift.get(*this)));
 }
 
 //===----------------------------------------------------------------------===//

@@ -43,11 +43,13 @@ static void splitPairs(Kernel &e, ArrayRef<Value> values, SmallVectorImpl<Value>
   }
 }
 
-// The pairs of activations that a lane has of a panel: where weights are A, of one half of one
-// slot, otherwise greater ones, then lesser ones. `firstSlot` is the first of a block.
-SmallVector<Value> ProductEmitter::activations(const Place &place, int64_t firstSlot, Value panel) {
+// The pairs of activations that a lane has of the panel `further` behind `panel`: where weights are
+// A, of one half of one slot, otherwise greater ones, then lesser ones. `firstSlot` is the first of
+// a block. Addresses begin with what is the same for all panels, and end with what is constant.
+SmallVector<Value> ProductEmitter::activations(const Place &place, int64_t firstSlot, Value panel,
+                                               int64_t further) {
   Value slot = e.shiftRight(e.lane, 2), t = e.both(e.lane, e.constant(3)), isLesser;
-  Value column = e.add(e.mul(panel, 32), e.mul(t, 8));
+  Value column = e.mul(t, 8);
   int64_t pairs = 4;
   if (weightsAreA()) {
     if (rows == 8) {
@@ -60,7 +62,6 @@ SmallVector<Value> ProductEmitter::activations(const Place &place, int64_t first
   }
   // What stands for slots that are not there makes sums that nobody asks for: with one block of
   // slots they repeat one that is there, which costs no branch.
-  bool hasAll = slots <= kSlotsOfA && place.columns % 32 == 0;
   Value isThere;
   if (slots <= kSlotsOfA)
     slot = slots == 1 ? e.constant(0) : e.min(slot, e.sub(high, 1));
@@ -69,24 +70,26 @@ SmallVector<Value> ProductEmitter::activations(const Place &place, int64_t first
   // Columns of the last panel may be beyond the row, where nothing is that could be multiplied with
   // the weights' zeros.
   if (place.columns % 32 != 0) {
-    Value isInside = e.less(column, place.columns);
+    Value isInside = e.less(e.add(column, e.mul(panel, 32)), place.columns - further * 32);
     isThere = isThere ? e.both(isThere, isInside) : isInside;
   }
 
   Type words = e.vector(e.i32(), pairs);
+  auto addressOf = [&](Value base, int64_t bytes) {
+    Value ofLane = e.mul(e.add(e.mul(slot, place.stride), column), bytes);
+    return e.at(e.at(e.at(base, ofLane), e.mul(panel, 32 * bytes)),
+                (further * 32 + firstSlot * place.stride) * bytes);
+  };
   auto load = [&]() -> SmallVector<Value> {
-    // Blocks are a constant number of bytes apart.
-    int64_t apart = firstSlot * place.stride;
     if (place.form == Place::Split) {
-      Value offset = e.mul(e.add(e.mul(slot, place.stride), column), 2);
+      auto half = [&](Value base) { return e.load(words, addressOf(base, 2)); };
       if (isLesser)
-        return {e.load(words, e.at(e.select(isLesser, place.lesser, place.base), offset))};
-      return {e.load(words, e.at(e.at(place.base, offset), apart * 2)),
-              e.load(words, e.at(e.at(place.lesser, offset), apart * 2))};
+        return {half(e.select(isLesser, place.lesser, place.base))};
+      return {half(place.base), half(place.lesser)};
     }
     // From a buffer in global memory: split here.
     SmallVector<Value> values, greater, lesser;
-    Value first = e.at(s.elementAt(place, slot, column), apart * 4);
+    Value first = addressOf(place.base, 4);
     for (int64_t quad = 0; quad < pairs / 2; ++quad) {
       Value floats = e.load(e.vector(e.f32(), 4), e.at(first, quad * 16));
       for (int64_t i = 0; i < 4; ++i)
@@ -97,7 +100,7 @@ SmallVector<Value> ProductEmitter::activations(const Place &place, int64_t first
       return {e.vectorOf(greater), e.vectorOf(lesser)};
     return {e.select(isLesser, e.vectorOf(lesser), e.vectorOf(greater))};
   };
-  SmallVector<Value> loaded = hasAll ? load() : e.choose(isThere, load, [&] {
+  SmallVector<Value> loaded = !isThere ? load() : e.choose(isThere, load, [&] {
     return SmallVector<Value>(isLesser ? 1 : 2, e.zeros(cast<VectorType>(words)));
   });
   SmallVector<Value> flat;
@@ -108,8 +111,8 @@ SmallVector<Value> ProductEmitter::activations(const Place &place, int64_t first
 }
 
 // The weights that a lane has of a panel: of each 8 rows one, four pairs.
-SmallVector<Value> ProductEmitter::weightsOf(Value panel) {
-  Value first = e.at(panel, e.mul(e.lane, 16));
+SmallVector<Value> ProductEmitter::weightsOf(Value panelStart) {
+  Value first = e.ringAt(panelStart, e.mul(e.lane, 16));
   SmallVector<Value> quads;
   for (int64_t block = 0; block < rows / 8; ++block)
     quads.push_back(e.load(e.vector(e.i32(), 4), e.at(first, block * 512)));
@@ -158,32 +161,32 @@ void ProductEmitter::multiplySplit(tile::ContractOp contract, Value panelStart,
   // First what is in registers.
   int64_t takenPanels = taken.size() / quads;
   for (int64_t which = 0; which < takenPanels; ++which) {
-    Value panel = e.add(e.warp, which * warps);
     auto play = [&] {
       SmallVector<Value> next(sums);
-      accumulate(taken.slice(which * quads, quads), activations(place, 0, panel), which, 0, next);
+      accumulate(taken.slice(which * quads, quads), activations(place, 0, e.warp, which * warps),
+                 which, 0, next);
       return next;
     };
     sums = (which + 1) * warps <= panels
                ? play()
-               : e.choose(e.less(panel, panels), play, [&] { return sums; });
+               : e.choose(e.less(e.warp, panels - which * warps), play, [&] { return sums; });
   }
   // `count` panels of this warp, read before the first of them is multiplied.
   auto playPanels = [&](Value panel, int64_t count, ValueRange carried) {
-    SmallVector<Value> next(carried), numbers;
+    SmallVector<Value> next(carried);
     SmallVector<SmallVector<Value>> weights, values;
-    for (int64_t i = 0; i < count; ++i) {
-      numbers.push_back(e.add(panel, i * warps));
-      weights.push_back(weightsOf(e.ringAt(e.add(panelStart, e.mul(numbers[i], panelBytes)))));
-    }
+    Value start = e.add(panelStart, e.mul(panel, panelBytes));
+    for (int64_t i = 0; i < count; ++i)
+      weights.push_back(weightsOf(e.add(start, i * warps * panelBytes)));
+    auto valuesOf = [&](int64_t i, int64_t slotBlock) {
+      return activations(place, slotBlock * kSlotsOfA, panel, i * warps);
+    };
     if (slotBlocks == 1)
-      for (Value each : numbers)
-        values.push_back(activations(place, 0, each));
+      for (int64_t i = 0; i < count; ++i)
+        values.push_back(valuesOf(i, 0));
     for (int64_t i = 0; i < count; ++i)
       for (int64_t block = 0; block < slotBlocks; ++block)
-        accumulate(weights[i],
-                   slotBlocks == 1 ? values[i] : activations(place, block * kSlotsOfA, numbers[i]),
-                   i, block, next);
+        accumulate(weights[i], slotBlocks == 1 ? values[i] : valuesOf(i, block), i, block, next);
     return next;
   };
   // A warp's reads of 2 KiB are under way at a time, where sums leave it the registers.
@@ -272,7 +275,7 @@ void ProductEmitter::anticipate() {
               Value panel = e.add(e.warp, which * warps);
               auto take = [&] {
                 Value at = e.mul(panel, rows * matrix.getPanel() * 2);
-                return weightsOf(e.ringAt(e.add(e.add(start, offset), at)));
+                return weightsOf(e.add(e.add(start, offset), at));
               };
               llvm::append_range(all, (which + 1) * warps <= matrix.getPanels()
                                           ? take()
