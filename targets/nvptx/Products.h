@@ -47,6 +47,7 @@ private:
   Value finish(Value value, Value tileOfBatch, Value slot, Value row);
   Value read(mlir::Operation &op, Value slot, Value row);
   void store(Value tileOfBatch, Value slot, Value row);
+  void storePeaks(Value inside, Value tileOfBatch, Value slot, Value row);
 
   // Products with bf16 weights (SplitProducts.cpp).
   void multiplySplit(tile::ContractOp contract, Value panelStart, llvm::ArrayRef<Value> taken,
