@@ -263,7 +263,7 @@ void ProductEmitter::anticipate() {
   // Zeros, not just anything: what is not set on one way would stand in registers through all
   // stages.
   VectorType quad = e.vector(e.i32(), 4);
-  int64_t quads = rows / 8, warps = e.shape.warps, offset = 0;
+  int64_t quads = rows / 8, warps = e.shape.warps, offset = 0, takenEnd = 0;
   for (int64_t tile = 0; tile < plan.tiles; ++tile) {
     SmallVector<Value> ofTile = e.choose(
         e.less(e.add(begin, tile), end),
@@ -271,10 +271,11 @@ void ProductEmitter::anticipate() {
           SmallVector<Value> all;
           for (auto [contract, panels] : llvm::zip_equal(contracts, plan.panels)) {
             tile::MatrixType matrix = contract.getMatrix().getType();
+            int64_t panelBytes = rows * matrix.getPanel() * 2;
             for (int64_t which = 0; which < panels; ++which) {
               Value panel = e.add(e.warp, which * warps);
               auto take = [&] {
-                Value at = e.mul(panel, rows * matrix.getPanel() * 2);
+                Value at = e.mul(panel, panelBytes);
                 return weightsOf(e.add(e.add(start, offset), at));
               };
               llvm::append_range(all, (which + 1) * warps <= matrix.getPanels()
@@ -283,6 +284,8 @@ void ProductEmitter::anticipate() {
                                               return SmallVector<Value>(quads, e.zeros(quad));
                                             }));
             }
+            if (panels)
+              takenEnd = offset + std::min(panels * warps, matrix.getPanels()) * panelBytes;
             offset += matrix.getTileBytes();
           }
           return all;
@@ -295,6 +298,16 @@ void ProductEmitter::anticipate() {
         });
     llvm::append_range(s.takenWeights, ofTile);
   }
+  if (plan.tiles == 0)
+    return;
+  // A warp that took less than others gives back the slots that they are done with: they may need
+  // the whole ring before they come to a barrier.
+  int64_t tileBytes = offset / plan.tiles;
+  Value tiles = e.min(e.sub(end, begin), e.constant(plan.tiles));
+  e.when(e.less(begin, end), [&] {
+    Value last = e.sub(e.mul(tiles, tileBytes), tileBytes * plan.tiles - takenEnd + 1);
+    e.giveBackTo(e.add(start, last));
+  });
 }
 
 void ProductEmitter::multiplyTaken(const Preload &preload, Value begin, Value end) {
