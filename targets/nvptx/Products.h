@@ -13,7 +13,7 @@ namespace pianola::nvptx {
 /// sums and activations in registers; and for chips before sm_90 ptxas needs more of them for the
 /// same code.
 inline int64_t preloadRegisters(const KernelShape &shape, int64_t slots) {
-  int64_t most = shape.bulk && slots <= 4 ? 64 : 32;
+  int64_t most = (slots <= 4 ? 64 : 32) / (shape.bulk ? 1 : 2);
   return std::min(most, shape.shared / 3 / (shape.consumers() * 4));
 }
 
