@@ -11,8 +11,8 @@
 //                         greater half, row g+8
 //                         its lesser one
 //
-// A panel of 16 rows takes two instructions, two and four. Who is alone in its row or column with
-// somebody it is not to be multiplied with makes a sum that nobody asks for. See docs/gpu.md.
+// A panel of 16 rows takes two instructions, two, and four. In the second way an instruction also
+// multiplies what does not belong together: these sums are left alone. See docs/gpu.md.
 //
 //===----------------------------------------------------------------------===//
 
