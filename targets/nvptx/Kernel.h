@@ -79,6 +79,8 @@ public:
   void emitPersistent(bool loops, llvm::function_ref<void()> playStage);
   void emitStage(llvm::function_ref<void()> playStage);
 
+  /// Whether the block is to end, as this warp sees it.
+  Value isStopped();
   /// Waits for what the step depends on, and calls `body`, unless there is nothing to be played.
   void whenReady(llvm::function_ref<void()> body);
 
@@ -98,7 +100,6 @@ private:
   void await(llvm::function_ref<Value()> test, llvm::function_ref<Report()> report);
   void awaitFull(Value slot, Value phase);
   void report(const Report &report);
-  Value isStopped();
   void stop();
 
   void initialise();

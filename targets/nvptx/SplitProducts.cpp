@@ -258,7 +258,11 @@ ProductEmitter::Preload ProductEmitter::planPreload() const {
 // In the order of the tape: of each tile, contract after contract.
 void ProductEmitter::anticipate() {
   Preload plan = planPreload();
-  Value begin = s.tilesOf(number, false), end = s.tilesOf(number, true);
+  if (plan.tiles == 0)
+    return;
+  // In a block that has stopped nothing comes, and each wait would have to find that out.
+  Value begin = s.tilesOf(number, false);
+  Value end = e.select(e.isStopped(), begin, s.tilesOf(number, true));
   Value start = e.tapeAt.get(e);
   // Zeros, not just anything: what is not set on one way would stand in registers through all
   // stages.
@@ -298,8 +302,6 @@ void ProductEmitter::anticipate() {
         });
     llvm::append_range(s.takenWeights, ofTile);
   }
-  if (plan.tiles == 0)
-    return;
   // A warp that took less than others gives back the slots that they are done with: they may need
   // the whole ring before they come to a barrier.
   int64_t tileBytes = offset / plan.tiles;
