@@ -190,8 +190,10 @@ void StageEmitter::setTile(tile::SectionOp section, Value number) {
 }
 
 void StageEmitter::lowerRows(tile::SectionOp section, unsigned number) {
-  e.loop(tilesOf(number, false), tilesOf(number, true), 1, [&](Value tile) {
+  Value begin = tilesOf(number, false);
+  e.loop(begin, tilesOf(number, true), 1, [&](Value tile) {
     setTile(section, tile);
+    isFirstTile = e.equal(tile, begin);
     int64_t kept = scratchUsed;
     for (Operation &op : section.getBody().front())
       lowerRow(op);
@@ -204,6 +206,20 @@ void StageEmitter::anticipate() {
   if (tile::PrologueOp prologue = stage.getPrologue())
     for (auto norm : prologue.getBody().front().getOps<tile::NormaliseOp>())
       anticipateNorm(norm);
+  // What earlier plays have appended is there, but not before the play has begun.
+  if (e.playsOneStage)
+    return;
+  for (auto [number, section] : llvm::enumerate(stage.getSections()))
+    for (auto attend : section.getBody().front().getOps<tile::AttendOp>()) {
+      auto queries = cast<RankedTensorType>(attend.getQueries().getType());
+      if (queries.getDimSize(0) != 1 || attend.getSlots())
+        continue;
+      Value begin = tilesOf(number, false);
+      e.when(e.less(begin, tilesOf(number, true)), [&, section = section] {
+        setTile(section, begin);
+        anticipateAttend(attend);
+      });
+    }
 }
 
 void StageEmitter::lower() {

@@ -89,6 +89,7 @@ private:
   // Attend.cpp, Sample.cpp
   friend class AttendEmitter;
   friend class SampleEmitter;
+  void anticipateAttend(tile::AttendOp op);
   void lowerAttend(tile::AttendOp op);
   void lowerSample(tile::SampleOp op);
 
@@ -100,7 +101,8 @@ private:
   tile::StageOp stage;
   llvm::SmallVector<Value, 4> coordinates; // of the tile
   llvm::DenseMap<Value, Place> places;
-  llvm::DenseMap<mlir::Operation *, llvm::SmallVector<Variable>> anticipated; // four columns each
+  llvm::DenseMap<mlir::Operation *, llvm::SmallVector<Variable>> anticipated; // what was read
+  Value isFirstTile;                                                          // of a section, i1
   llvm::DenseMap<Value, Value> slotBegins; // of values that do not start at slot 0 of the play
   int64_t scratchUsed = 0, scratchPeak = 0;
 };
