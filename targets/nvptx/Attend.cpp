@@ -76,15 +76,28 @@ Value AttendEmitter::findRange(Value slot) {
   return e.add(e.both(low, e.constant(-kBlock)), e.mul(e.warp, kBlock));
 }
 
-void AttendEmitter::anticipate() {
+void AttendEmitter::createAhead() {
   for (int64_t i = 0; i < 4 * (keyReads + rows * quads); ++i)
     ahead.emplace_back(e, e.f32());
+}
+
+void AttendEmitter::anticipate() {
   findContext();
-  Value first = findRange(e.constant(0));
-  e.when(e.less(first, high), [&] {
-    readKeys(first, 0);
-    readValues(first, 0);
+  readFirst(findRange(e.constant(0)));
+}
+
+// The warp's first block of a slot, if it has any.
+void AttendEmitter::readFirst(Value block) {
+  e.when(e.less(block, high), [&] {
+    readKeys(block, 0);
+    readValues(block, 0);
   });
+}
+
+// Nothing is kept in registers from one reader to the next.
+void AttendEmitter::clearAhead() {
+  for (Variable &variable : ahead)
+    variable.set(e, e.real(0));
 }
 
 void AttendEmitter::attendSlot(Value slot, Value firstHead, Value isAnticipated) {
@@ -93,19 +106,19 @@ void AttendEmitter::attendSlot(Value slot, Value firstHead, Value isAnticipated)
   for (Variable &variable : sums)
     variable.set(e, e.real(0));
   Value first = findRange(slot);
-  Value isRead = e.negate(e.less(first, high));
+  auto read = [&] {
+    clearAhead();
+    readFirst(first);
+  };
   if (isAnticipated)
-    isRead = e.either(isRead, isAnticipated);
-  e.when(e.negate(isRead), [&] {
-    readKeys(first, 0);
-    readValues(first, 0);
-  });
+    e.when(e.negate(isAnticipated), read);
+  else
+    read();
   query.clear();
+  Value ownQueries = s.elementAt(queries, slot, e.add(e.mul(firstHead, size), column));
   for (int64_t h = 0; h < heads; ++h)
-    for (int64_t i = 0; i < size / 16; ++i) {
-      Value at = e.add(e.mul(e.add(firstHead, h), size), e.add(column, i * 16));
-      query.push_back(e.load(e.f32(), s.elementAt(queries, slot, at)));
-    }
+    for (int64_t i = 0; i < size / 16; ++i)
+      query.push_back(e.load(e.f32(), e.at(ownQueries, (h * size + i * 16) * 4)));
   int64_t step = e.shape.warps * kBlock;
   e.loop(first, high, step, [&](Value block) { attendBlock(block, e.add(block, step)); });
   storeWarp();
@@ -132,20 +145,20 @@ void AttendEmitter::storeWarp() {
       joined = e.fadd(joined, e.shuffleXor(joined, mask));
     variable.set(e, joined);
   }
+  Value at = s.elementAt(warps, firstRow, e.mul(e.lane, 4));
   for (int64_t which = 0; which < quads; ++which) {
-    Value index = e.add(e.lane, which * kWarp);
     auto store = [&] {
       for (int64_t h = 0; h < heads; ++h) {
         SmallVector<Value> four;
         for (int64_t i = 0; i < 4; ++i)
           four.push_back(sums[(h * quads + which) * 4 + i].get(e));
-        s.storeQuad(four, warps, e.add(firstRow, h), e.mul(index, 4));
+        e.store(e.vectorOf(four), e.at(at, (h * warps.stride + which * kWarp * 4) * 4));
       }
     };
     if ((which + 1) * kWarp <= size / 4)
       store();
     else
-      e.when(e.less(index, size / 4), store);
+      e.when(e.less(e.lane, size / 4 - which * kWarp), store);
   }
 }
 
@@ -208,8 +221,7 @@ void AttendEmitter::lower() {
   firstOfLane = e.add(e.mul(quad, 4), e.rem(e.mul(e.div(e.lane, lanes), perLane), 4));
   bool isAnticipated = !ahead.empty();
   if (!isAnticipated)
-    for (int64_t i = 0; i < 4 * (keyReads + rows * quads); ++i)
-      ahead.emplace_back(e, e.f32());
+    createAhead();
   greatest = Variable(e, e.f32());
   sum = Variable(e, e.f32());
   for (int64_t i = 0; i < heads * quads * 4; ++i)
@@ -234,7 +246,16 @@ void AttendEmitter::lower() {
   s.scratchUsed = kept;
 }
 
-void StageEmitter::anticipateAttend(tile::AttendOp op) { AttendEmitter(*this, op).anticipate(); }
+void StageEmitter::anticipateAttend(tile::AttendOp op, Value begin, Value end) {
+  AttendEmitter emitter(*this, op);
+  emitter.createAhead();
+  emitter.clearAhead();
+  e.when(e.less(begin, end), [&] {
+    setTile(op->getParentOfType<tile::SectionOp>(), begin);
+    emitter.anticipate();
+  });
+}
+
 void StageEmitter::lowerAttend(tile::AttendOp op) { AttendEmitter(*this, op).lower(); }
 
 } // namespace pianola::nvptx

@@ -30,6 +30,9 @@ class AttendEmitter {
 public:
   AttendEmitter(StageEmitter &owner, tile::AttendOp op);
 
+  /// Makes the registers that `anticipate` fills.
+  void createAhead();
+  void clearAhead();
   /// Reads the warp's first block of the tile that the stage's coordinates name, as far as earlier
   /// plays have written it.
   void anticipate();
@@ -47,6 +50,7 @@ private:
   void findContext();
   void findPart();
   Value findRange(Value slot);
+  void readFirst(Value block);
   void attendSlot(Value slot, Value firstHead, Value isAnticipated);
   void storeWarp();
   void join(Value slot, Value firstHead);

@@ -21,9 +21,9 @@ void AttendEmitter::readKeys(Value block, int64_t batch) {
   auto readWide = [&] {
     Value at = e.at(runAt(block), e.mul(quad, 16));
     for (int64_t i = 0; i < count; ++i) {
-      Value four = e.load(e.vector(e.f32(), 4), e.at(at, (first + i) * kStep));
+      SmallVector<Value, 4> four = loadQuad(e, at, (first + i) * kStep);
       for (int64_t j = 0; j < 4; ++j)
-        key(i, j).set(e, e.element(four, j));
+        key(i, j).set(e, four[j]);
     }
   };
   auto readNarrow = [&] {
@@ -64,11 +64,9 @@ void AttendEmitter::readValues(Value block, int64_t batch) {
       }
       for (int64_t which = 0; which < quads; ++which) {
         Value at = e.at(valueBase, e.mul(e.add(first, quadOf(which)), 4));
-        if (start)
-          at = e.at(at, (batch * rows + row) * size * 4);
-        Value four = e.load(e.vector(e.f32(), 4), at);
+        SmallVector<Value, 4> four = loadQuad(e, at, start ? (batch * rows + row) * size * 4 : 0);
         for (int64_t i = 0; i < 4; ++i)
-          value(row, which, i).set(e, e.element(four, i));
+          value(row, which, i).set(e, four[i]);
       }
     }
   };
@@ -88,8 +86,9 @@ void AttendEmitter::takeFreshKeys(Value block, int64_t batch) {
       Value position = e.add(block, e.add(e.mul(quad, 4), j));
       Value isPast = e.less(position, base);
       Value slot = e.sub(e.min(e.max(position, base), e.sub(high, 1)), base);
+      Value at = s.elementAt(keys, slot, column);
       for (int64_t i = 0; i < count; ++i) {
-        Value fresh = e.load(e.f32(), s.elementAt(keys, slot, e.add(column, (first + i) * 16)));
+        Value fresh = e.load(e.f32(), e.at(at, (first + i) * 16 * 4));
         key(i, j).set(e, e.select(isPast, key(i, j).get(e), fresh));
       }
     }

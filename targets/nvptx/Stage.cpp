@@ -214,11 +214,7 @@ void StageEmitter::anticipate() {
       auto queries = cast<RankedTensorType>(attend.getQueries().getType());
       if (queries.getDimSize(0) != 1 || attend.getSlots())
         continue;
-      Value begin = tilesOf(number, false);
-      e.when(e.less(begin, tilesOf(number, true)), [&, section = section] {
-        setTile(section, begin);
-        anticipateAttend(attend);
-      });
+      anticipateAttend(attend, tilesOf(number, false), tilesOf(number, true));
     }
 }
 

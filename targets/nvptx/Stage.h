@@ -89,7 +89,7 @@ private:
   // Attend.cpp, Sample.cpp
   friend class AttendEmitter;
   friend class SampleEmitter;
-  void anticipateAttend(tile::AttendOp op);
+  void anticipateAttend(tile::AttendOp op, Value begin, Value end); // of its tiles
   void lowerAttend(tile::AttendOp op);
   void lowerSample(tile::SampleOp op);
 
