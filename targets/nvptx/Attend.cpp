@@ -114,11 +114,7 @@ void AttendEmitter::attendSlot(Value slot, Value firstHead, Value isAnticipated)
     e.when(e.negate(isAnticipated), read);
   else
     read();
-  query.clear();
-  Value ownQueries = s.elementAt(queries, slot, e.add(e.mul(firstHead, size), column));
-  for (int64_t h = 0; h < heads; ++h)
-    for (int64_t i = 0; i < size / 16; ++i)
-      query.push_back(e.load(e.f32(), e.at(ownQueries, (h * size + i * 16) * 4)));
+  ownQueries = s.elementAt(queries, slot, e.add(e.mul(firstHead, size), column));
   int64_t step = e.shape.warps * kBlock;
   e.loop(first, high, step, [&](Value block) { attendBlock(block, e.add(block, step)); });
   storeWarp();

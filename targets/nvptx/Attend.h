@@ -88,10 +88,10 @@ private:
   Value base;                         // position of the play's slot 0, i32
   Value begin, end;                   // positions of the part
   Value low, high, past;              // positions of the slot; below `past` the context has them
+  Value ownQueries;                   // in them, this lane's first column of the first head
   Value column, quad;                 // of this lane's keys
   Value headOfLane, firstOfLane;      // whose scores the lane has: first position in the block
   llvm::SmallVector<Variable> &ahead; // a batch of keys, a batch of values
-  llvm::SmallVector<Value> query;     // of this lane's columns, head by head
   Variable greatest, sum;             // of the lane's head
   llvm::SmallVector<Variable> sums;   // of values: by head, quad, column
 };

@@ -127,11 +127,11 @@ SmallVector<Value> AttendEmitter::sumColumns(Value block) {
     takeFreshKeys(block, batch);
     int64_t first = batch * keyReads, count = std::min(keyReads, size / 16 - first);
     for (int64_t i = 0; i < count; ++i)
-      for (int64_t j = 0; j < 4; ++j) {
-        Value element = key(i, j).get(e);
-        for (int64_t h = 0; h < heads; ++h)
-          products[4 * h + j] =
-              e.fma(query[h * (size / 16) + first + i], element, products[4 * h + j]);
+      for (int64_t h = 0; h < heads; ++h) {
+        // Read for each block: these reads are many, but short, and registers are few.
+        Value query = e.load(e.f32(), e.at(ownQueries, (h * size + (first + i) * 16) * 4));
+        for (int64_t j = 0; j < 4; ++j)
+          products[4 * h + j] = e.fma(query, key(i, j).get(e), products[4 * h + j]);
       }
   }
   return products;
