@@ -190,8 +190,11 @@ void StageEmitter::setTile(tile::SectionOp section, Value number) {
 }
 
 void StageEmitter::lowerRows(tile::SectionOp section, unsigned number) {
-  Value begin = tilesOf(number, false);
+  Value begin = tilesOf(number, false), thread = e.thread, lane = e.lane;
   e.loop(begin, tilesOf(number, true), 1, [&](Value tile) {
+    // What follows from these is not kept from tile to tile, nor for all of a long tile's ops.
+    e.askLane();
+    e.readState();
     setTile(section, tile);
     isFirstTile = e.equal(tile, begin);
     int64_t kept = scratchUsed;
@@ -199,6 +202,9 @@ void StageEmitter::lowerRows(tile::SectionOp section, unsigned number) {
       lowerRow(op);
     scratchUsed = kept;
   });
+  e.thread = thread;
+  e.lane = lane;
+  e.readState();
 }
 
 // While the step's events are awaited, registers fill with what does not depend on them.
