@@ -83,15 +83,7 @@ void AttendEmitter::createAhead() {
 
 void AttendEmitter::anticipate() {
   findContext();
-  readFirst(findRange(e.constant(0)));
-}
-
-// The warp's first block of a slot, if it has any.
-void AttendEmitter::readFirst(Value block) {
-  e.when(e.less(block, high), [&] {
-    readKeys(block, 0);
-    readValues(block, 0);
-  });
+  readAhead(findRange(e.constant(0)));
 }
 
 // Nothing is kept in registers from one reader to the next.
@@ -108,7 +100,7 @@ void AttendEmitter::attendSlot(Value slot, Value firstHead, Value isAnticipated)
   Value first = findRange(slot);
   auto read = [&] {
     clearAhead();
-    readFirst(first);
+    readAhead(first);
   };
   if (isAnticipated)
     e.when(e.negate(isAnticipated), read);

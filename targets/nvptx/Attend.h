@@ -1,9 +1,9 @@
 //===- Attend.h - Attention over a part of the context ----------*- C++ -*-===//
 //
 // A warp takes a block of 8 positions at a time; blocks are dealt to the warps in turn. A block's
-// keys and values are all read into registers before anything is made of them, and the next block's
-// as soon as these registers are free: attention takes as long as its dependent reads, not as the
-// bytes.
+// keys and values are all read into registers before anything is made of them: with a part's few
+// blocks dealt to all warps, attention takes as long as one read, not as many that wait for each
+// other. The first block of a tile of a single slot is read before the step's events are awaited.
 //
 //   scores    the context holds 16 positions of a column side by side: a lane reads four positions
 //             of every 16th column, and sums these for all query heads; sixteen lanes' sums are
@@ -50,14 +50,15 @@ private:
   void findContext();
   void findPart();
   Value findRange(Value slot);
-  void readFirst(Value block);
   void attendSlot(Value slot, Value firstHead, Value isAnticipated);
   void storeWarp();
   void join(Value slot, Value firstHead);
 
   // AttendBlock.cpp
-  void readKeys(Value block, int64_t batch);
-  void readValues(Value block, int64_t batch);
+  void readKeys(Value block, int64_t batch, bool isWhole);
+  void readValues(Value block, int64_t batch, bool isWhole);
+  void readPast(Value block, llvm::function_ref<void(bool isWhole)> read);
+  void readAhead(Value block);
   void takeFreshKeys(Value block, int64_t batch);
   void takeFreshValues(Value block, int64_t batch);
   void attendBlock(Value block, Value next);

@@ -11,31 +11,27 @@ namespace pianola::nvptx {
 // Reading
 //===----------------------------------------------------------------------===//
 
-void AttendEmitter::readKeys(Value block, int64_t batch) {
+void AttendEmitter::readKeys(Value block, int64_t batch, bool isWhole) {
   constexpr int64_t kStep = 16 * 16 * 4; // bytes from a lane's column to its next one
   int64_t first = batch * keyReads, count = std::min(keyReads, size / 16 - first);
   auto runAt = [&](Value position) {
     Value run = e.mul(e.div(position, 16), size * 64);
     return e.at(keyBase, e.add(run, e.mul(e.rem(position, 16), 4)));
   };
-  auto readWide = [&] {
+  if (isWhole) {
     Value at = e.at(runAt(block), e.mul(quad, 16));
     for (int64_t i = 0; i < count; ++i) {
       SmallVector<Value, 4> four = loadQuad(e, at, (first + i) * kStep);
       for (int64_t j = 0; j < 4; ++j)
         key(i, j).set(e, four[j]);
     }
-  };
-  auto readNarrow = [&] {
-    for (int64_t j = 0; j < 4; ++j) {
-      Value at = runAt(e.min(e.add(block, e.add(e.mul(quad, 4), j)), e.sub(past, 1)));
-      for (int64_t i = 0; i < count; ++i)
-        key(i, j).set(e, e.load(e.f32(), e.at(at, (first + i) * kStep)));
-    }
-  };
-  e.when(
-      e.less(past, e.add(block, kBlock)), [&] { e.when(e.less(block, past), readNarrow); },
-      readWide);
+    return;
+  }
+  for (int64_t j = 0; j < 4; ++j) {
+    Value at = runAt(e.min(e.add(block, e.add(e.mul(quad, 4), j)), e.sub(past, 1)));
+    for (int64_t i = 0; i < count; ++i)
+      key(i, j).set(e, e.load(e.f32(), e.at(at, (first + i) * kStep)));
+  }
 }
 
 // The position whose values are read as the lane's `row`.
@@ -53,27 +49,37 @@ Value AttendEmitter::quadOf(int64_t which) {
   return e.mul(index, 4);
 }
 
-void AttendEmitter::readValues(Value block, int64_t batch) {
-  auto read = [&](bool isWhole) {
-    Value start = op.getWindow() || !isWhole ? Value() : e.mul(rowOf(block, 0), size);
-    for (int64_t row = 0; row < rows; ++row) {
-      Value first = start;
-      if (!first) {
-        Value position = rowOf(block, batch * rows + row);
-        first = e.mul(isWhole ? position : e.min(position, e.sub(past, 1)), size);
-      }
-      for (int64_t which = 0; which < quads; ++which) {
-        Value at = e.at(valueBase, e.mul(e.add(first, quadOf(which)), 4));
-        SmallVector<Value, 4> four = loadQuad(e, at, start ? (batch * rows + row) * size * 4 : 0);
-        for (int64_t i = 0; i < 4; ++i)
-          value(row, which, i).set(e, four[i]);
-      }
+void AttendEmitter::readValues(Value block, int64_t batch, bool isWhole) {
+  // Rows that are all there lie at known distances.
+  bool isRegular = isWhole && !op.getWindow();
+  for (int64_t row = 0; row < rows; ++row) {
+    Value position = rowOf(block, isRegular ? 0 : batch * rows + row);
+    if (!isWhole)
+      position = e.min(position, e.sub(past, 1));
+    for (int64_t which = 0; which < quads; ++which) {
+      Value at = e.at(valueBase, e.mul(e.add(e.mul(position, size), quadOf(which)), 4));
+      SmallVector<Value, 4> four = loadQuad(e, at, isRegular ? (batch * rows + row) * size * 4 : 0);
+      for (int64_t i = 0; i < 4; ++i)
+        value(row, which, i).set(e, four[i]);
     }
-  };
+  }
+}
+
+// What the context has of a block, by wide reads if it has all of it; `read` is told which.
+void AttendEmitter::readPast(Value block, llvm::function_ref<void(bool isWhole)> read) {
   e.when(
       e.less(past, e.add(block, kBlock)),
-      [&] { e.when(e.less(block, past), [&] { read(/*isWhole=*/false); }); },
-      [&] { read(/*isWhole=*/true); });
+      [&] { e.when(e.less(block, past), [&] { read(false); }); }, [&] { read(true); });
+}
+
+// The first batches of a block, if the slot's part has such a block.
+void AttendEmitter::readAhead(Value block) {
+  e.when(e.less(block, high), [&] {
+    readPast(block, [&](bool isWhole) {
+      readKeys(block, 0, isWhole);
+      readValues(block, 0, isWhole);
+    });
+  });
 }
 
 // What the block has of this play's positions, over what was read in their place.
@@ -123,7 +129,7 @@ SmallVector<Value> AttendEmitter::sumColumns(Value block) {
   SmallVector<Value> products(4 * padded, e.real(0));
   for (int64_t batch = 0; batch < keyBatches; ++batch) {
     if (batch > 0)
-      readKeys(block, batch);
+      readPast(block, [&](bool isWhole) { readKeys(block, batch, isWhole); });
     takeFreshKeys(block, batch);
     int64_t first = batch * keyReads, count = std::min(keyReads, size / 16 - first);
     for (int64_t i = 0; i < count; ++i)
@@ -199,7 +205,7 @@ void AttendEmitter::addValues(Value block) {
   Value own = lanesOfRow < kWarp ? e.mul(e.div(e.lane, lanesOfRow), rowsOfLane * 4) : e.constant(0);
   for (int64_t batch = 0; batch < rowsOfLane / rows; ++batch) {
     if (batch > 0) {
-      readValues(block, batch);
+      readPast(block, [&](bool isWhole) { readValues(block, batch, isWhole); });
       takeFreshValues(block, batch);
     }
     int64_t width = std::min<int64_t>(rows, 4); // weights read at a time
@@ -228,15 +234,12 @@ void AttendEmitter::addValues(Value block) {
 }
 
 // The first batches of the block's keys and values are in registers; in the end the next block's
-// are.
+// are on their way.
 void AttendEmitter::attendBlock(Value block, Value next) {
+  weigh(block, joinLanes(sumColumns(block)));
   takeFreshValues(block, 0);
-  SmallVector<Value> products = sumColumns(block);
-  Value goesOn = e.less(next, high);
-  e.when(goesOn, [&] { readKeys(next, 0); });
-  weigh(block, joinLanes(products));
   addValues(block);
-  e.when(goesOn, [&] { readValues(next, 0); });
+  readAhead(next);
   e.syncWarp(); // before weights are overwritten
 }
 
