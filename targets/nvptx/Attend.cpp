@@ -29,6 +29,11 @@ AttendEmitter::AttendEmitter(StageEmitter &owner, tile::AttendOp op)
   lanesOfHead = kWarp / padded;
 }
 
+// Then where it goes is asked for when it is there: registers are few until then.
+static bool isOnlyStored(Value result) {
+  return result.hasOneUse() && isa<tile::StoreOp>(*result.getUsers().begin());
+}
+
 // Which positions the part has: see tile.attend.
 void AttendEmitter::findPart() {
   Value slotBegin = s.slotBeginOf(op.getQueries()), high = s.highOf(op.getQueries());
@@ -72,7 +77,7 @@ Value AttendEmitter::findRange(Value slot) {
     low = e.max(low, e.sub(position, window - 1));
     high = e.select(e.less(low, high), high, e.constant(0));
   }
-  past = op.getKeys() ? e.min(high, base) : high;
+  past = op.getKeys() ? base : high;
   return e.add(e.both(low, e.constant(-kBlock)), e.mul(e.warp, kBlock));
 }
 
@@ -152,6 +157,16 @@ void AttendEmitter::storeWarp() {
 
 // The warps' results as one, in the order of the warps.
 void AttendEmitter::join(Value slot, Value firstHead) {
+  if (isOnlyStored(op.getOutput()))
+    output = s.placeFor(op.getOutput());
+  if (op.getStatistics()) {
+    if (isOnlyStored(op.getStatistics()))
+      statistics = s.placeFor(op.getStatistics());
+    int64_t padding = statistics.columns - 2 * group;
+    s.forThreads(e.constant(padding), [&](Value index) {
+      e.store(e.real(0), s.elementAt(statistics, slot, e.add(index, 2 * group)));
+    });
+  }
   s.forThreads(e.constant(heads * size), [&](Value index) {
     Value head = e.div(index, size), column = e.rem(index, size);
     auto of = [&](int64_t warp, Value at) {
@@ -195,8 +210,9 @@ void AttendEmitter::lower() {
     if (op.getStatistics())
       s.slotBegins[op.getStatistics()] = begin->second;
   }
-  output = s.placeFor(op.getOutput());
-  if (op.getStatistics())
+  if (!isOnlyStored(op.getOutput()))
+    output = s.placeFor(op.getOutput());
+  if (op.getStatistics() && !isOnlyStored(op.getStatistics()))
     statistics = s.placeFor(op.getStatistics());
   int64_t kept = s.scratchUsed;
   warps = s.allocateRows(e.shape.warps * heads, size + 4);
@@ -215,12 +231,6 @@ void AttendEmitter::lower() {
   for (int64_t i = 0; i < heads * quads * 4; ++i)
     sums.emplace_back(e, e.f32());
   Value high = s.highOf(op.getQueries());
-  if (op.getStatistics()) { // its padding
-    s.forQuads(high, statistics.columns, [&](Value slot, Value column) {
-      s.storeQuad(SmallVector<Value>(4, e.real(0)), statistics, slot, column);
-    });
-    e.meet();
-  }
   Value isFirst = isAnticipated ? s.isFirstTile : Value();
   e.loop(e.constant(0), high, 1, [&](Value slot) {
     if (heads == group)

@@ -87,7 +87,7 @@ void AttendEmitter::takeFreshKeys(Value block, int64_t batch) {
   if (!op.getKeys())
     return;
   int64_t first = batch * keyReads, count = std::min(keyReads, size / 16 - first);
-  e.when(e.both(e.less(base, e.add(block, kBlock)), e.less(base, high)), [&] {
+  e.when(e.less(past, e.add(block, kBlock)), [&] {
     for (int64_t j = 0; j < 4; ++j) {
       Value position = e.add(block, e.add(e.mul(quad, 4), j));
       Value isPast = e.less(position, base);
@@ -104,7 +104,7 @@ void AttendEmitter::takeFreshKeys(Value block, int64_t batch) {
 void AttendEmitter::takeFreshValues(Value block, int64_t batch) {
   if (!op.getKeys())
     return;
-  e.when(e.both(e.less(base, e.add(block, kBlock)), e.less(base, high)), [&] {
+  e.when(e.less(past, e.add(block, kBlock)), [&] {
     for (int64_t row = 0; row < rows; ++row) {
       Value position = rowOf(block, batch * rows + row);
       Value isPast = e.less(position, base);
