@@ -20,7 +20,13 @@ AttendEmitter::AttendEmitter(StageEmitter &owner, tile::AttendOp op)
   lanesOfRow = std::min<int64_t>(kWarp, llvm::PowerOf2Ceil(size / 4));
   quads = llvm::divideCeil(size / 4, kWarp);
   rowsOfLane = kBlock * lanesOfRow / kWarp;
-  rows = std::min(rowsOfLane, kReads / static_cast<int64_t>(llvm::PowerOf2Ceil(quads)));
+  // Of several slots, where a thread has 168 registers (see LowerPrograms.cpp), fewer values are
+  // held: loops over slots and heads need registers too.
+  bool isTight = cast<RankedTensorType>(op.getQueries().getType()).getDimSize(0) > 1 &&
+                 e.shape.threads() > 256;
+  int64_t reads = isTight ? kReads / 2 : kReads;
+  rows =
+      std::clamp(reads / static_cast<int64_t>(llvm::PowerOf2Ceil(quads)), int64_t(1), rowsOfLane);
   // As many rounds as are needed, of as many heads each; the last ones may come twice.
   int64_t most = std::max<int64_t>(1, kOfHeads / (4 + 4 * quads + size / 16));
   heads = llvm::divideCeil(group, llvm::divideCeil(group, most));
