@@ -15,16 +15,15 @@ AttendEmitter::AttendEmitter(StageEmitter &owner, tile::AttendOp op)
     : s(owner), e(owner.e), op(op), context(op.getPast().getType()), size(context.getSize()),
       group(cast<RankedTensorType>(op.getQueries().getType()).getDimSize(1) / size),
       ahead(owner.anticipated[op]) {
-  keyReads = std::min(kReads, size / 16);
+  // Of a few slots half as much is held: the loops over slots and their fresh positions need
+  // registers too.
+  int64_t slots = cast<RankedTensorType>(op.getQueries().getType()).getDimSize(0);
+  int64_t reads = slots > 1 && slots <= 8 ? kReads / 2 : kReads;
+  keyReads = std::min(reads, size / 16);
   keyBatches = llvm::divideCeil(size / 16, keyReads);
   lanesOfRow = std::min<int64_t>(kWarp, llvm::PowerOf2Ceil(size / 4));
   quads = llvm::divideCeil(size / 4, kWarp);
   rowsOfLane = kBlock * lanesOfRow / kWarp;
-  // Of several slots, where a thread has 168 registers (see LowerPrograms.cpp), fewer values are
-  // held: loops over slots and heads need registers too.
-  bool isTight = cast<RankedTensorType>(op.getQueries().getType()).getDimSize(0) > 1 &&
-                 e.shape.threads() > 256;
-  int64_t reads = isTight ? kReads / 2 : kReads;
   rows =
       std::clamp(reads / static_cast<int64_t>(llvm::PowerOf2Ceil(quads)), int64_t(1), rowsOfLane);
   // As many rounds as are needed, of as many heads each; the last ones may come twice.
