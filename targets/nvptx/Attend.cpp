@@ -18,7 +18,7 @@ AttendEmitter::AttendEmitter(StageEmitter &owner, tile::AttendOp op)
   // Of a few slots half as much is held: the loops over slots and their fresh positions need
   // registers too.
   int64_t slots = cast<RankedTensorType>(op.getQueries().getType()).getDimSize(0);
-  int64_t reads = slots > 1 && slots <= 8 ? kReads / 2 : kReads;
+  int64_t reads = slots > 1 && slots <= 8 ? kReads / 4 : kReads;
   keyReads = std::min(reads, size / 16);
   keyBatches = llvm::divideCeil(size / 16, keyReads);
   lanesOfRow = std::min<int64_t>(kWarp, llvm::PowerOf2Ceil(size / 4));
