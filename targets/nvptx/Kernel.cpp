@@ -41,9 +41,13 @@ Kernel::Kernel(OpBuilder &builder, Location loc, const KernelShape &shape, Value
   tape = globalAt(parameter(Parameter::Tape));
 }
 
-void Kernel::askAgain() {
+void Kernel::askLane() {
   thread = readThread(*this);
   lane = both(thread, constant(kWarp - 1));
+}
+
+void Kernel::askAgain() {
+  askLane();
   // The same for all lanes, and told so.
   warp = shuffleFrom(shiftRight(thread, 5), constant(0));
 }

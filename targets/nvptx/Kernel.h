@@ -64,6 +64,8 @@ public:
   /// Asks for the thread's number again, so that what is computed from it in a stage is not kept in
   /// registers through all others.
   void askAgain();
+  /// The same, but for the number of the warp.
+  void askLane();
   /// Gets `slots`, `firstOutput` and `capacity`.
   void readState();
 

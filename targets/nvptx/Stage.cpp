@@ -191,13 +191,21 @@ void StageEmitter::setTile(tile::SectionOp section, Value number) {
 }
 
 void StageEmitter::lowerRows(tile::SectionOp section, unsigned number) {
-  e.loop(tilesOf(number, false), tilesOf(number, true), 1, [&](Value tile) {
+  Value begin = tilesOf(number, false), thread = e.thread, lane = e.lane;
+  e.loop(begin, tilesOf(number, true), 1, [&](Value tile) {
+    // What follows from these is not kept from tile to tile, nor for all of a long tile's ops.
+    e.askLane();
+    e.readState();
     setTile(section, tile);
+    isFirstTile = e.equal(tile, begin);
     int64_t kept = scratchUsed;
     for (Operation &op : section.getBody().front())
       lowerRow(op);
     scratchUsed = kept;
   });
+  e.thread = thread;
+  e.lane = lane;
+  e.readState();
 }
 
 // While the step's events are awaited, registers fill with what does not depend on them.
@@ -208,6 +216,16 @@ void StageEmitter::anticipate() {
   if (tile::SectionOp first = stage.getSections().front();
       !first.getBody().front().getOps<tile::ContractOp>().empty())
     anticipateProducts(first, 0);
+  // What earlier plays have appended is there, but not before the play has begun.
+  if (e.playsOneStage)
+    return;
+  for (auto [number, section] : llvm::enumerate(stage.getSections()))
+    for (auto attend : section.getBody().front().getOps<tile::AttendOp>()) {
+      auto queries = cast<RankedTensorType>(attend.getQueries().getType());
+      if (queries.getDimSize(0) != 1 || attend.getSlots())
+        continue;
+      anticipateAttend(attend, tilesOf(number, false), tilesOf(number, true));
+    }
 }
 
 void StageEmitter::lower() {

@@ -86,6 +86,7 @@ private:
   // Attend.cpp, Sample.cpp
   friend class AttendEmitter;
   friend class SampleEmitter;
+  void anticipateAttend(tile::AttendOp op, Value begin, Value end); // of its tiles
   void lowerAttend(tile::AttendOp op);
   void lowerSample(tile::SampleOp op);
 
@@ -98,8 +99,9 @@ private:
   tile::StageOp stage;
   llvm::SmallVector<Value, 4> coordinates; // of the tile
   llvm::DenseMap<Value, Place> places;
-  llvm::DenseMap<mlir::Operation *, llvm::SmallVector<Variable>> anticipated; // four columns each
-  llvm::SmallVector<Value> takenWeights;   // of the first section: registers, in the tape's order
+  llvm::SmallVector<Value> takenWeights; // of the first section: registers, in the tape's order
+  llvm::DenseMap<mlir::Operation *, llvm::SmallVector<Variable>> anticipated; // what was read
+  Value isFirstTile;                                                          // of a section, i1
   llvm::DenseMap<Value, Value> slotBegins; // of values that do not start at slot 0 of the play
   int64_t scratchUsed = 0, scratchPeak = 0;
 };

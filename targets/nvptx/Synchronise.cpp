@@ -97,6 +97,17 @@ void storeRelaxedSystem(Emitter &emit, Value value, Value pointer) {
     inlinePtx(emit, "st.relaxed.sys.global.u32 [$0], $1;", "l,r,~{memory}", {}, {pointer, value});
 }
 
+SmallVector<Value, 4> loadQuad(Emitter &emit, Value pointer, int64_t offset) {
+  auto type =
+      LLVM::LLVMStructType::getLiteral(emit.builder.getContext(), SmallVector<Type>(4, emit.f32()));
+  std::string text = "ld.global.v4.f32 {$0, $1, $2, $3}, [$4+" + std::to_string(offset) + "];";
+  Value all = inlinePtx(emit, text, "=f,=f,=f,=f,l,~{memory}", type, pointer);
+  SmallVector<Value, 4> four;
+  for (int64_t i = 0; i < 4; ++i)
+    four.push_back(emit.builder.create<LLVM::ExtractValueOp>(emit.loc, all, i));
+  return four;
+}
+
 Value fetchAdd(Emitter &emit, Value pointer, Value value) {
   return inlinePtx(emit, "atom.relaxed.cta.shared::cta.add.u32 $0, [$1], $2;", "=r,r,r,~{memory}",
                    emit.i32(), {inShared(emit, pointer), value});

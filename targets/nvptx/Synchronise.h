@@ -47,6 +47,10 @@ Value exchange(Emitter &emit, Value pointer, Value value);  // u32, the device's
 Value loadRelaxedSystem(Emitter &emit, Value pointer);      // u32 that the host writes
 void storeRelaxedSystem(Emitter &emit, Value value, Value pointer); // u32 or u64 for the host
 
+/// Four f32 by one read that stands where it is written: a load of LLVM's would be taken apart and
+/// its parts merged with those of other branches, so that none would begin before these meet.
+llvm::SmallVector<Value, 4> loadQuad(Emitter &emit, Value pointer, int64_t offset);
+
 // Words in shared memory.
 
 Value fetchAdd(Emitter &emit, Value pointer, Value value); // u32, the block's scope, relaxed

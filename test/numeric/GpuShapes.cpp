@@ -72,7 +72,54 @@ TEST_P(GpuShapes, AgreeWithTheInterpreter) {
 
 INSTANTIATE_TEST_SUITE_P(All, GpuShapes, testing::ValuesIn(cases()));
 
-// No part of a split context has fewer than 128 positions, but the last.
+// Attention takes positions by eight, heads by as many as registers allow, and deals columns to
+// lanes: sizes of heads that do and do not fill a warp, groups of a power of two and others.
+constexpr Shape kHeads[] = {
+    {"size_64_of_4", "LlamaForCausalLM", 48, 32, 4, 1, 64, 61, 0, 3, true},
+    {"size_80_of_1", "LlamaForCausalLM", 48, 32, 2, 2, 80, 61, 0, 2, true},
+    {"size_96_of_2", "Qwen3ForCausalLM", 48, 32, 4, 2, 96, 61, 0, 5, true},
+    {"size_128_of_7", "Qwen2ForCausalLM", 48, 32, 7, 1, 128, 61, 0, 2, true},
+    {"size_128_of_4", "Qwen3ForCausalLM", 48, 32, 4, 1, 128, 61, 0, 1, true},
+    {"size_256_of_2", "LlamaForCausalLM", 48, 32, 2, 1, 256, 61, 0, 3, true},
+    {"size_32_of_8", "LlamaForCausalLM", 48, 32, 8, 1, 32, 61, 0, 2, true},
+    {"window_of_20", "MistralForCausalLM", 48, 32, 4, 2, 128, 61, 20, 2, true},
+    {"window_of_70", "MistralForCausalLM", 48, 32, 4, 2, 64, 61, 70, 3, true},
+};
+
+class GpuHeads : public testing::TestWithParam<Shape> {};
+
+TEST_P(GpuHeads, AgreeWithTheInterpreter) {
+  const Shape &shape = GetParam();
+  TemporaryDirectory model, output;
+  setenv("PIANOLA_CACHE", output.path.c_str(), 1);
+  writeConfig(shape, model.path);
+  CompileOptions options;
+  options.directory = model.path;
+  options.target = "h200";
+  options.workers = shape.workers;
+  options.slots = {1, 8};
+  options.seed = 3;
+  std::unique_ptr<Roll> roll = compileAndOpen(options, output);
+  ASSERT_TRUE(roll);
+  std::vector<int32_t> ids = someIds(shape, 90);
+  mlir::MLIRContext context;
+  LoadedModel loaded = llvm::cantFail(loadModel(context, model.path, options.seed));
+  ReferenceResult reference = llvm::cantFail(interpret(*loaded.module, *loaded.weights, ids));
+  const std::vector<float> &wanted = reference.logits.values;
+  // Every distance from a multiple of eight, in both kinds of play; and twice the same bits.
+  std::vector<float> logits[2];
+  for (unsigned seed = 0; seed < 2; ++seed) {
+    Emulation emulation{"h200", LaunchKind::Persistent, seed * 1000};
+    logits[seed] = EmulatedSession(*roll, emulation).logits(ids, 13, 10);
+    ASSERT_EQ(logits[seed].size(), wanted.size());
+    EXPECT_LT(distance(logits[seed].data(), wanted.data(), wanted.size()), kGpuTolerance);
+  }
+  EXPECT_EQ(logits[0], logits[1]);
+}
+
+INSTANTIATE_TEST_SUITE_P(All, GpuHeads, testing::ValuesIn(kHeads));
+
+// No part of a split context has fewer than 64 positions, but the last.
 TEST(GpuContexts, OfSeveralParts) {
   constexpr Shape kLong{"long", "LlamaForCausalLM", 32, 40, 2, 1, 16, 64, 0, 6, true};
   TemporaryDirectory model, output;
@@ -99,7 +146,7 @@ TEST(GpuContexts, OfSeveralParts) {
   LoadedModel loaded = llvm::cantFail(loadModel(context, model.path, options.seed));
   ReferenceResult reference = llvm::cantFail(interpret(*loaded.module, *loaded.weights, ids));
   const std::vector<float> &wanted = reference.logits.values;
-  // One by one across each multiple of 128.
+  // One by one across each multiple of 128, where another part begins to be used.
   std::vector<float> logits = EmulatedSession(*roll, {"h200"}).logits(ids, 120, 8);
   ASSERT_EQ(logits.size(), wanted.size());
   EXPECT_LT(distance(logits.data(), wanted.data(), wanted.size()), kGpuTolerance);
