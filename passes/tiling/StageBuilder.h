@@ -18,7 +18,7 @@ constexpr int64_t kSlotBlock = 16;
 // Positions that a part of a context has at least before another one gets any, where a reader of
 // the parts pays for each: 128 take an SM about as long to attend to as all of them to read one
 // part more (head size 64 to 128, f32).
-constexpr int64_t kLeastPart = 128;
+constexpr int64_t kLeastPart = 64;
 
 /// Builds one tile.stage and collects what its step binds.
 class StageBuilder {
