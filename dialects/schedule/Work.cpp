@@ -85,9 +85,17 @@ Work WorkOfProgram::ofBlock(StepOp step, Block &block, ArrayRef<int64_t> at) {
           touch(append.getContext(), append.getContext().getType().getElement(),
                 numbers(append.getValue()), false);
         })
+        .Case([&](tile::PeakOp peak) {
+          touch(peak.getBuffer(), peak.getBuffer().getType().getElement(),
+                numbers(peak.getValue()) /
+                    cast<RankedTensorType>(peak.getValue().getType()).getDimSize(1),
+                false);
+        })
         .Case([&](tile::SampleOp sample) {
-          touch(sample.getLogits(), sample.getLogits().getType().getElement(),
-                sample.getVocabulary(), true);
+          // With peaks hardly any logit is read.
+          Value read = sample.getPeaks() ? sample.getPeaks() : sample.getLogits();
+          touch(read, cast<tile::BufferType>(read.getType()).getElement(),
+                sample.getVocabulary() / sample.getRows().value_or(1), true);
         })
         .Case([&](tile::GatherOp gather) {
           work.reads +=

@@ -26,6 +26,11 @@ static void collect(Block &block, ArrayRef<int64_t> at, SmallVectorImpl<Access> 
           slice(store.getBuffer(), true, store.getValue(), store.getSlotsAttr(),
                 store.getColumnsAttr());
         })
+        .Case([&](PeakOp peak) {
+          auto type = cast<RankedTensorType>(peak.getValue().getType());
+          accesses.push_back({argumentOf(peak.getBuffer()), true, 0, type.getDimSize(0),
+                              evaluate(peak.getColumnsAttr(), at), 1});
+        })
         .Case([&](AppendOp append) {
           ContextType type = append.getContext().getType();
           int64_t half = append.getPart() == ContextPart::Key ? 0 : type.getHeads();
@@ -39,6 +44,9 @@ static void collect(Block &block, ArrayRef<int64_t> at, SmallVectorImpl<Access> 
           BufferType type = sample.getLogits().getType();
           accesses.push_back({argumentOf(sample.getLogits()), false, 0, type.getSlots(), 0,
                               static_cast<int64_t>(sample.getVocabulary())});
+          if (Value peaks = sample.getPeaks())
+            accesses.push_back({argumentOf(peaks), false, 0, type.getSlots(), 0,
+                                static_cast<int64_t>(sample.getVocabulary() / *sample.getRows())});
           accesses.push_back({kTokens, true, 0, 1, 0, 1});
         })
         .Case([&](AttendOp attend) {

@@ -280,6 +280,24 @@ LogicalResult SampleOp::verify() {
   if (!logits.getElement().isF32() || static_cast<int64_t>(getVocabulary()) < 1 ||
       static_cast<int64_t>(getVocabulary()) > logits.getColumns())
     return emitOpError("chooses among ") << getVocabulary() << " logits of " << logits;
+  if (!getPeaks())
+    return success();
+  auto peaks = cast<BufferType>(getPeaks().getType());
+  int64_t rows = getRows().value_or(0);
+  if (rows < 1 || !peaks.getElement().isF32() ||
+      static_cast<int64_t>(getVocabulary()) > peaks.getColumns() * rows)
+    return emitOpError("has ") << peaks << " for peaks of " << rows << " of " << getVocabulary()
+                               << " logits";
+  return success();
+}
+
+LogicalResult PeakOp::verify() {
+  auto value = cast<RankedTensorType>(getValue().getType());
+  BufferType buffer = getBuffer().getType();
+  if (failed(verifyMap(*this, getColumnsAttr(), "columns")))
+    return failure();
+  if (value.getElementType() != buffer.getElement() || value.getDimSize(0) > buffer.getSlots())
+    return emitOpError("writes peaks of ") << value << " to " << buffer;
   return success();
 }
 

@@ -364,24 +364,53 @@ def Tile_AttendOp : Tile_Op<"attend", [AttrSizedOperandSegments]> {
   let hasVerifier = 1;
 }
 
+def Tile_PeakOp : Tile_Op<"peak"> {
+  let summary = "writes the greatest element of each row";
+  let description = [{
+    Element `[slot, columns]` of the buffer becomes the greatest of the value's row of the slot; NaN is
+    passed over, unless there is nothing else. Tiles of logits leave it behind, so that who chooses a
+    token need not read them all (see `tile.sample`).
+
+    ```mlir
+    tile.stage @peaks(%l: !tile.buffer<1 x 64 x f32>, %p: !tile.buffer<1 x 16 x f32>) {
+      tile.section grid = [8] {
+      ^bb0(%t: index):
+        %0 = tile.load %l columns affine_map<(t) -> (t * 8)> : !tile.buffer<1 x 64 x f32> -> tensor<1x8xf32>
+        tile.peak %0, %p columns affine_map<(t) -> (t)> : tensor<1x8xf32>, !tile.buffer<1 x 16 x f32>
+      }
+    }
+    ```
+  }];
+  let arguments = (ins Tile_Value:$value, Tile_BufferType:$buffer, AffineMapAttr:$columns);
+  let assemblyFormat = [{
+    $value `,` $buffer `columns` $columns attr-dict `:` type($value) `,` type($buffer)
+  }];
+  let hasVerifier = 1;
+}
+
 def Tile_SampleOp : Tile_Op<"sample"> {
   let summary = "chooses the next token";
   let description = [{
     Chooses a token by the logits of the play's last slot, as the play's settings say (see
     runtime/sampling/Sampler.h), among the ids below `vocabulary`; it becomes the token of slot 0 of the
-    next play. It decides too whether there is a next play.
+    next play. It decides too whether there is a next play. Element t of `peaks` is the greatest of
+    logits `t * rows .. t * rows + rows-1` (see `tile.peak`).
 
     ```mlir
-    tile.stage @sample(%l: !tile.buffer<1 x 64 x f32>) {
+    tile.stage @sample(%l: !tile.buffer<1 x 64 x f32>, %p: !tile.buffer<1 x 16 x f32>) {
       tile.section grid = [1] {
       ^bb0(%t: index):
-        tile.sample %l vocabulary = 50 : !tile.buffer<1 x 64 x f32>
+        tile.sample %l vocabulary = 50 peaks %p rows = 8 : !tile.buffer<1 x 64 x f32>, !tile.buffer<1 x 16 x f32>
       }
     }
     ```
   }];
-  let arguments = (ins Tile_BufferType:$logits, I64Attr:$vocabulary);
-  let assemblyFormat = "$logits `vocabulary` `=` $vocabulary attr-dict `:` type($logits)";
+  let arguments = (ins Tile_BufferType:$logits, I64Attr:$vocabulary,
+                       Optional<Tile_BufferType>:$peaks, OptionalAttr<I64Attr>:$rows);
+  let assemblyFormat = [{
+    $logits `vocabulary` `=` $vocabulary (`peaks` $peaks^ `rows` `=` $rows)? attr-dict `:` type($logits)
+    (`,` type($peaks)^)?
+  }];
   let hasVerifier = 1;
 }
 

@@ -69,9 +69,13 @@ Placed ProgramBuilder::place(Value value, StringRef label) {
   }
   auto result = cast<OpResult>(value).getResultNumber();
   std::string suffix = result == 0 ? "" : "." + std::to_string(result);
+  if (isa<LmHeadOp>(op) && machine.getLoops()) {
+    rowsOfPeak = rowsOf(layout);
+    to.peaks = buffer(".peaks", tile::padToLanes(layout.columns() / rowsOfPeak), f32());
+  }
   to.buffer = buffer(suffix, to.splits * layout.columns(), element);
   if (isa<LmHeadOp>(op))
-    logits = to.buffer;
+    logits = to;
   return to;
 }
 
@@ -137,22 +141,25 @@ FailureOr<Value> ProgramBuilder::materialise(Value value, StageOp reader) {
 }
 
 LogicalResult ProgramBuilder::buildSample() {
-  if (!logits)
+  if (!logits.peaks)
     return module.emitError("the model has no head whose logits a token could be chosen by");
   OpBuilder builder(context);
   auto stage = builder.create<tile::StageOp>(module.getLoc(), "stage", /*outputs=*/false);
   Block &body = stage.getBody().emplaceBlock();
-  Value argument = body.addArgument(logits.getType(), module.getLoc());
+  Value values[] = {logits.buffer, logits.peaks};
+  for (Value value : values)
+    body.addArgument(value.getType(), module.getLoc());
   builder.setInsertionPointToEnd(&body);
   auto section = builder.create<tile::SectionOp>(module.getLoc(), ArrayRef<int64_t>{1});
   Block &block = section.getBody().emplaceBlock();
   block.addArgument(builder.getIndexType(), module.getLoc());
   builder.setInsertionPointToEnd(&block);
   auto model = module->getAttrOfType<ModelAttr>(modelAttrName);
-  int64_t columns = cast<tile::BufferType>(logits.getType()).getColumns();
-  builder.create<tile::SampleOp>(module.getLoc(), argument,
-                                 model ? model.getVocabulary() : columns);
-  addStep(stage, module.getLoc(), builder.getStringAttr("sample"), logits, {});
+  int64_t columns = cast<tile::BufferType>(logits.buffer.getType()).getColumns();
+  builder.create<tile::SampleOp>(module.getLoc(), body.getArgument(0),
+                                 builder.getI64IntegerAttr(model ? model.getVocabulary() : columns),
+                                 body.getArgument(1), builder.getI64IntegerAttr(rowsOfPeak));
+  addStep(stage, module.getLoc(), builder.getStringAttr("sample"), values, {});
   return success();
 }
 

@@ -13,6 +13,7 @@ namespace pianola::tiling {
 struct Placed {
   mlir::Value buffer;
   mlir::Value statistics; // of a split attention
+  mlir::Value peaks;      // of logits
   int64_t splits = 1;
 };
 
@@ -60,7 +61,8 @@ private:
   llvm::DenseMap<mlir::Value, Placed> placed;
   llvm::DenseMap<std::pair<mlir::Attribute, mlir::Type>, mlir::Value> bound;
   llvm::DenseMap<mlir::Value, mlir::Value> materialised;
-  mlir::Value logits; // buffer
+  Placed logits;
+  int64_t rowsOfPeak = 0; // logits
 };
 
 } // namespace pianola::tiling

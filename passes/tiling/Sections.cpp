@@ -11,14 +11,16 @@ namespace pianola::tiling {
 // Sections
 //===----------------------------------------------------------------------===//
 
-LogicalResult StageBuilder::emitStore(Value yielded, Value buffer) {
+LogicalResult StageBuilder::emitStore(Value yielded, const Placed &to) {
   Layout layout = layoutOf(yielded);
   int64_t rows = owner.rowsOf(layout);
   section({layout.columns() / rows});
   FailureOr<Value> value = emitTile(yielded, layout, rows);
   if (failed(value))
     return failure();
-  builder.create<tile::StoreOp>(loc, *value, bindValue(buffer), nullptr, map(1, 0, rows));
+  if (to.peaks)
+    builder.create<tile::PeakOp>(loc, *value, bindValue(to.peaks), map(1, 0, 1));
+  builder.create<tile::StoreOp>(loc, *value, bindValue(to.buffer), nullptr, map(1, 0, rows));
   return success();
 }
 

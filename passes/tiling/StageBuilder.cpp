@@ -256,7 +256,7 @@ LogicalResult StageBuilder::build(StringRef label) {
             .Case([&](EmbedOp embed) { return emitEmbed(embed, to.buffer); })
             .Case([&](AttentionOp attention) { return emitAttention(attention, to); })
             .Case([&](AppendOp append) { return emitAppend(append, to.buffer); })
-            .Default([&](Operation *) { return emitStore(value, to.buffer); });
+            .Default([&](Operation *) { return emitStore(value, to); });
     if (failed(built))
       return failure();
   }

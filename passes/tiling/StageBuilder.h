@@ -72,7 +72,7 @@ private:
                                          int64_t count, int64_t heads, mlir::AffineMapAttr columns);
   mlir::FailureOr<mlir::Value> emitTile(mlir::Value value, transformer::Layout layout,
                                         int64_t rows);
-  mlir::LogicalResult emitStore(mlir::Value yielded, mlir::Value buffer);
+  mlir::LogicalResult emitStore(mlir::Value yielded, const Placed &to);
   mlir::LogicalResult emitAppend(transformer::AppendOp append, mlir::Value context);
   mlir::LogicalResult emitEmbed(transformer::EmbedOp embed, mlir::Value buffer);
   mlir::LogicalResult emitAttention(transformer::AttentionOp attention, const Placed &to);

@@ -84,11 +84,14 @@ LogicalResult checkMaps(Operation &op) {
 }
 
 LogicalResult checkRow(Operation &op) {
-  if (auto sample = dyn_cast<tile::SampleOp>(op))
+  if (auto sample = dyn_cast<tile::SampleOp>(op)) {
     if (!sample.getLogits().getType().getElement().isF32() ||
         sample.getVocabulary() > PIANOLA_MOST_TOKENS)
       return op.emitOpError("must choose among at most ")
              << PIANOLA_MOST_TOKENS << " tokens by logits of f32";
+    if (!sample.getPeaks() || (sample.getRows() != 8 && sample.getRows() != 16))
+      return op.emitOpError("must have the peaks of each 8 or 16 logits");
+  }
   if (isa<tile::LoadOp, tile::StoreOp, tile::GatherOp, tile::AppendOp, tile::NormaliseOp,
           tile::RotateOp, tile::CombineOp, tile::AttendOp, tile::SampleOp, tile::YieldOp>(op))
     return checkMaps(op);
@@ -100,7 +103,7 @@ LogicalResult checkProducts(tile::SectionOp section) {
   RankedTensorType first;
   for (Operation &op : section.getBody().front()) {
     if (!isa<tile::ContractOp, tile::BiasOp, tile::AddOp, tile::ActivateOp, tile::LoadOp,
-             tile::StoreOp>(op))
+             tile::StoreOp, tile::PeakOp>(op))
       return op.emitOpError("needs more than its own element, and follows inner products");
     if (failed(checkMaps(op)))
       return failure();

@@ -57,6 +57,7 @@ private:
   Value finish(Value value, Value tileOfBatch, Value slot, Value row);
   Value read(Operation &op, Value slot, Value row);
   void store(Value tileOfBatch, Value slot, Value row);
+  void storePeaks(Value inside, Value tileOfBatch, Value slot, Value row);
 
   StageEmitter &s;
   Kernel &e;
@@ -338,6 +339,17 @@ Value ProductEmitter::finish(Value value, Value tileOfBatch, Value slot, Value r
       .Case([&](tile::LoadOp op) { return readOnce(op); });
 }
 
+// All lanes of the warp come here, those of a tile's row of elements together; of those beyond the
+// batch nothing is stored.
+void ProductEmitter::storePeaks(Value inside, Value tileOfBatch, Value slot, Value row) {
+  for (tile::PeakOp op : section.getBody().front().getOps<tile::PeakOp>()) {
+    Value greatest = e.greatestLane(finish(op.getValue(), tileOfBatch, slot, row), rows);
+    Place place = s.slice(op.getBuffer(), 1, {}, op.getColumnsAttr());
+    e.when(e.both(inside, e.equal(row, 0)),
+           [&] { e.store(greatest, s.elementAt(place, slot, e.constant(0))); });
+  }
+}
+
 void ProductEmitter::store(Value tileOfBatch, Value slot, Value row) {
   for (tile::StoreOp op : section.getBody().front().getOps<tile::StoreOp>()) {
     Place place = s.slice(op.getBuffer(), rows, op.getSlotsAttr(), op.getColumnsAttr());
@@ -399,6 +411,12 @@ void ProductEmitter::lower() {
       e.when(e.less(e.thread, elements), [&] { finishOne(e.thread); });
     else
       s.forThreads(elements, finishOne);
+    if (!section.getBody().front().getOps<tile::PeakOp>().empty())
+      e.loop(e.constant(0), elements, e.shape.consumers(), [&](Value from) {
+        Value index = e.add(from, e.thread), inside = e.less(index, elements);
+        at(e.min(index, e.sub(elements, 1)),
+           [&](Value tile, Value slot, Value row) { storePeaks(inside, tile, slot, row); });
+      });
     e.meet();
   });
   s.scratchUsed = kept;

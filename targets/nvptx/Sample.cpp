@@ -19,7 +19,8 @@ SampleEmitter::SampleEmitter(StageEmitter &owner, tile::SampleOp op)
   keys = s.allocate(e.shape.consumers() * 4);
   sums = s.allocate(e.shape.warps * 8);
   found = s.allocate(24);
-  words = s.allocate(12);
+  words = s.allocate(16);
+  tiles = s.allocate(kBins * 4);
 }
 
 // All at once and early: what comes last in a play waits for none of it. The host's word crosses
@@ -59,6 +60,9 @@ void SampleEmitter::readSettings() {
   int64_t columns = op.getLogits().getType().getColumns();
   Value row = e.mul(e.widen(e.sub(e.slots, 1)), columns * 4);
   logits = e.at(s.bindingOf(op.getLogits()), row);
+  Value rowOfPeaks = e.mul(e.widen(e.sub(e.slots, 1)),
+                           cast<tile::BufferType>(op.getPeaks().getType()).getColumns() * 4);
+  peaks = e.at(s.bindingOf(op.getPeaks()), rowOfPeaks);
   token = Variable(e, e.constant(0));
   isMissing = Variable(e, e.constant(e.i1(), 0));
 }
@@ -85,49 +89,29 @@ Value SampleEmitter::greatestOfBlock(Value value) {
 }
 
 void SampleEmitter::findGreatest() {
-  constexpr int64_t kDepth = 8; // loads on their way: 16 bytes of each thread
+  constexpr int64_t kDepth = 10; // 16 bytes of each thread: 160 K logits' peaks are on their way
   Variable place(e, e.constant(e.i64(), 0));
   auto offer = [&](Value logit, Value id) {
     Value other = placeOf(keyOf(logit), id), old = place.get(e);
     Value better = e.both(e.lessUnsigned(old, other), e.fequal(logit, logit));
     place.set(e, e.select(better, other, old));
   };
-  // Without penalties: which quad has the greatest, and only then which of the quad.
+  // Without penalties: which tile has the greatest, and only then which of the tile.
   e.when(e.negate(isPenalised), [&] {
-    Value quads = e.shiftRight(vocabulary, 2), last = e.sub(quads, 1);
-    int64_t threads = e.shape.consumers();
-    auto quadAt = [&](Value quad) {
-      return e.load(e.vector(e.f32(), 4), e.at(logits, e.mul(quad, 16)));
-    };
-    Value none = e.constant(-1);
-    Value least = e.real(-std::numeric_limits<double>::infinity());
-    SmallVector<Value> most =
-        e.loop(e.constant(0), quads, e.constant(kDepth * threads), {least, none},
-               [&](Value base, ValueRange carried) {
-                 Value greatest = carried[0], which = carried[1];
-                 SmallVector<Value> numbers, values;
-                 for (int64_t i = 0; i < kDepth; ++i)
-                   numbers.push_back(e.min(e.add(e.add(base, e.thread), i * threads), last));
-                 for (Value quad : numbers)
-                   values.push_back(quadAt(quad));
-                 for (auto [quad, value] : llvm::zip(numbers, values)) {
-                   Value of = e.fmax(e.fmax(e.element(value, 0), e.element(value, 1)),
-                                     e.fmax(e.element(value, 2), e.element(value, 3)));
-                   which = e.select(e.fless(greatest, of), quad, which);
-                   greatest = e.fmax(greatest, of);
-                 }
-                 return SmallVector<Value>{greatest, which};
-               });
-    e.when(e.differ(most[1], -1), [&] {
-      Value value = quadAt(most[1]), first = e.mul(most[1], 4);
-      for (int64_t i = 0; i < 4; ++i)
-        offer(e.element(value, i), e.add(first, i));
-    });
-    Value rest = e.both(vocabulary, e.constant(3));
-    e.when(e.less(e.thread, rest), [&] {
-      Value id = e.add(e.sub(vocabulary, rest), e.thread);
-      offer(e.load(e.f32(), e.at(logits, e.mul(id, 4))), id);
-    });
+    Variable greatest(e, e.real(-std::numeric_limits<double>::infinity()));
+    Variable which(e, e.constant(-1));
+    forPeaks(
+        kDepth,
+        [&](Value firstTile, ArrayRef<Value> four) {
+          for (auto [i, peak] : llvm::enumerate(four)) {
+            Value most = greatest.get(e);
+            which.set(e, e.select(e.fless(most, peak), e.add(firstTile, i), which.get(e)));
+            greatest.set(e, e.fmax(most, peak));
+          }
+        },
+        [&](Value id, Value logit) { offer(logit, id); });
+    e.when(e.differ(which.get(e), -1),
+           [&] { forLogitsOf(which.get(e), [&](Value id, Value logit) { offer(logit, id); }); });
   });
   Variable most(e, greatestOfBlock(place.get(e)));
   // With penalties; or nothing is greater than -infinity.

@@ -29,7 +29,7 @@ private:
   static constexpr int64_t kListed = 128; // the greatest top_k that a list is made for
   // Where something stands in `found` and `words`.
   static constexpr int64_t kFoundBefore = 0, kFoundAmount = 8, kFoundWhich = 16;
-  static constexpr int64_t kLength = 0, kBound = 4, kToken = 8;
+  static constexpr int64_t kLength = 0, kBound = 4, kToken = 8, kTiles = 12;
 
   // Sample.cpp: the frame.
   void readSettings();
@@ -45,6 +45,13 @@ private:
   void forLogits(int64_t depth,
                  llvm::function_ref<void(Value first, llvm::ArrayRef<Value> logits)> body);
   Value logitAt(Value id); // bias and penalties applied
+  /// The same with quads of peaks and the tile of the first, bias and penalties not looked at; then
+  /// `one` with the logits that are not of a whole quad of tiles, NaN for threads that get none.
+  void forPeaks(int64_t depth,
+                llvm::function_ref<void(Value firstTile, llvm::ArrayRef<Value> peaks)> body,
+                llvm::function_ref<void(Value id, Value logit)> one);
+  /// Calls `body` for each logit of the tile.
+  void forLogitsOf(Value tile, llvm::function_ref<void(Value id, Value logit)> body);
   void adjust(llvm::MutableArrayRef<Value> logits, llvm::ArrayRef<Value> firsts, int64_t width);
   Value penalised(Value logit, Value count);
   Value isFinite(Value logit);
@@ -59,7 +66,7 @@ private:
   Value drawnFraction();
 
   // SampleList.cpp: all filters and the draw, where top_k is small.
-  void listTop();
+  void listTop(Value byPeaks);
   void drawFromList(Value count);
 
   // SampleSelect.cpp: the same where it is not.
@@ -86,7 +93,7 @@ private:
   tile::SampleOp op;
 
   // The play's settings.
-  Value logits, vocabulary, temperature, topP, minP, repetition, presence, frequency, topK;
+  Value logits, peaks, vocabulary, temperature, topP, minP, repetition, presence, frequency, topK;
   Value seed, draws, counts, bias, isPenalised, hasCounts, hasBias, isGreedy;
   Value plays, chosen, stopCount, stops, tokens;
   Variable cancel, stop; // of thread 0; of lane i: the i-th stop
@@ -99,7 +106,8 @@ private:
   Value keys;  // u32[consumers]: each thread's greatest
   Value sums;  // u64[warps]
   Value found; // of findAmount
-  Value words; // the list's length, its bound, the token
+  Value words; // the list's length, its bound, the token, how many tiles are listed
+  Value tiles; // u32[kBins]: that may have tokens for the list
 
   Value greatest, topKey; // logit and key of the best token
   Variable bound;         // u64: tokens of a place below it are out

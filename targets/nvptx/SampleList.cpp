@@ -8,7 +8,7 @@ using namespace mlir;
 namespace pianola::nvptx {
 
 // As many tokens as there are threads with a greater number are surely before the bound.
-void SampleEmitter::listTop() {
+void SampleEmitter::listTop(Value byPeaks) {
   Value mine = e.load(e.i32(), e.at(keys, e.mul(e.thread, 4)));
   Value before = e.constant(0);
   Value rank = e.loop(e.constant(0), e.constant(e.shape.consumers()), e.constant(4), {before},
@@ -28,17 +28,54 @@ void SampleEmitter::listTop() {
   e.when(e.equal(rank, e.sub(topK, 1)), [&] { e.store(mine, e.at(words, kBound)); });
   e.meet();
   Value least = logitOf(e.load(e.i32(), e.at(words, kBound)));
-  forLogits(4, [&](Value first, ArrayRef<Value> values) {
-    for (auto [i, value] : llvm::enumerate(values)) {
-      Value enters = e.both(isFinite(value), e.negate(e.fless(value, least)));
-      e.when(enters, [&, i = i, value = value] {
-        Value index = fetchAdd(e, e.at(words, kLength), e.constant(1));
-        e.when(e.lessUnsigned(index, e.constant(kBins)), [&] {
-          e.store(placeOf(keyOf(value), e.add(first, i)), e.at(bins, e.mul(index, 8)));
+  auto offer = [&](Value id, Value value) {
+    Value enters = e.both(isFinite(value), e.negate(e.fless(value, least)));
+    e.when(enters, [&] {
+      Value index = fetchAdd(e, e.at(words, kLength), e.constant(1));
+      e.when(e.lessUnsigned(index, e.constant(kBins)),
+             [&] { e.store(placeOf(keyOf(value), id), e.at(bins, e.mul(index, 8))); });
+    });
+  };
+  e.when(
+      byPeaks,
+      [&] {
+        // Few tiles reach the bound.
+        forPeaks(
+            4,
+            [&](Value firstTile, ArrayRef<Value> peaks) {
+              for (auto [i, peak] : llvm::enumerate(peaks))
+                e.when(e.negate(e.either(e.fless(peak, least), e.negate(e.fequal(peak, peak)))),
+                       [&, i = i] {
+                         Value index = fetchAdd(e, e.at(words, kTiles), e.constant(1));
+                         e.when(e.lessUnsigned(index, e.constant(kBins)), [&] {
+                           e.store(e.add(firstTile, i), e.at(tiles, e.mul(index, 4)));
+                         });
+                       });
+            },
+            offer);
+        e.meet();
+        Value count = e.load(e.i32(), e.at(words, kTiles));
+        e.when(
+            e.lessUnsigned(e.constant(kBins), count),
+            [&] { // and so are the tokens
+              e.when(e.equal(e.thread, 0),
+                     [&] { fetchAdd(e, e.at(words, kLength), e.constant(kBins + 1)); });
+            },
+            [&] {
+              int64_t rows = *op.getRows();
+              s.forThreads(e.mul(count, rows), [&](Value index) {
+                Value tile = e.load(e.i32(), e.at(tiles, e.mul(e.div(index, rows), 4)));
+                Value id = e.add(e.mul(tile, rows), e.rem(index, rows));
+                offer(id, e.load(e.f32(), e.at(logits, e.mul(id, 4))));
+              });
+            });
+      },
+      [&] {
+        forLogits(4, [&](Value first, ArrayRef<Value> values) {
+          for (auto [i, value] : llvm::enumerate(values))
+            offer(e.add(first, i), value);
         });
       });
-    }
-  });
   e.meet();
 }
 

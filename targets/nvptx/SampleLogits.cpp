@@ -184,4 +184,40 @@ void SampleEmitter::forLogits(int64_t depth,
   });
 }
 
+// Whether they are apart by bias and penalties is for the caller to know: peaks are of the logits
+// as they stand.
+void SampleEmitter::forPeaks(int64_t depth, llvm::function_ref<void(Value, ArrayRef<Value>)> body,
+                             llvm::function_ref<void(Value, Value)> one) {
+  int64_t threads = e.shape.consumers(), rows = *op.getRows();
+  Value quads = e.div(vocabulary, 4 * rows), last = e.sub(quads, 1);
+  Value nothing = e.real(std::numeric_limits<double>::quiet_NaN());
+  e.loop(e.constant(0), quads, depth * threads, [&](Value base) {
+    SmallVector<Value> numbers, loaded;
+    for (int64_t i = 0; i < depth; ++i)
+      numbers.push_back(e.add(e.add(base, e.thread), i * threads));
+    for (Value quad : numbers)
+      loaded.push_back(e.load(e.vector(e.f32(), 4), e.at(peaks, e.mul(e.min(quad, last), 16))));
+    for (auto [quad, four] : llvm::zip(numbers, loaded)) {
+      SmallVector<Value> values;
+      for (int64_t i = 0; i < 4; ++i)
+        values.push_back(e.select(e.less(quad, quads), e.element(four, i), nothing));
+      body(e.mul(quad, 4), values);
+    }
+  });
+  Value first = e.mul(quads, 4 * rows), id = e.add(first, e.thread);
+  Value isThere = e.less(id, vocabulary);
+  Value at = e.min(id, e.sub(vocabulary, 1));
+  one(at, e.select(isThere, e.load(e.f32(), e.at(logits, e.mul(at, 4))), nothing));
+}
+
+void SampleEmitter::forLogitsOf(Value tile, llvm::function_ref<void(Value, Value)> body) {
+  int64_t rows = *op.getRows();
+  Value first = e.mul(tile, rows);
+  SmallVector<Value> quads;
+  for (int64_t i = 0; i < rows; i += 4)
+    quads.push_back(e.load(e.vector(e.f32(), 4), e.at(logits, e.mul(e.add(first, i), 4))));
+  for (int64_t i = 0; i < rows; ++i)
+    body(e.add(first, i), e.element(quads[i / 4], i % 4));
+}
+
 } // namespace pianola::nvptx

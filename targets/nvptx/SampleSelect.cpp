@@ -240,20 +240,41 @@ void SampleEmitter::drawToken() {
   Variable most(e, least);
   e.when(e.equal(e.thread, 0), [&] {
     e.store(e.constant(0), e.at(words, kLength));
+    e.store(e.constant(0), e.at(words, kTiles));
     // Read even if nothing is found.
     e.store(e.constant(e.i64(), 0), e.at(found, kFoundBefore));
     e.store(e.constant(e.i64(), 0), e.at(found, kFoundAmount));
     e.store(e.constant(0), e.at(found, kFoundWhich));
   });
-  forLogits(4, [&](Value, ArrayRef<Value> values) {
-    for (Value value : values)
-      most.set(e, e.fmax(most.get(e), e.select(isFinite(value), value, least)));
+  Variable top(e, e.constant(0)); // key of all threads' greatest
+  auto meetAtTop = [&] {
+    Value mine = keyOf(most.get(e));
+    e.store(mine, e.at(keys, e.mul(e.thread, 4)));
+    Value place = greatestOfBlock(e.shiftLeft(e.widen(mine), 32));
+    top.set(e, e.narrow(e.shiftRight(place, 32)));
+  };
+  Variable byPeaks(e, e.negate(isPenalised));
+  e.when(byPeaks.get(e), [&] {
+    auto offer = [&](Value value) { most.set(e, e.fmax(most.get(e), value)); };
+    forPeaks(
+        4, [&](Value, ArrayRef<Value> values) { llvm::for_each(values, offer); },
+        [&](Value, Value logit) { offer(logit); });
+    meetAtTop();
+    // Infinity hides what else its tile has.
+    Value isHidden = e.fequal(logitOf(top.get(e)), e.real(std::numeric_limits<double>::infinity()));
+    byPeaks.set(e, e.negate(isHidden));
   });
-  Value mine = keyOf(most.get(e));
-  e.store(mine, e.at(keys, e.mul(e.thread, 4)));
-  Value top = e.narrow(e.shiftRight(greatestOfBlock(e.shiftLeft(e.widen(mine), 32)), 32));
-  topKey = top;
-  greatest = logitOf(top);
+  e.when(e.negate(byPeaks.get(e)), [&] {
+    e.meet();
+    most.set(e, least);
+    forLogits(4, [&](Value, ArrayRef<Value> values) {
+      for (Value value : values)
+        most.set(e, e.fmax(most.get(e), e.select(isFinite(value), value, least)));
+    });
+    meetAtTop();
+  });
+  topKey = top.get(e);
+  greatest = logitOf(topKey);
   bound = Variable(e, e.constant(e.i64(), int64_t(1) << 32));
   tieKey = Variable(e, e.constant(0));
   tieWeight = Variable(e, e.constant(e.i64(), 0));
@@ -262,7 +283,7 @@ void SampleEmitter::drawToken() {
   e.when(e.negate(isMissing.get(e)), [&] {
     Variable isOpen(e, e.constant(e.i1(), 1));
     e.when(e.lessUnsigned(e.sub(topK, 1), e.constant(kListed)), [&] {
-      listTop();
+      listTop(byPeaks.get(e));
       Value count = e.load(e.i32(), e.at(words, kLength));
       e.when(e.negate(e.lessUnsigned(e.constant(kBins), count)), [&] {
         drawFromList(count);

@@ -143,3 +143,34 @@ tile.stage @combine(%x: !tile.buffer<1 x 32 x f32>, %s: !tile.buffer<1 x 16 x f3
     %2 = tile.combine %0, %1 heads = 1 group = 1 splits = 2 : tensor<1x32xf32>, tensor<1x16xf32> -> tensor<1x16xf32>
   }
 }
+
+// -----
+
+tile.stage @peak(%l: !tile.buffer<1 x 32 x f32>, %p: !tile.buffer<1 x 16 x bf16>) {
+  tile.section grid = [1] {
+  ^bb0(%t: index):
+    %0 = tile.load %l : !tile.buffer<1 x 32 x f32> -> tensor<1x32xf32>
+    // expected-error @+1 {{writes peaks of 'tensor<1x32xf32>' to '!tile.buffer<1 x 16 x bf16>'}}
+    tile.peak %0, %p columns affine_map<(t) -> (t)> : tensor<1x32xf32>, !tile.buffer<1 x 16 x bf16>
+  }
+}
+
+// -----
+
+tile.stage @sample(%l: !tile.buffer<1 x 32 x f32>) {
+  tile.section grid = [1] {
+  ^bb0(%t: index):
+    // expected-error @+1 {{chooses among 33 logits of '!tile.buffer<1 x 32 x f32>'}}
+    tile.sample %l vocabulary = 33 : !tile.buffer<1 x 32 x f32>
+  }
+}
+
+// -----
+
+tile.stage @sample(%l: !tile.buffer<1 x 512 x f32>, %p: !tile.buffer<1 x 16 x f32>) {
+  tile.section grid = [1] {
+  ^bb0(%t: index):
+    // expected-error @+1 {{has '!tile.buffer<1 x 16 x f32>' for peaks of 16 of 300 logits}}
+    tile.sample %l vocabulary = 300 peaks %p rows = 16 : !tile.buffer<1 x 512 x f32>, !tile.buffer<1 x 16 x f32>
+  }
+}

@@ -36,3 +36,24 @@ tile.stage @logits(%x: !tile.buffer<1 x 32 x f32>, %y: !tile.buffer<1 x 32 x f32
     tile.store %0, %y : tensor<1x32xf32>, !tile.buffer<1 x 32 x f32>
   }
 }
+
+// CHECK-LABEL: tile.stage @peaks
+tile.stage @peaks(%l: !tile.buffer<1 x 64 x f32>, %p: !tile.buffer<1 x 16 x f32>) {
+  tile.section grid = [8] {
+  ^bb0(%t: index):
+    %0 = tile.load %l columns affine_map<(t) -> (t * 8)> : !tile.buffer<1 x 64 x f32> -> tensor<1x8xf32>
+    // CHECK: tile.peak %{{.*}}, %{{.*}} columns #{{.*}} : tensor<1x8xf32>, <1 x 16 x f32>
+    tile.peak %0, %p columns affine_map<(t) -> (t)> : tensor<1x8xf32>, !tile.buffer<1 x 16 x f32>
+  }
+}
+
+// CHECK-LABEL: tile.stage @sample
+tile.stage @sample(%l: !tile.buffer<1 x 64 x f32>, %p: !tile.buffer<1 x 16 x f32>) {
+  tile.section grid = [1] {
+  ^bb0(%t: index):
+    // CHECK: tile.sample %{{.*}} vocabulary = 50 : <1 x 64 x f32>
+    tile.sample %l vocabulary = 50 : !tile.buffer<1 x 64 x f32>
+    // CHECK: tile.sample %{{.*}} vocabulary = 50 peaks %{{.*}} rows = 8 : <1 x 64 x f32>, !tile.buffer<1 x 16 x f32>
+    tile.sample %l vocabulary = 50 peaks %p rows = 8 : !tile.buffer<1 x 64 x f32>, !tile.buffer<1 x 16 x f32>
+  }
+}

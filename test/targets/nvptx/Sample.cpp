@@ -84,15 +84,19 @@ Expected play(const Case &c) {
 class Choosing {
 public:
   Choosing(int64_t vocabulary, const char *deviceName)
-      : row(findDevice(deviceName)), device(*row), columns((vocabulary + 31) / 32 * 32) {
+      : row(findDevice(deviceName)), device(*row), columns((vocabulary + 31) / 32 * 32),
+        rows(vocabulary % 2 ? 8 : 16), peakColumns((columns / rows + 3) / 4 * 4) {
     std::string buffer = llvm::formatv("!tile.buffer<{0} x {1} x f32>", kSlots, columns);
+    std::string peaksBuffer = llvm::formatv("!tile.buffer<{0} x {1} x f32>", kSlots, peakColumns);
     std::string text = llvm::formatv(
-        "tile.stage @choose(%l: {0}) {{\ntile.section grid = [1] {{\n^bb0(%t: index):\n"
-        "tile.sample %l vocabulary = {1} : {0}\n}\n}\n"
-        "schedule.program @loop slots = {2} arena = {3} loops {{\n"
-        "%0 = schedule.buffer \"logits\" at 0 : {0}\n%1 = schedule.event\n"
-        "schedule.step \"sample\" @choose(%0) tiles [[0, 1]] signals %1 : {0}\n}\n",
-        buffer, vocabulary, kSlots, kSlots * columns * 4);
+        "tile.stage @choose(%l: {0}, %p: {1}) {{\ntile.section grid = [1] {{\n^bb0(%t: index):\n"
+        "tile.sample %l vocabulary = {2} peaks %p rows = {3} : {0}, {1}\n}\n}\n"
+        "schedule.program @loop slots = {4} arena = {6} loops {{\n"
+        "%0 = schedule.buffer \"logits\" at 0 : {0}\n"
+        "%1 = schedule.buffer \"peaks\" at {5} : {1}\n%2 = schedule.event\n"
+        "schedule.step \"sample\" @choose(%0, %1) tiles [[0, 1]] signals %2 : {0}, {1}\n}\n",
+        buffer, peaksBuffer, vocabulary, rows, kSlots, kSlots * columns * 4,
+        kSlots * (columns + peakColumns) * 4);
     mlir::MLIRContext context(mlir::MLIRContext::Threading::DISABLED);
     context.loadDialect<tile::TileDialect, schedule::ScheduleDialect>();
     auto module = mlir::parseSourceString<mlir::ModuleOp>(text, &context);
@@ -104,6 +108,7 @@ public:
       throw std::runtime_error(loaded.status().message());
     kernels = *loaded;
     logits = allocate(kSlots * columns * 4, "logits");
+    peaks = allocate(kSlots * peakColumns * 4, "peaks");
     state = allocate(sizeof(PianolaCudaState), "state");
     counts = allocate(vocabulary * 4, "counts");
     bias = allocate(vocabulary * 4, "bias");
@@ -116,6 +121,7 @@ public:
     events = allocate(PIANOLA_CUDA_EVENT_STRIDE, "events");
     PianolaCudaCard card[2] = {};
     card[0].binding[0] = logits;
+    card[0].binding[1] = peaks;
     card[0].signal = 0;
     card[0].tiles[0].end = 1;
     card[1].stage = PIANOLA_CUDA_NONE; // a worker without tiles
@@ -210,6 +216,14 @@ private:
     const SamplingOptions &o = c.options;
     size_t vocabulary = c.logits.size();
     put(logits + columns * 4, c.logits.data(), vocabulary * 4);
+    // The last tile has rows beyond the vocabulary, whose products are zero.
+    std::vector<float> greatest;
+    for (size_t i = 0; i < vocabulary; ++i)
+      if (i % rows == 0)
+        greatest.push_back(i + rows > vocabulary ? std::fmax(c.logits[i], 0.0f) : c.logits[i]);
+      else
+        greatest.back() = std::fmax(greatest.back(), c.logits[i]);
+    put(peaks + peakColumns * 4, greatest.data(), greatest.size() * 4);
     PianolaCudaState s = {};
     s.slots = kSlots;
     s.first_output = 1;
@@ -255,9 +269,10 @@ private:
 
   const DeviceRow *row;
   ptx::Device device;
-  int64_t columns;
+  int64_t columns, rows, peakColumns;
   std::shared_ptr<const ptx::Module> kernels;
-  uint64_t logits, state, counts, bias, stops, tokens, cards, ranges, tapes, tape, events, host;
+  uint64_t logits, peaks, state, counts, bias, stops, tokens, cards, ranges, tapes, tape, events,
+      host;
   std::vector<uint64_t> list;
 };
 

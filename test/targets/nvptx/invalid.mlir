@@ -157,6 +157,14 @@ tile.stage @sample(%l: !tile.buffer<1 x 1048580 x f32>) {
   }
 }
 
+tile.stage @no_peaks(%l: !tile.buffer<1 x 64 x f32>) {
+  tile.section grid = [1] {
+  ^bb0(%t: index):
+    // expected-error@+1 {{must have the peaks of each 8 or 16 logits}}
+    tile.sample %l vocabulary = 64 : !tile.buffer<1 x 64 x f32>
+  }
+}
+
 tile.stage @no_products(%x: !tile.buffer<1 x 32 x f32>, %y: !tile.buffer<1 x 32 x f32>) {
   tile.section grid = [1] {
   ^bb0(%t: index):

@@ -10,11 +10,12 @@
 // The host's word is asked for early.
 // CHECK: ld.relaxed.sys.global.u32
 // CHECK: st.relaxed.sys.global.u64
-// Greedy: eight reads of 16 bytes are on their way before the first is used.
+// Greedy: ten reads of 16 bytes are on their way before the first is used.
 // CHECK: ld.global.v4.f32
 // CHECK-NOT: max.f32
-// CHECK-COUNT-7: ld.global.v4.f32
-// CHECK-NEXT: max.f32
+// CHECK-COUNT-9: ld.global.v4.f32
+// CHECK-NOT: ld.global.v4.f32
+// CHECK: max.f32
 // CHECK: redux.sync.max.u32
 // CHECK: bar.sync
 // Selection: whole numbers, added in shared memory.
