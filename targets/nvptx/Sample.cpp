@@ -20,7 +20,7 @@ SampleEmitter::SampleEmitter(StageEmitter &owner, tile::SampleOp op)
   sums = s.allocate(e.shape.warps * 8);
   found = s.allocate(24);
   words = s.allocate(16);
-  tiles = s.allocate(kBins * 4);
+  tiles = best; // and kept: of no use while tiles are listed
 }
 
 // All at once and early: what comes last in a play waits for none of it. The host's word crosses

@@ -27,6 +27,7 @@ private:
   // Amounts that are summed at once; a row of as many logits is read at once.
   static constexpr int64_t kBins = 1024, kBinBits = 10;
   static constexpr int64_t kListed = 128; // the greatest top_k that a list is made for
+  static constexpr int64_t kTilesListed = kListed * 5;
   // Where something stands in `found` and `words`.
   static constexpr int64_t kFoundBefore = 0, kFoundAmount = 8, kFoundWhich = 16;
   static constexpr int64_t kLength = 0, kBound = 4, kToken = 8, kTiles = 12;
@@ -107,7 +108,7 @@ private:
   Value sums;  // u64[warps]
   Value found; // of findAmount
   Value words; // the list's length, its bound, the token, how many tiles are listed
-  Value tiles; // u32[kBins]: that may have tokens for the list
+  Value tiles; // u32[kTilesListed]: which may have tokens for the list
 
   Value greatest, topKey; // logit and key of the best token
   Variable bound;         // u64: tokens of a place below it are out

@@ -47,7 +47,7 @@ void SampleEmitter::listTop(Value byPeaks) {
                 e.when(e.negate(e.either(e.fless(peak, least), e.negate(e.fequal(peak, peak)))),
                        [&, i = i] {
                          Value index = fetchAdd(e, e.at(words, kTiles), e.constant(1));
-                         e.when(e.lessUnsigned(index, e.constant(kBins)), [&] {
+                         e.when(e.lessUnsigned(index, e.constant(kTilesListed)), [&] {
                            e.store(e.add(firstTile, i), e.at(tiles, e.mul(index, 4)));
                          });
                        });
@@ -56,8 +56,8 @@ void SampleEmitter::listTop(Value byPeaks) {
         e.meet();
         Value count = e.load(e.i32(), e.at(words, kTiles));
         e.when(
-            e.lessUnsigned(e.constant(kBins), count),
-            [&] { // and so are the tokens
+            e.lessUnsigned(e.constant(kTilesListed), count),
+            [&] { // too many: so are the tokens
               e.when(e.equal(e.thread, 0),
                      [&] { fetchAdd(e, e.at(words, kLength), e.constant(kBins + 1)); });
             },
