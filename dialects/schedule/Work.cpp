@@ -133,9 +133,11 @@ Work WorkOfProgram::ofBlock(StepOp step, Block &block, ArrayRef<int64_t> at) {
           int64_t rows = cast<RankedTensorType>(contract.getValue().getType()).getDimSize(0);
           if (oneSlot)
             rows = 1;
-          // A GPU's products are of four slots at least, in tiles of eight rows of eight.
-          if (int64_t least = matrix.getRowPad() % 16 ? 8 : 4; matrix.getPanel())
+          // A GPU's products are of four slots at least, or eight: see docs/gpu.md.
+          if (matrix.getPanel()) {
+            int64_t least = rows <= 2 || (rows <= 4 && matrix.getRowPad() % 16 == 0) ? 4 : 8;
             rows = (rows + least - 1) / least * least;
+          }
           work.flops += 2 * matrix.getRowPad() * matrix.getDepth() * rows;
         });
   return work;
