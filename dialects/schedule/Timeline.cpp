@@ -13,8 +13,9 @@ namespace {
 
 // What a worker does in a step.
 struct Task {
-  double prologueReads = 0, tileReads = 0; // bytes, and then ns
+  double earlyReads = 0, prologueReads = 0, tileReads = 0; // bytes, and then ns
   int64_t flops = 0;
+  int64_t earlyTape = 0;              // bytes that are in registers before the step's events
   int64_t tapeBegin = 0, tapeEnd = 0; // of the worker's tape
 };
 
@@ -71,6 +72,7 @@ public:
   Timeline run();
 
 private:
+  int64_t earlyTapeOf(StepOp step);
   void prepare();
   void timeReads(std::vector<Task> &tasks, double Task::*reads);
   double awaited(int64_t play, StepOp step);
@@ -93,6 +95,18 @@ private:
   std::vector<double> begun;                    // when workers may begin the play
 };
 
+// Bytes of weights that a worker can have in registers before the step's events: of products of few
+// slots, with nothing before them on the tape.
+int64_t Simulation::earlyTapeOf(StepOp step) {
+  tile::StageOp stage = step.getStageOp();
+  if (program.getSlots() > 8 || !tile::getResidentPieces(stage).empty())
+    return 0;
+  auto contracts = stage.getSections().front().getBody().front().getOps<tile::ContractOp>();
+  if (contracts.empty() || !(*contracts.begin()).getMatrix().getType().getElement().isBF16())
+    return 0;
+  return machine.getEarly();
+}
+
 // The work of all workers, the same in each play.
 void Simulation::prepare() {
   tapes.assign(workers, 0);
@@ -101,27 +115,35 @@ void Simulation::prepare() {
     std::vector<int64_t> &list = active.emplace_back();
     StepCost &cost = result.steps.emplace_back();
     SmallVector<tile::SectionOp> sections = step.getStageOp().getSections();
+    int64_t early = earlyTapeOf(step);
     for (int64_t w = 0; w < workers; ++w) {
       SmallVector<int64_t> tiles = step.getTilesOf(w);
       if (tiles.empty())
         continue;
       list.push_back(w);
       Work all = work.ofPrologue(step);
-      here[w].prologueReads = all.reads;
+      here[w].prologueReads = all.reads - all.early;
       for (int64_t tile : tiles) {
+        bool isFirst = tile == tiles.front();
         auto *section = sections.begin();
         while (tile >= section->getTileCount())
           tile -= (section++)->getTileCount();
-        all += work.ofTile(step, *section, tile);
+        Work one = work.ofTile(step, *section, tile);
+        if (!isFirst)
+          one.early = 0;
+        all += one;
       }
-      here[w].tileReads = all.reads - here[w].prologueReads;
+      here[w].earlyReads = all.early;
+      here[w].tileReads = all.reads - all.early - here[w].prologueReads;
       here[w].flops = all.flops;
       here[w].tapeBegin = tapes[w];
       here[w].tapeEnd = tapes[w] += all.tape;
+      here[w].earlyTape = std::min(early, all.tape);
       cost.tape += all.tape;
       cost.memory += all.memory;
       cost.flops += all.flops;
     }
+    timeReads(here, &Task::earlyReads);
     timeReads(here, &Task::prologueReads);
     timeReads(here, &Task::tileReads);
     if (step.getSignals())
@@ -182,25 +204,31 @@ Span Simulation::playStep(int64_t play, size_t s, int64_t w) {
   double flops = double(machine.getPeak()) / workers;
 
   Span span{static_cast<int64_t>(s), now[w], 0, 0, 0, 0, 0, 0};
-  span.ready = std::max({now[w], awaited(play, steps[s]), begun[w]});
+  int64_t bytes = task.tapeEnd - task.tapeBegin, chunk = machine.getChunk();
+  double at = now[w], flopsPerByte = bytes ? double(task.flops) / bytes : 0;
+  // Takes the tape up to `end` out of the ring, each byte in `perByte` ns.
+  int64_t byte = task.tapeBegin;
+  auto take = [&](int64_t last, double perByte) {
+    while (byte < last) {
+      int64_t end = std::min(last, (byte / chunk + 1) * chunk);
+      double full = rings[w].filledAt(play, byte);
+      span.starved += std::max(full - at, 0.0);
+      at = std::max(at, full) + (end - byte) * perByte;
+      if (end % chunk == 0 || end == tapes[w])
+        rings[w].free(play, end - 1, at);
+      byte = end;
+    }
+  };
+  at += task.earlyReads;
+  take(task.tapeBegin + task.earlyTape, 1 / consume);
+  span.starved = 0;
+  span.ready = std::max({at, awaited(play, steps[s]), begun[w]});
   begun[w] = 0;
   span.filledBefore = rings[w].fill(span.ready);
-  double at = span.ready + machine.getStep() + task.prologueReads;
-  span.work = at;
-  at += task.tileReads;
+  span.work = span.ready + machine.getStep() + task.prologueReads;
   // Products go on as fast as the slower of the two, each byte with its share of them.
-  int64_t bytes = task.tapeEnd - task.tapeBegin;
-  double perByte = bytes ? std::max(1 / consume, task.flops / flops / bytes) : 0;
-  int64_t chunk = machine.getChunk();
-  for (int64_t byte = task.tapeBegin; byte < task.tapeEnd;) {
-    int64_t end = std::min(task.tapeEnd, (byte / chunk + 1) * chunk);
-    double full = rings[w].filledAt(play, byte);
-    span.starved += std::max(full - at, 0.0);
-    at = std::max(at, full) + (end - byte) * perByte;
-    if (end % chunk == 0 || end == tapes[w])
-      rings[w].free(play, end - 1, at);
-    byte = end;
-  }
+  at = span.work + task.tileReads + task.earlyTape * flopsPerByte / flops;
+  take(task.tapeEnd, std::max(1 / consume, flopsPerByte / flops));
   span.end = now[w] = at;
   span.filledAfter = rings[w].fill(at);
   return span;

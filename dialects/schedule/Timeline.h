@@ -6,9 +6,10 @@
 //   loader     fills slot after slot of the ring at the worker's share of the machine's bandwidth;
 //              is stopped by nothing but a full ring, and goes on through waits, from step to step
 //              and from play to play
-//   consumer   waits for the step's events (the last signal, then the machine's `event`), reads
-//              what its prologue and tiles load, and takes its tiles' weights out of the ring, at
-//              its share of `consume` or of `peak`, and no slot before it is full
+//   consumer   takes its first weights, keys and values, as many as `early`; waits for the step's
+//              events (the last signal, then the machine's `event`), reads what its prologue and
+//              tiles load, and takes its tiles' weights out of the ring, at its share of `consume`
+//              or of `peak`, and no slot before it is full
 //
 // Reads of activations, keys and values get equal shares of `cache` among the workers that read,
 // and `port` at most. Latencies are in `event` and `step`; workers do not slow each other down
@@ -29,7 +30,7 @@ constexpr int64_t kUsualPositions = 256;
 struct Span {
   int64_t step;
   double arrive; // done with the step before
-  double ready;  // its events are there
+  double ready;  // its events are there, and what it takes early
   double work;   // the prologue is done
   double end;
   double starved = 0;               // of the time since `work`, waiting for the ring to be filled

@@ -30,7 +30,9 @@ static Part partOf(tile::AttendOp attend, int64_t positions) {
 }
 
 WorkOfProgram::WorkOfProgram(ProgramOp program, std::optional<int64_t> positions)
-    : slots(program.getSlots()), positions(positions) {
+    : slots(program.getSlots()), loops(program.getLoops()), positions(positions) {
+  tile::MachineAttr machine = tile::getMachine(program->getParentOfType<ModuleOp>());
+  hasEarly = machine && machine.getEarly();
   if (!positions)
     return;
   for (StepOp step : program.getSteps())
@@ -102,7 +104,12 @@ Work WorkOfProgram::ofBlock(StepOp step, Block &block, ArrayRef<int64_t> at) {
         .Case([&](tile::RotateOp rotate) {
           work.reads += slots * rotate.getRotation().getType().getPairs() * 8;
         })
-        .Case([&](tile::NormaliseOp norm) { work.reads += constantBytes(norm.getVector()); })
+        .Case([&](tile::NormaliseOp norm) {
+          int64_t bytes = constantBytes(norm.getVector());
+          work.reads += bytes;
+          if (hasEarly && slots == 1 && isa<tile::PrologueOp>(norm->getParentOp()))
+            work.early += bytes;
+        })
         .Case([&](tile::AttendOp attend) {
           tile::ContextType type = attend.getPast().getType();
           int64_t position = 2 * type.getSize() * bytesOf(type.getElement());
@@ -118,15 +125,19 @@ Work WorkOfProgram::ofBlock(StepOp step, Block &block, ArrayRef<int64_t> at) {
           int64_t here = std::clamp<int64_t>(part.seen - first, 0, part.positions);
           work.memory += position * here;
           work.reads += position * here;
+          if (hasEarly && slots == 1 && loops)
+            work.early += position * std::min(here, kGroup);
         })
         .Case([&](tile::ContractOp contract) {
           tile::MatrixType matrix = contract.getMatrix().getType();
           int64_t rows = cast<RankedTensorType>(contract.getValue().getType()).getDimSize(0);
           if (oneSlot)
             rows = 1;
-          // A GPU's products are of eight slots at least.
-          if (matrix.getPanel())
-            rows = (rows + 7) / 8 * 8;
+          // A GPU's products are of four slots at least, or eight: see docs/gpu.md.
+          if (matrix.getPanel()) {
+            int64_t least = rows <= 2 || (rows <= 4 && matrix.getRowPad() % 16 == 0) ? 4 : 8;
+            rows = (rows + least - 1) / least * least;
+          }
           work.flops += 2 * matrix.getRowPad() * matrix.getDepth() * rows;
         });
   return work;

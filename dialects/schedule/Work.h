@@ -11,16 +11,19 @@ struct Work {
   int64_t tape = 0;   // bytes of weights
   int64_t memory = 0; // bytes of activations and contexts, read or written
   int64_t reads = 0;  // of these, what it must wait for; constants too
-  int64_t flops = 0;  // of inner products, with padding
+  int64_t early =
+      0; // of `reads`, what the step's events do not change, as far as registers take it
+  int64_t flops = 0; // of inner products, with padding
 
   Work &operator+=(const Work &other) {
     tape += other.tape;
     memory += other.memory;
     reads += other.reads;
+    early += other.early;
     flops += other.flops;
     return *this;
   }
-  Work times(int64_t n) const { return {tape * n, memory * n, reads * n, flops * n}; }
+  Work times(int64_t n) const { return {tape * n, memory * n, reads * n, early * n, flops * n}; }
 };
 
 /// The work of the stages of one program, contexts having `positions`. All tiles of a section weigh
@@ -38,6 +41,7 @@ private:
   Work ofBlock(StepOp step, mlir::Block &block, llvm::ArrayRef<int64_t> at);
 
   int64_t slots;
+  bool loops, hasEarly;
   std::optional<int64_t> positions;
   llvm::DenseMap<mlir::Value, double> filled; // share of a buffer of parts
 };

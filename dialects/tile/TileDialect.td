@@ -199,6 +199,8 @@ def Tile_MachineAttr : AttrDef<Tile_Dialect, "Machine"> {
     `loops` workers go on from token to token by themselves, and programs end with the choice of the
     next token. `waits`: events that a step may wait for at most (0: any number).
     `port`: MB/s at which one worker can read at most what does not come through its ring.
+    `early`: bytes that its registers take in before a step's events have happened: the first weights
+    of its tiles, or the first keys and values.
 
     It stands on the module, so that a test states its machine in its own text:
 
@@ -218,7 +220,8 @@ def Tile_MachineAttr : AttrDef<Tile_Dialect, "Machine"> {
                         DefaultValuedParameter<"int64_t", "0">:$cache,
                         DefaultValuedParameter<"bool", "false">:$loops,
                         DefaultValuedParameter<"int64_t", "0">:$waits,
-                        DefaultValuedParameter<"int64_t", "0">:$port);
+                        DefaultValuedParameter<"int64_t", "0">:$port,
+                        DefaultValuedParameter<"int64_t", "0">:$early);
   let assemblyFormat = "`<` struct(params) `>`";
 }
 

@@ -26,11 +26,14 @@ constexpr int64_t kStepNs = 100;
 
 // A panel of 16 rows and 32 columns of bf16 (1 KiB) is 8 reads of shared memory of 128 bytes, one a
 // clock, and its activations are about 2 more.
-constexpr double kConsumedPerClock = 1024.0 / 10;
+constexpr double kConsumedPerClock = 1024.0 / 9;
 
 // An SM gets 64 bytes a clock from the second-level cache at most (Jia et al., Dissecting the
 // NVIDIA Volta GPU architecture via microbenchmarking, 2018; the same since).
 constexpr double kPortPerClock = 64;
+
+// 64 registers of each of 256 threads.
+constexpr int64_t kEarlyBytes = 64 << 10;
 
 // The first 1 KiB of a block's shared memory is barriers and cards.
 constexpr int64_t kFrameBytes = 1 << 10;
@@ -46,14 +49,16 @@ Rates ratesOf(uint32_t capability) {
   // sums). On sm_90 mma.sync reaches 62 % of the 2048 multiply-adds that wgmma has (Luo et al.,
   // Benchmarking and dissecting the Nvidia Hopper GPU architecture, 2024); sm_100 is taken for no
   // better.
-  // Cache: 5.5 TB/s of an H100 or H200 with 132 SMs at 1.98 GHz, about 5 TB/s of an RTX 4090 with
-  // 128 at 2.52 GHz, both measured with streaming reads.
+  // Cache: 9.8 TB/s of an H200 with 132 SMs at 1.98 GHz, 5.4 of an A100 with 108 at 1.41, 5.2 of an
+  // L40 with 142 at 2.49: data sets of 10 to 25 MB, read by all (gpu-benches of the computing
+  // centre in Erlangen, gpu-l2-cache/{h200,a100_80,l40}.txt); others are taken for no better than
+  // their like.
   switch (capability / 10) {
   case 8:
-    return capability == 80 ? Rates{2048, 21} : Rates{512, 15};
+    return capability == 80 ? Rates{2048, 35} : Rates{512, 15};
   case 9:
   case 10:
-    return {2540, 21};
+    return {2540, 37};
   default:
     return {512, 15};
   }
@@ -76,7 +81,7 @@ tile::MachineAttr machineFor(mlir::MLIRContext *context, const DeviceRow &device
       megabytes(bandwidth), peak, kEventNs, kStepNs,
       /*rows=*/8, /*panel=*/32, /*chunk=*/8192, megabytes(clocks * kConsumedPerClock),
       megabytes(clocks * rates.cache), /*loops=*/true, /*waits=*/4,
-      megabytes(device.clock * kPortPerClock));
+      megabytes(device.clock * kPortPerClock), kEarlyBytes);
 }
 
 } // namespace pianola
