@@ -15,17 +15,23 @@ AttendEmitter::AttendEmitter(StageEmitter &owner, tile::AttendOp op)
     : s(owner), e(owner.e), op(op), context(op.getPast().getType()), size(context.getSize()),
       group(cast<RankedTensorType>(op.getQueries().getType()).getDimSize(1) / size),
       ahead(owner.anticipated[op]) {
-  // Of a few slots half as much is held: the loops over slots and their fresh positions need
-  // registers too.
+  // How many are held is what registers allow. Of a few slots a quarter: the loops over slots and
+  // their fresh positions need registers too. Large groups need them for their sums; and for chips
+  // before sm_90 ptxas needs more of them for the same code.
   int64_t slots = cast<RankedTensorType>(op.getQueries().getType()).getDimSize(0);
-  int64_t reads = slots > 1 && slots <= 8 ? kReads / 4 : kReads;
+  bool isLarge = group * size > 256;
+  int64_t reads = slots > 1 && slots <= 8 ? kReads / 4 : kReads, valueReads = reads;
+  if (slots == 1 && !e.shape.bulk)
+    valueReads = reads = isLarge ? kReads / 4 : kReads / 2;
+  else if (slots == 1 && isLarge)
+    valueReads = kReads / 2;
   keyReads = std::min(reads, size / 16);
   keyBatches = llvm::divideCeil(size / 16, keyReads);
   lanesOfRow = std::min<int64_t>(kWarp, llvm::PowerOf2Ceil(size / 4));
   quads = llvm::divideCeil(size / 4, kWarp);
   rowsOfLane = kBlock * lanesOfRow / kWarp;
-  rows =
-      std::clamp(reads / static_cast<int64_t>(llvm::PowerOf2Ceil(quads)), int64_t(1), rowsOfLane);
+  rows = std::clamp(valueReads / static_cast<int64_t>(llvm::PowerOf2Ceil(quads)), int64_t(1),
+                    rowsOfLane);
   // As many rounds as are needed, of as many heads each; the last ones may come twice.
   int64_t most = std::max<int64_t>(1, kOfHeads / (4 + 4 * quads + size / 16));
   heads = llvm::divideCeil(group, llvm::divideCeil(group, most));

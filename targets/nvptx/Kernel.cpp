@@ -200,14 +200,13 @@ void Kernel::consume(bool loops, llvm::function_ref<void()> playStage) {
   Value tapes = at(globalAt(parameter(Parameter::Tapes)), mul(worker, 16));
   Value bytes = narrow(load(i64(), at(tapes, 8)));
   Value plays = field(i32(), state, STATE(plays));
-  Value cardMemory = at(memory, kCardsAt);
-  auto cardAt = [&](Value which) { return at(cardMemory, mul(which, sizeof(PianolaCudaCard))); };
-
-  Variable which(*this, constant(0)), running(*this, i1());
+  // The two places of cards differ by one bit of their offset.
+  static_assert(kCardsAt % (2 * sizeof(PianolaCudaCard)) == 0);
+  Variable current(*this, constant(kCardsAt)), running(*this, i1());
   running.set(*this, both(differ(plays, 0), differ(count, 0)));
   Value playsStarted = running.get(*this);
   when(playsStarted, [&] {
-    fetchCard(cards, cardMemory);
+    fetchCard(cards, at(memory, kCardsAt));
     waitForCopies(*this);
   });
   when(equal(thread, 0), [&] {
@@ -222,7 +221,7 @@ void Kernel::consume(bool loops, llvm::function_ref<void()> playStage) {
               Variable ended(*this, constant(i1(), 0));
               if (loops) {
                 // The first step's own worker knows without waiting: it chose the token.
-                card = cardAt(which.get(*this));
+                card = at(memory, current.get(*this));
                 Value isFirst = equal(field(i32(), card, CARD(step)), 0);
                 when(equal(thread, 0), [&] {
                   when(negate(isFirst), [&] { awaitEvent(at(state, STATE(begin))); });
@@ -245,13 +244,14 @@ void Kernel::consume(bool loops, llvm::function_ref<void()> playStage) {
                 return both(rest, negate(ended.get(*this)));
               };
               loopWhile(goesOn, [&] {
-                Value current = which.get(*this), other = exclusive(current, constant(1));
+                Value here = current.get(*this);
+                Value other = exclusive(here, constant(sizeof(PianolaCudaCard)));
                 Value next = add(played.get(*this), 1);
                 played.set(*this, next);
                 next = select(equal(next, load(i32(), at(memory, kCountAt))), constant(0), next);
                 Value list = globalAt(load(i64(), at(memory, kListAt)));
-                fetchCard(at(list, mul(widen(next), sizeof(PianolaCudaCard))), cardAt(other));
-                card = cardAt(current);
+                fetchCard(at(list, mul(widen(next), sizeof(PianolaCudaCard))), at(memory, other));
+                card = at(memory, here);
                 mark(offsetof(PianolaCudaSpan, begin));
                 playStage();
                 Value signal = field(i32(), card, CARD(signal));
@@ -262,7 +262,7 @@ void Kernel::consume(bool loops, llvm::function_ref<void()> playStage) {
                   addRelease(*this, at(events, mul(widen(signal), PIANOLA_CUDA_EVENT_STRIDE)),
                              constant(1));
                 });
-                which.set(*this, other);
+                current.set(*this, other);
               });
               Value next = add(play.get(*this), 1);
               play.set(*this, next);

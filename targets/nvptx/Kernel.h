@@ -121,7 +121,7 @@ private:
 
   llvm::SmallVector<Value> parameters;
   mlir::arith::ConstantOp ringBase, ringSlots;
-  Variable slot, phase, held; // the slot that the warp holds, and its first byte
+  Variable phase, held;       // of the slot that the warp holds; its first byte
   Variable shift;             // from bytes of the tape to bytes of the ring
 };
 

@@ -203,7 +203,7 @@ void ProductEmitter::lower() {
   if (oneEach)
     for (Operation &op : section.getBody().front())
       if (isa<tile::BiasOp>(op) || (isa<tile::LoadOp>(op) && !s.places.contains(op.getResult(0))))
-        early[&op] = Variable(e, e.f32());
+        early[&op] = Variable(e, e.real(0));
 
   Value begin = s.tilesOf(number, false), end = s.tilesOf(number, true), first;
   auto countOf = [&] { return e.min(e.sub(end, first), e.constant(batch)); };

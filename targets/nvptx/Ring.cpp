@@ -35,7 +35,6 @@ void Kernel::awaitFull(Value slot, Value phase) {
 //===----------------------------------------------------------------------===//
 
 void Kernel::startRing(Value bytes) {
-  slot = Variable(*this, constant(0));
   phase = Variable(*this, constant(0));
   held = Variable(*this, constant(0));
   shift = Variable(*this, constant(0));
@@ -48,6 +47,9 @@ Value Kernel::ringAt(Value offset, Value within) {
   loopWhile(
       [&] { return negate(lessUnsigned(sub(offset, held.get(*this)), constant(shape.chunk))); },
       [&] {
+        // Which slot it is follows from the two, and is not kept.
+        Value bytes = add(held.get(*this), shift.get(*this));
+        Variable slot(*this, shiftRight(bytes, llvm::Log2_64(shape.chunk)));
         syncWarp();
         when(equal(lane, 0), [&] { arrive(*this, emptyBarrier(slot.get(*this))); });
         advanceSlot(slot, phase);

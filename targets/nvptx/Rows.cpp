@@ -88,7 +88,7 @@ void StageEmitter::anticipateNorm(tile::NormaliseOp op) {
   Type four = e.vector(e.f32(), 4);
   SmallVector<Variable> &factors = anticipated[op];
   for (int64_t at = 0; at < columns; at += e.shape.consumers() * 4)
-    factors.emplace_back(e, four);
+    factors.emplace_back(e, e.zeros(e.vector(e.f32(), 4)));
   forOwnQuads(e, columns, [&](int64_t which, Value column) {
     factors[which].set(e, e.loadConstant(four, e.at(weights, e.mul(column, 4))));
   });
