@@ -32,7 +32,7 @@ static Part partOf(tile::AttendOp attend, int64_t positions) {
 WorkOfProgram::WorkOfProgram(ProgramOp program, std::optional<int64_t> positions)
     : slots(program.getSlots()), loops(program.getLoops()), positions(positions) {
   tile::MachineAttr machine = tile::getMachine(program->getParentOfType<ModuleOp>());
-  hasEarly = machine && machine.getEarly();
+  early = machine ? machine.getEarly() : 0;
   if (!positions)
     return;
   for (StepOp step : program.getSteps())
@@ -107,7 +107,7 @@ Work WorkOfProgram::ofBlock(StepOp step, Block &block, ArrayRef<int64_t> at) {
         .Case([&](tile::NormaliseOp norm) {
           int64_t bytes = constantBytes(norm.getVector());
           work.reads += bytes;
-          if (hasEarly && slots == 1 && isa<tile::PrologueOp>(norm->getParentOp()))
+          if (early && slots == 1 && isa<tile::PrologueOp>(norm->getParentOp()))
             work.early += bytes;
         })
         .Case([&](tile::AttendOp attend) {
@@ -125,8 +125,8 @@ Work WorkOfProgram::ofBlock(StepOp step, Block &block, ArrayRef<int64_t> at) {
           int64_t here = std::clamp<int64_t>(part.seen - first, 0, part.positions);
           work.memory += position * here;
           work.reads += position * here;
-          if (hasEarly && slots == 1 && loops)
-            work.early += position * std::min(here, kGroup);
+          if (early && slots == 1 && loops)
+            work.early += std::min(position * std::min(here, kGroup), early);
         })
         .Case([&](tile::ContractOp contract) {
           tile::MatrixType matrix = contract.getMatrix().getType();

@@ -41,7 +41,8 @@ private:
   Work ofBlock(StepOp step, mlir::Block &block, llvm::ArrayRef<int64_t> at);
 
   int64_t slots;
-  bool loops, hasEarly;
+  bool loops;
+  int64_t early; // bytes that a worker takes before a step's events
   std::optional<int64_t> positions;
   llvm::DenseMap<mlir::Value, double> filled; // share of a buffer of parts
 };

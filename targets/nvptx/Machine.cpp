@@ -7,6 +7,7 @@
 
 #include "targets/nvptx/Machine.h"
 #include "mlir/IR/BuiltinTypes.h"
+#include "targets/nvptx/Products.h"
 
 namespace pianola {
 
@@ -21,19 +22,17 @@ constexpr double kReadShare = 0.9;
 // dependent phase with its work.
 constexpr int64_t kEventNs = 2000;
 
-// Two barriers of the consumer warps and the decoding of a card: about 200 cycles.
+// Barriers of the consumer warps after the prologue, the products and the last of what follows
+// them, about 200 cycles.
 constexpr int64_t kStepNs = 100;
 
 // A panel of 16 rows and 32 columns of bf16 (1 KiB) is 8 reads of shared memory of 128 bytes, one a
-// clock, and its activations are about 2 more.
+// clock, and its activations are one more.
 constexpr double kConsumedPerClock = 1024.0 / 9;
 
 // An SM gets 64 bytes a clock from the second-level cache at most (Jia et al., Dissecting the
 // NVIDIA Volta GPU architecture via microbenchmarking, 2018; the same since).
 constexpr double kPortPerClock = 64;
-
-// 64 registers of each of 256 threads.
-constexpr int64_t kEarlyBytes = 64 << 10;
 
 // The first 1 KiB of a block's shared memory is barriers and cards.
 constexpr int64_t kFrameBytes = 1 << 10;
@@ -76,12 +75,18 @@ tile::MachineAttr machineFor(mlir::MLIRContext *context, const DeviceRow &device
   int64_t scratch = std::min<int64_t>(96 << 10, ring / 2 - (16 << 10));
   // A product takes two multiply-adds in bf16, of the greater and the lesser half of an activation.
   auto peak = static_cast<int64_t>(clocks * rates.flops / 2 / 1e9);
+  // What the kernels do: see preloadRegisters.
+  nvptx::KernelShape shape;
+  shape.bulk = device.capability >= 90;
+  shape.shared = device.sharedPerBlock;
+  shape.warps -= shape.bulk ? 0 : 1;
+  int64_t early = nvptx::preloadRegisters(shape, 1) * 4 * shape.consumers();
   return tile::MachineAttr::get(
       context, std::string(device.name), workers, mlir::Float32Type::get(context), ring, scratch,
       megabytes(bandwidth), peak, kEventNs, kStepNs,
       /*rows=*/8, /*panel=*/32, /*chunk=*/8192, megabytes(clocks * kConsumedPerClock),
       megabytes(clocks * rates.cache), /*loops=*/true, /*waits=*/4,
-      megabytes(device.clock * kPortPerClock), kEarlyBytes);
+      megabytes(device.clock * kPortPerClock), early);
 }
 
 } // namespace pianola
