@@ -121,8 +121,8 @@ private:
 
   llvm::SmallVector<Value> parameters;
   mlir::arith::ConstantOp ringBase, ringSlots;
-  Variable phase, held;       // of the slot that the warp holds; its first byte
-  Variable shift;             // from bytes of the tape to bytes of the ring
+  Variable phase, held; // of the slot that the warp holds; its first byte
+  Variable shift;       // from bytes of the tape to bytes of the ring
 };
 
 /// A kernel that is not lowered yet: name, eight parameters. The builder stands in its body.

@@ -98,7 +98,7 @@ module attributes {tile.machine = #tile.machine<name = "gpu", workers = 1, produ
     schedule.step "fill" @fill(%e, %x) tiles [[0, 1]] : !tile.table<rows = 8, columns = 64, column_pad = 64, tile_rows = 0, element = f32>, !tile.buffer<1 x 64 x f32>
     // Slots are full at 2048, 4096, 6144 and 8192 ns; the last is consumed 512 ns later, 8566 ns after
     // "fill".
-    // CHECK: schedule.step "linear" {{.*}} cost<tape = 8192, memory = 384, flops = 32768, ns = 8566, floor = 8192>
+    // CHECK: schedule.step "linear" {{.*}} cost<tape = 8192, memory = 384, flops = 16384, ns = 8566, floor = 8192>
     schedule.step "linear" @linear(%x, %y) weights [@w] tiles [[0, 4]] : !tile.buffer<1 x 64 x f32>, !tile.buffer<1 x 64 x f32>
   }
   // The loader goes on from play to play: the second one's slots are full at 10240 to 16384, and it lasts
@@ -154,6 +154,44 @@ module attributes {tile.machine = #tile.machine<name = "gpu", workers = 1, produ
     // It begins at 25620, and gives the first slot back at 26132; what comes there then is full at 28180,
     // and the last slot at 30228.
     // CHECK: schedule.step "linear" {{.*}} ns = 17930, floor = 8192>
+    schedule.step "linear" @linear(%x, %y) weights [@w] tiles [[0, 4]] : !tile.buffer<1 x 64 x f32>, !tile.buffer<1 x 64 x f32>
+  }
+}
+
+// -----
+
+// The consumer takes the first two slots before it waits for anything, at 12810 to 13834, where they have long been
+// full. When it has read what its prologue loads, at 26644, so are the other two: 8 ns of products of what it took
+// early are left, and twice 512.
+module attributes {tile.machine = #tile.machine<name = "gpu", workers = 1, product = f32, ring = 13568,
+    scratch = 65536, bandwidth = 1000, peak = 1000, event = 100, step = 10, rows = 8, panel = 32, chunk = 2048,
+    consume = 4000, cache = 20, loops = true, early = 4096>} {
+  tile.stage @fill(%e: !tile.table<rows = 8, columns = 64, column_pad = 64, tile_rows = 0, element = f32>, %x: !tile.buffer<1 x 64 x f32>) {
+    tile.section grid = [1] {
+    ^bb0(%t: index):
+      %0 = tile.gather %e scale = 1.0 : !tile.table<rows = 8, columns = 64, column_pad = 64, tile_rows = 0, element = f32> -> tensor<1x64xf32>
+      tile.store %0, %x : tensor<1x64xf32>, !tile.buffer<1 x 64 x f32>
+    }
+  }
+  tile.stage @linear(%x: !tile.buffer<1 x 64 x f32>, %w: !tile.matrix<rows = 8, row_pad = 8, blocks = 1, columns = 64, column_pad = 64, element = bf16, panel = 32>, %y: !tile.buffer<1 x 64 x f32>) {
+    %a = tile.prologue {
+      %0 = tile.load %x : !tile.buffer<1 x 64 x f32> -> tensor<1x64xf32>
+      tile.yield %0 : tensor<1x64xf32>
+    } : tensor<1x64xf32>
+    tile.section grid = [4] {
+    ^bb0(%t: index):
+      %0 = tile.contract %w, %a : !tile.matrix<rows = 8, row_pad = 8, blocks = 1, columns = 64, column_pad = 64, element = bf16, panel = 32>, tensor<1x64xf32> -> tensor<1x8xf32>
+      tile.store %0, %y columns affine_map<(t) -> (t * 8)> : tensor<1x8xf32>, !tile.buffer<1 x 64 x f32>
+    }
+  }
+  // CHECK-LABEL: schedule.program @early
+  schedule.program @early slots = 1 {
+    %e = schedule.table @embed : !tile.table<rows = 8, columns = 64, column_pad = 64, tile_rows = 0, element = f32>
+    %x = schedule.buffer "x" : !tile.buffer<1 x 64 x f32>
+    %y = schedule.buffer "y" : !tile.buffer<1 x 64 x f32>
+    // CHECK: schedule.step "fill" {{.*}} cost<tape = 0, memory = 256, flops = 0, ns = 12810>
+    schedule.step "fill" @fill(%e, %x) tiles [[0, 1]] : !tile.table<rows = 8, columns = 64, column_pad = 64, tile_rows = 0, element = f32>, !tile.buffer<1 x 64 x f32>
+    // CHECK: schedule.step "linear" {{.*}} ns = 14866, floor = 8192, waiting = 1024>
     schedule.step "linear" @linear(%x, %y) weights [@w] tiles [[0, 4]] : !tile.buffer<1 x 64 x f32>, !tile.buffer<1 x 64 x f32>
   }
 }
