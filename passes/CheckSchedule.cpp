@@ -65,6 +65,9 @@ private:
   bool isBeforeNext(const Touch &a, const Touch &b) const {
     return order->isBefore(a.step, a.worker, steps.size() + b.step, b.worker);
   }
+  bool isBeforeNextWaits(const Touch &a, const Touch &b) const {
+    return order->isBeforeWaits(a.step, a.worker, b.step, b.worker);
+  }
   std::string nameOf(Value value) const {
     if (!value)
       return "the tokens";
@@ -206,7 +209,8 @@ LogicalResult Proof::checkValue(Value value, ArrayRef<Touch> touches) {
 }
 
 // What plays before have left must have been written there, and, if it is overwritten, must have
-// been read before.
+// been read before. A machine that reads early does so with contexts: before it waits for the
+// step's events.
 LogicalResult Proof::checkPast(Value value, ArrayRef<Touch> touches) {
   Extent extent = Extent::of(value, program.getSlots());
   // Of a context every play writes other positions; tokens are overwritten.
@@ -226,7 +230,9 @@ LogicalResult Proof::checkPast(Value value, ArrayRef<Touch> touches) {
         covered[column - read.column] = true;
       if (begin >= end)
         continue;
-      if (program.getLoops() && !isBeforeNext(*write, read))
+      bool early = !overwritten && machine.getEarly();
+      if (program.getLoops() &&
+          !(early ? isBeforeNextWaits(*write, read) : isBeforeNext(*write, read)))
         return refuse(read) << "reads " << nameOf(value) << ", of which " << describe(*write)
                             << ", writes " << extent.describe(*write)
                             << " in the play before, and may do so before they are written";

@@ -148,6 +148,7 @@ bool AbstractPlay::run(const Order *alreadyKnown) {
   seen.clear();
   now.assign(workers, std::vector<int32_t>(workers, 0));
   next.assign(workers, 0);
+  order.arrived.assign(plays > 1 ? count() : 0, std::vector<int32_t>(workers * workers, 0));
   order.clocks.assign(plays * count(), std::vector<int32_t>(workers * workers, 0));
 
   bool stuck = true;
@@ -163,6 +164,8 @@ bool AbstractPlay::run(const Order *alreadyKnown) {
           stuck = true;
           break;
         }
+        if (at.play == 1)
+          llvm::copy(now[w], order.arrived[at.step].begin() + w * workers);
         StepOp step = steps[at.step];
         for (auto [event, until] :
              llvm::zip(step.getWaits(), step.getUntil().value_or(ArrayRef<int64_t>())))
@@ -208,7 +211,7 @@ FailureOr<Order> Order::compute(ProgramOp program, int64_t workers) {
   for (;;) {
     Order known = play.order;
     play.run(&known);
-    if (play.order.clocks == known.clocks)
+    if (play.order.clocks == known.clocks && play.order.arrived == known.arrived)
       return known;
   }
 }

@@ -37,6 +37,11 @@ public:
   bool isBefore(int64_t p, int64_t v, int64_t s, int64_t w) const {
     return v == w ? p < s : clocks[s][w * workers + v] > p;
   }
+  /// Whether it has done so in the first play when worker `w` comes to step `s` of the second, and
+  /// has not waited for the step's events yet.
+  bool isBeforeWaits(int64_t p, int64_t v, int64_t s, int64_t w) const {
+    return v == w || arrived[s][w * workers + v] > p;
+  }
   /// Of each worker, how many steps it has certainly finished when worker `w` begins step `s`.
   llvm::ArrayRef<int32_t> finished(int64_t s, int64_t w) const {
     return llvm::ArrayRef<int32_t>(clocks[s]).slice(w * workers, workers);
@@ -46,7 +51,8 @@ private:
   friend class AbstractPlay;
 
   int64_t workers;
-  std::vector<std::vector<int32_t>> clocks; // [step][worker * workers + other]: steps finished
+  std::vector<std::vector<int32_t>> clocks;  // [step][worker * workers + other]: steps finished
+  std::vector<std::vector<int32_t>> arrived; // the same before waits, of the second play
 };
 
 } // namespace pianola::schedule
