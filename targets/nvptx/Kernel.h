@@ -30,6 +30,14 @@ struct KernelShape {
   int64_t shared = 0;   // bytes of shared memory a block may use
   bool bulk = false;    // sm_90: the copy engine fills the ring
 
+  /// Of programs of so many slots. Eight warps in all can have 255 registers each, nine have 168:
+  /// sums of many slots need more, and so does all code for chips before sm_90.
+  KernelShape forSlots(int64_t slots) const {
+    KernelShape shape = *this;
+    shape.warps -= slots > 8 || !bulk ? 1 : 0;
+    return shape;
+  }
+
   int64_t consumers() const { return warps * kWarp; }
   int64_t threads() const { return consumers() + kWarp; }
 };

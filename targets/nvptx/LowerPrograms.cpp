@@ -37,11 +37,7 @@ bool isSample(tile::StageOp stage) {
 class ProgramLowering {
 public:
   ProgramLowering(schedule::ProgramOp program, const KernelShape &device, OpBuilder &builder)
-      : program(program), shape(device), builder(builder) {
-    // Eight warps in all can have 255 registers each, nine have 168: sums of many slots need more,
-    // and so does all code for chips before sm_90.
-    if (program.getSlots() > 8 || !shape.bulk)
-      --shape.warps;
+      : program(program), shape(device.forSlots(program.getSlots())), builder(builder) {
     for (schedule::StepOp step : program.getSteps())
       stages.insert(step.getStageOp());
   }

@@ -8,6 +8,7 @@
 #include "targets/nvptx/Machine.h"
 #include "mlir/IR/BuiltinTypes.h"
 #include "targets/nvptx/Products.h"
+#include "targets/nvptx/PtxCode.h"
 
 namespace pianola {
 
@@ -76,10 +77,7 @@ tile::MachineAttr machineFor(mlir::MLIRContext *context, const DeviceRow &device
   // A product takes two multiply-adds in bf16, of the greater and the lesser half of an activation.
   auto peak = static_cast<int64_t>(clocks * rates.flops / 2 / 1e9);
   // What the kernels do: see preloadRegisters.
-  nvptx::KernelShape shape;
-  shape.bulk = device.capability >= 90;
-  shape.shared = device.sharedPerBlock;
-  shape.warps -= shape.bulk ? 0 : 1;
+  nvptx::KernelShape shape = nvptx::shapeFor(device).forSlots(1);
   int64_t early = nvptx::preloadRegisters(shape, 1) * 4 * shape.consumers();
   return tile::MachineAttr::get(
       context, std::string(device.name), workers, mlir::Float32Type::get(context), ring, scratch,
