@@ -9,6 +9,7 @@ include "mlir/IR/OpBase.td"
 def Tile_Dialect : Dialect {
   let name = "tile";
   let cppNamespace = "::pianola::tile";
+  let dependentDialects = ["::pianola::encoding::EncodingDialect"];
   let summary = "what one tile of a stage does";
   let description = [{
     A *stage* is a set of tiles that run the same region at different tile indices; between two

@@ -32,7 +32,7 @@ Value StageBuilder::weight(SymbolRefAttr symbol, Type type) {
 
 Value StageBuilder::matrix(SymbolRefAttr symbol, Layout output, int64_t rows, Layout input) {
   auto op = owner.symbols.lookup<WeightOp>(symbol.getRootReference());
-  Type element = elementType(op.getEncoding());
+  Type element = op.getEncoding();
   int64_t panel = owner.machine.getPanel();
   if (!panel)
     return weight(symbol,
