@@ -72,7 +72,7 @@ public:
   Timeline run();
 
 private:
-  int64_t earlyTapeOf(StepOp step);
+  int64_t earlyTapeOf(StepOp step, ArrayRef<int64_t> tiles);
   void prepare();
   void timeReads(std::vector<Task> &tasks, double Task::*reads);
   double awaited(int64_t play, StepOp step);
@@ -97,14 +97,30 @@ private:
 
 // Bytes of weights that a worker can have in registers before the step's events: of products of few
 // slots, with nothing before them on the tape.
-int64_t Simulation::earlyTapeOf(StepOp step) {
+int64_t Simulation::earlyTapeOf(StepOp step, ArrayRef<int64_t> tiles) {
   tile::StageOp stage = step.getStageOp();
-  if (program.getSlots() > 8 || !tile::getResidentPieces(stage).empty())
+  if (program.getSlots() > 8 || !tile::getResidentPieces(stage).empty() || !machine.getPanel())
     return 0;
-  auto contracts = stage.getSections().front().getBody().front().getOps<tile::ContractOp>();
-  if (contracts.empty() || !(*contracts.begin()).getMatrix().getType().getElement().isBF16())
-    return 0;
-  return machine.getEarly();
+  int64_t warps = machine.getWarps(), lineBytes = 8 * machine.getPanel() * 2;
+  int64_t room = machine.getEarly() / (program.getSlots() > 4 ? 2 : 1) / (lineBytes * warps);
+  int64_t first = 0, early = 0;
+  SmallVector<tile::SectionOp> sections = stage.getSections();
+  for (auto [section, plan] :
+       llvm::zip_equal(sections, tile::planEarly(stage, workers, warps, room,
+                                                 [](tile::SectionOp) { return INT64_MAX; }))) {
+    int64_t end = first + section.getTileCount(), taken = 0;
+    int64_t here = llvm::count_if(tiles, [&](int64_t tile) { return tile >= first && tile < end; });
+    for (auto [contract, panels] :
+         llvm::zip(section.getBody().front().getOps<tile::ContractOp>(), plan.panels)) {
+      tile::MatrixType matrix = contract.getMatrix().getType();
+      taken += std::min(panels * warps, matrix.getPanels()) * matrix.getRowPad() / 8 * lineBytes;
+    }
+    early += std::min(plan.tiles, here) * taken;
+    if (here > plan.tiles)
+      break;
+    first = end;
+  }
+  return early;
 }
 
 // The work of all workers, the same in each play.
@@ -115,7 +131,6 @@ void Simulation::prepare() {
     std::vector<int64_t> &list = active.emplace_back();
     StepCost &cost = result.steps.emplace_back();
     SmallVector<tile::SectionOp> sections = step.getStageOp().getSections();
-    int64_t early = earlyTapeOf(step);
     for (int64_t w = 0; w < workers; ++w) {
       SmallVector<int64_t> tiles = step.getTilesOf(w);
       if (tiles.empty())
@@ -138,7 +153,7 @@ void Simulation::prepare() {
       here[w].flops = all.flops;
       here[w].tapeBegin = tapes[w];
       here[w].tapeEnd = tapes[w] += all.tape;
-      here[w].earlyTape = std::min(early, all.tape);
+      here[w].earlyTape = earlyTapeOf(step, tiles);
       cost.tape += all.tape;
       cost.memory += all.memory;
       cost.flops += all.flops;
@@ -205,7 +220,7 @@ Span Simulation::playStep(int64_t play, size_t s, int64_t w) {
 
   Span span{static_cast<int64_t>(s), now[w], 0, 0, 0, 0, 0, 0};
   int64_t bytes = task.tapeEnd - task.tapeBegin, chunk = machine.getChunk();
-  double at = now[w], flopsPerByte = bytes ? double(task.flops) / bytes : 0;
+  double at = std::max(now[w], begun[w]), flopsPerByte = bytes ? double(task.flops) / bytes : 0;
   // Takes the tape up to `end` out of the ring, each byte in `perByte` ns.
   int64_t byte = task.tapeBegin;
   auto take = [&](int64_t last, double perByte) {
@@ -222,7 +237,7 @@ Span Simulation::playStep(int64_t play, size_t s, int64_t w) {
   at += task.earlyReads;
   take(task.tapeBegin + task.earlyTape, 1 / consume);
   span.starved = 0;
-  span.ready = std::max({at, awaited(play, steps[s]), begun[w]});
+  span.ready = std::max(at, awaited(play, steps[s]));
   begun[w] = 0;
   span.filledBefore = rings[w].fill(span.ready);
   span.work = span.ready + machine.getStep() + task.prologueReads;

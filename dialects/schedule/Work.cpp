@@ -11,6 +11,8 @@ namespace pianola::schedule {
 
 // Keys are dealt out in groups of this many positions (see tile.attend).
 static constexpr int64_t kGroup = 64;
+// What a GPU's registers take early: see AttendEmitter and anticipateNorm of the nvptx target.
+static constexpr int64_t kColumnsOfGroup = 256, kColumnsOfNorm = 4096;
 
 namespace {
 struct Part {
@@ -107,7 +109,9 @@ Work WorkOfProgram::ofBlock(StepOp step, Block &block, ArrayRef<int64_t> at) {
         .Case([&](tile::NormaliseOp norm) {
           int64_t bytes = constantBytes(norm.getVector());
           work.reads += bytes;
-          if (early && slots == 1 && isa<tile::PrologueOp>(norm->getParentOp()))
+          int64_t columns = cast<RankedTensorType>(norm.getValue().getType()).getDimSize(1);
+          if (early && slots == 1 && columns <= kColumnsOfNorm &&
+              isa<tile::PrologueOp>(norm->getParentOp()))
             work.early += bytes;
         })
         .Case([&](tile::AttendOp attend) {
@@ -125,8 +129,12 @@ Work WorkOfProgram::ofBlock(StepOp step, Block &block, ArrayRef<int64_t> at) {
           int64_t here = std::clamp<int64_t>(part.seen - first, 0, part.positions);
           work.memory += position * here;
           work.reads += position * here;
-          if (early && slots == 1 && loops)
-            work.early += std::min(position * std::min(here, kGroup), early);
+          if (early && slots == 1 && loops && attend.getKeys()) {
+            // Large groups of heads need registers for their sums.
+            int64_t columns = cast<RankedTensorType>(attend.getQueries().getType()).getDimSize(1);
+            int64_t room = columns > kColumnsOfGroup ? early * 3 / 4 : early;
+            work.early += std::min(position * std::min(here, kGroup), room);
+          }
         })
         .Case([&](tile::ContractOp contract) {
           tile::MatrixType matrix = contract.getMatrix().getType();

@@ -11,9 +11,8 @@ struct Work {
   int64_t tape = 0;   // bytes of weights
   int64_t memory = 0; // bytes of activations and contexts, read or written
   int64_t reads = 0;  // of these, what it must wait for; constants too
-  int64_t early =
-      0; // of `reads`, what the step's events do not change, as far as registers take it
-  int64_t flops = 0; // of inner products, with padding
+  int64_t early = 0;  // of `reads`, what a worker reads before the step's events
+  int64_t flops = 0;  // of inner products, with padding
 
   Work &operator+=(const Work &other) {
     tape += other.tape;

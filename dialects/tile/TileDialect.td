@@ -201,7 +201,7 @@ def Tile_MachineAttr : AttrDef<Tile_Dialect, "Machine"> {
     next token. `waits`: events that a step may wait for at most (0: any number).
     `port`: MB/s at which one worker can read at most what does not come through its ring.
     `early`: bytes that its registers take in before a step's events have happened: the first weights
-    of its tiles, or the first keys and values.
+    of its tiles, or the first keys and values. `warps`: how many share the panels of a tile.
 
     It stands on the module, so that a test states its machine in its own text:
 
@@ -222,7 +222,8 @@ def Tile_MachineAttr : AttrDef<Tile_Dialect, "Machine"> {
                         DefaultValuedParameter<"bool", "false">:$loops,
                         DefaultValuedParameter<"int64_t", "0">:$waits,
                         DefaultValuedParameter<"int64_t", "0">:$port,
-                        DefaultValuedParameter<"int64_t", "0">:$early);
+                        DefaultValuedParameter<"int64_t", "0">:$early,
+                        DefaultValuedParameter<"int64_t", "1">:$warps);
   let assemblyFormat = "`<` struct(params) `>`";
 }
 

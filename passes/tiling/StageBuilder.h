@@ -16,7 +16,8 @@ namespace pianola::tiling {
 // Slots that one attention or embedding tile takes on.
 constexpr int64_t kSlotBlock = 16;
 // Positions that a part of a context has at least before another one gets any, where a reader of
-// the parts pays for each: eight for each of a GPU's eight warps, which read them all at once.
+// the parts pays for each: a block of eight for each of a GPU's eight warps, which read them all at
+// once. (Where there are seven, one of them reads two.)
 constexpr int64_t kLeastPart = 64;
 
 /// Builds one tile.stage and collects what its step binds.

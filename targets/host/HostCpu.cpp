@@ -102,7 +102,7 @@ tile::MachineAttr machineFor(mlir::MLIRContext *context, const HostCpu &cpu, int
                                 /*scratch=*/int64_t(64) << 20, 20000 * workers, peak * workers,
                                 /*event=*/300, /*step=*/200, /*rows=*/0, /*panel=*/0,
                                 /*chunk=*/0, /*consume=*/0, /*cache=*/0, /*loops=*/false,
-                                /*waits=*/0, /*port=*/0, /*early=*/0);
+                                /*waits=*/0, /*port=*/0, /*early=*/0, /*warps=*/1);
 }
 
 } // namespace pianola

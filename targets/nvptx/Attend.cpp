@@ -216,11 +216,9 @@ void AttendEmitter::lower() {
     keys = s.places.lookup(op.getKeys());
     values = s.places.lookup(op.getValues());
   }
-  if (auto begin = s.slotBegins.find(op.getQueries()); begin != s.slotBegins.end()) {
-    s.slotBegins[op.getOutput()] = begin->second;
-    if (op.getStatistics())
-      s.slotBegins[op.getStatistics()] = begin->second;
-  }
+  s.passSlotBegin(op.getQueries(), op.getOutput());
+  if (op.getStatistics())
+    s.passSlotBegin(op.getQueries(), op.getStatistics());
   if (!isOnlyStored(op.getOutput()))
     output = s.placeFor(op.getOutput());
   if (op.getStatistics() && !isOnlyStored(op.getStatistics()))

@@ -3,7 +3,8 @@
 // A warp takes a block of 8 positions at a time; blocks are dealt to the warps in turn. A block's
 // keys and values are all read into registers before anything is made of them: with a part's few
 // blocks dealt to all warps, attention takes as long as one read, not as many that wait for each
-// other. The first block of a tile of a single slot is read before the step's events are awaited.
+// other. The persistent kernel reads the first block of a worker's first tile, where programs have
+// a single slot, before the step's events are awaited.
 //
 //   scores    the context holds 16 positions of a column side by side: a lane reads four positions
 //             of every 16th column, and sums these for all query heads; sixteen lanes' sums are

@@ -185,6 +185,16 @@ Value Emitter::packBf16(Value low, Value high) {
   Type pair = vector(builder.getBF16Type(), 2);
   return bits(call("llvm.nvvm.ff2bf16x2.rn", pair, {high, low}), i32());
 }
+Emitter::Pairs Emitter::splitPairs(ArrayRef<Value> values) {
+  Pairs pairs;
+  for (size_t i = 0; i < values.size(); i += 2) {
+    Value pair = packBf16(values[i], values[i + 1]);
+    pairs.greater.push_back(pair);
+    pairs.lesser.push_back(
+        packBf16(fsub(values[i], lowBf16(pair)), fsub(values[i + 1], highBf16(pair))));
+  }
+  return pairs;
+}
 Value Emitter::lowBf16(Value pair) { return bits(shiftLeft(pair, 16), f32()); }
 Value Emitter::highBf16(Value pair) {
   return bits(both(pair, constant(int64_t(0xffff0000))), f32());

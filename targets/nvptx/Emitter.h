@@ -120,6 +120,11 @@ public:
   Value reciprocal(Value a);
   Value tanh(Value a); // 1 - 2 / (1 + e^2a)
   /// Two f32 rounded to bf16, `low` in the lower half of the i32.
+  struct Pairs {
+    llvm::SmallVector<Value> greater, lesser;
+  };
+  /// Floats as sums of two bf16 numbers, in pairs.
+  Pairs splitPairs(llvm::ArrayRef<Value> values);
   Value packBf16(Value low, Value high);
   /// The halves of a pair of bf16 as f32.
   Value lowBf16(Value pair);

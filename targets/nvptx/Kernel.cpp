@@ -15,6 +15,9 @@ constexpr int64_t kCapacityAt = kFlagsAt + 16, kPositionAt = kFlagsAt + 24;
 constexpr int64_t kTraceAt = kFlagsAt + 32;
 // The worker's cards and tape, between steps.
 constexpr int64_t kListAt = kFlagsAt + 40, kCountAt = kFlagsAt + 48, kBytesAt = kFlagsAt + 52;
+// A step's events did not come. The loader may set kStopFlag at any moment, so that warps may
+// differ in what they see of it; this one is written by the first warp alone, between two barriers.
+constexpr int64_t kGivenUpFlag = kFlagsAt + 56;
 
 #define STATE(name) offsetof(PianolaCudaState, name)
 #define CARD(name) offsetof(PianolaCudaCard, name)
@@ -90,11 +93,17 @@ void Kernel::report(const Report &report) {
   });
 }
 
-void Kernel::await(llvm::function_ref<Value()> test, llvm::function_ref<Report()> reportOf) {
+void Kernel::await(llvm::function_ref<Value()> test, llvm::function_ref<Report()> reportOf,
+                   std::optional<int64_t> flag) {
   // The clock is read now and then only: what is awaited is nearly always nearly there.
   constexpr int64_t kSpins = 256;
   Variable spins(*this, constant(0)), deadline(*this, constant(i64(), 0));
   Variable given(*this, constant(i1(), 0));
+  auto giveUp = [&] {
+    if (flag)
+      storeVolatile(constant(1), at(memory, *flag));
+    given.set(*this, constant(i1(), 1));
+  };
   auto goOn = [&] {
     return choose(
                given.get(*this), [&] { return SmallVector<Value>{constant(i1(), 0)}; },
@@ -105,10 +114,10 @@ void Kernel::await(llvm::function_ref<Value()> test, llvm::function_ref<Report()
     Value count = add(spins.get(*this), 1);
     spins.set(*this, count);
     when(equal(both(count, constant(kSpins - 1)), 0), [&] {
-      when(isStopped(), [&] { given.set(*this, constant(i1(), 1)); });
+      when(isStopped(), giveUp);
       when(differ(loadVolatile(i32(), at(state, STATE(abort))), 0), [&] {
         stop();
-        given.set(*this, constant(i1(), 1));
+        giveUp();
       });
       Value now = readTimer(*this), until = deadline.get(*this);
       when(
@@ -117,7 +126,7 @@ void Kernel::await(llvm::function_ref<Value()> test, llvm::function_ref<Report()
             when(lessUnsigned(until, now), [&] {
               report(reportOf());
               stop();
-              given.set(*this, constant(i1(), 1));
+              giveUp();
             });
           });
     });
@@ -131,9 +140,9 @@ void Kernel::awaitEvent(Value wait) {
   Value until = field(i32(), wait, offsetof(PianolaCudaWait, until));
   Value target = add(mul(play.get(*this), growth), until);
   Value counter = at(events, mul(widen(event), PIANOLA_CUDA_EVENT_STRIDE));
-  await(
-      [&] { return negate(less(sub(loadAcquire(*this, counter), target), 0)); },
-      [&] { return Report{PIANOLA_CUDA_WAIT_EVENT, event, target, loadAcquire(*this, counter)}; });
+  await([&] { return negate(less(sub(loadAcquire(*this, counter), target), 0)); },
+        [&] { return Report{PIANOLA_CUDA_WAIT_EVENT, event, target, loadAcquire(*this, counter)}; },
+        kGivenUpFlag);
 }
 
 // Lanes of the first warp wait for one event each; the barrier that follows passes on to the other
@@ -174,7 +183,7 @@ void Kernel::whenReady(llvm::function_ref<void()> body) {
     awaitEvents();
     meet();
     mark(offsetof(PianolaCudaSpan, ready));
-    when(negate(isStopped()), body);
+    when(equal(loadVolatile(i32(), at(memory, kGivenUpFlag)), 0), body);
     return;
   }
   // Cards, tapes and constants are there before the play; all else is the kernels' before this one.
@@ -227,7 +236,8 @@ void Kernel::consume(bool loops, llvm::function_ref<void()> playStage) {
                   when(negate(isFirst), [&] { awaitEvent(at(state, STATE(begin))); });
                   Value end = loadVolatile(i32(), at(state, STATE(end)));
                   Value over = negate(lessUnsigned(play.get(*this), end));
-                  store(select(over, constant(1), constant(0)), at(memory, kEndFlag));
+                  Value ends = either(over, isStopped());
+                  store(select(ends, constant(1), constant(0)), at(memory, kEndFlag));
                   when(both(over, isFirst), [&] {
                     Value signal = field(i32(), card, CARD(signal));
                     addRelease(*this, at(events, mul(widen(signal), PIANOLA_CUDA_EVENT_STRIDE)),
@@ -235,7 +245,7 @@ void Kernel::consume(bool loops, llvm::function_ref<void()> playStage) {
                   });
                 });
                 meet();
-                ended.set(*this, either(differ(load(i32(), at(memory, kEndFlag)), 0), isStopped()));
+                ended.set(*this, differ(load(i32(), at(memory, kEndFlag)), 0));
               }
               when(ended.get(*this), [&] { running.set(*this, constant(i1(), 0)); });
               Variable played(*this, constant(0)); // cards of this play
@@ -267,10 +277,10 @@ void Kernel::consume(bool loops, llvm::function_ref<void()> playStage) {
               Value next = add(play.get(*this), 1);
               play.set(*this, next);
               tapeAt.set(*this, mul(next, load(i32(), at(memory, kBytesAt))));
-              Value more = both(lessUnsigned(next, plays), negate(isStopped()));
-              if (loops) // the last play's end is waited for, too, so that all counters are known
-                more = negate(isStopped());
-              running.set(*this, both(running.get(*this), more));
+              // Where plays loop the last one's end is waited for, too: all counters are known
+              // then.
+              if (!loops)
+                running.set(*this, lessUnsigned(next, plays));
               meet();
             });
 }
@@ -288,6 +298,7 @@ void Kernel::initialise() {
     if (shape.bulk)
       publishBarriers(*this);
     storeVolatile(constant(0), at(memory, kStopFlag));
+    storeVolatile(constant(0), at(memory, kGivenUpFlag));
     store(field(i32(), state, STATE(slots)), at(memory, kSlotsAt));
     store(field(i32(), state, STATE(first_output)), at(memory, kFirstOutputAt));
     store(field(i64(), state, STATE(capacity)), at(memory, kCapacityAt));

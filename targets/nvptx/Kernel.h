@@ -89,7 +89,7 @@ public:
   void emitPersistent(bool loops, llvm::function_ref<void()> playStage);
   void emitStage(llvm::function_ref<void()> playStage);
 
-  /// Whether the block is to end, as this warp sees it.
+  /// Whether the block is to end, as this thread sees it: others may not see it yet.
   Value isStopped();
   /// Waits for what the step depends on, and calls `body`, unless there is nothing to be played.
   void whenReady(llvm::function_ref<void()> body);
@@ -106,8 +106,10 @@ private:
     PianolaCudaWaitKind kind;
     Value event, expected, seen;
   };
-  /// Spins until `test` holds, the block is told to stop, or the watchdog's time is over.
-  void await(llvm::function_ref<Value()> test, llvm::function_ref<Report()> report);
+  /// Spins until `test` holds, or gives up: the block is told to stop, or the watchdog's time is
+  /// over. Then sets `flag`, a place in shared memory.
+  void await(llvm::function_ref<Value()> test, llvm::function_ref<Report()> report,
+             std::optional<int64_t> flag = std::nullopt);
   void awaitFull(Value slot, Value phase);
   void report(const Report &report);
   void stop();

@@ -82,9 +82,9 @@ tile::MachineAttr machineFor(mlir::MLIRContext *context, const DeviceRow &device
   return tile::MachineAttr::get(
       context, std::string(device.name), workers, mlir::Float32Type::get(context), ring, scratch,
       megabytes(bandwidth), peak, kEventNs, kStepNs,
-      /*rows=*/8, /*panel=*/32, /*chunk=*/8192, megabytes(clocks * kConsumedPerClock),
+      /*rows=*/8, /*panel=*/32, shape.chunk, megabytes(clocks * kConsumedPerClock),
       megabytes(clocks * rates.cache), /*loops=*/true, /*waits=*/4,
-      megabytes(device.clock * kPortPerClock), early);
+      megabytes(device.clock * kPortPerClock), early, shape.warps);
 }
 
 } // namespace pianola

@@ -22,8 +22,24 @@ ProductEmitter::ProductEmitter(StageEmitter &owner, tile::SectionOp section, uns
   auto type = cast<RankedTensorType>(contracts.front().getResult().getType());
   slots = type.getDimSize(0);
   rows = type.getDimSize(1);
-  batch = std::min<int64_t>(std::clamp<int64_t>(kBatchBytes / tileBytes(), 1, 32),
-                            section.getTileCount());
+  batch = batchOf(section);
+  SmallVector<tile::SectionOp> sections = s.stage.getSections();
+  plans.resize(sections.size());
+  if (slots <= kSlotsOfA)
+    plans = tile::planEarly(s.stage, tile::getMachine(s.stage->getParentOp()).getWorkers(),
+                            e.shape.warps, preloadRegisters(e.shape, slots) / 4,
+                            [&](tile::SectionOp each) { return batchOf(each); });
+  plan = plans[number];
+}
+
+// Tiles whose partial sums are kept at a time.
+int64_t ProductEmitter::batchOf(tile::SectionOp section) const {
+  auto contracts = section.getBody().front().getOps<tile::ContractOp>();
+  int64_t bytes = 0;
+  for (tile::ContractOp contract : contracts)
+    bytes +=
+        e.shape.warps * cast<RankedTensorType>(contract.getResult().getType()).getNumElements() * 4;
+  return std::min(std::clamp<int64_t>(kBatchBytes / bytes, 1, 32), section.getTileCount());
 }
 
 //===----------------------------------------------------------------------===//
@@ -169,22 +185,30 @@ Value ProductEmitter::finish(Value value, Value tileOfBatch, Value slot, Value r
       .Case([&](tile::LoadOp op) { return readOnce(op); });
 }
 
-// All lanes of the warp come here, those of a tile's row of elements together; of those beyond the
-// batch nothing is stored.
-void ProductEmitter::storePeaks(Value inside, Value tileOfBatch, Value slot, Value row) {
-  for (tile::PeakOp op : section.getBody().front().getOps<tile::PeakOp>()) {
-    Value greatest = e.greatestLane(finish(op.getValue(), tileOfBatch, slot, row), rows);
-    Place place = s.slice(op.getBuffer(), 1, {}, op.getColumnsAttr());
-    e.when(e.both(inside, e.equal(row, 0)),
-           [&] { e.store(greatest, s.elementAt(place, slot, e.constant(0))); });
-  }
+void ProductEmitter::store(tile::StoreOp op, Value value, Value slot, Value row) {
+  Place place = s.slice(op.getBuffer(), rows, op.getSlotsAttr(), op.getColumnsAttr());
+  e.store(value, s.elementAt(place, slot, row));
 }
 
-void ProductEmitter::store(Value tileOfBatch, Value slot, Value row) {
-  for (tile::StoreOp op : section.getBody().front().getOps<tile::StoreOp>()) {
-    Place place = s.slice(op.getBuffer(), rows, op.getSlotsAttr(), op.getColumnsAttr());
-    e.store(finish(op.getValue(), tileOfBatch, slot, row), s.elementAt(place, slot, row));
-  }
+void ProductEmitter::storeElement(Value tileOfBatch, Value slot, Value row) {
+  for (tile::StoreOp op : section.getBody().front().getOps<tile::StoreOp>())
+    store(op, finish(op.getValue(), tileOfBatch, slot, row), slot, row);
+}
+
+// All lanes of the warp come here, those of a tile's row of elements together; of those beyond the
+// batch nothing is stored.
+void ProductEmitter::storeWithPeak(tile::PeakOp peak, Value inside, Value tileOfBatch, Value slot,
+                                   Value row) {
+  Value value = finish(peak.getValue(), tileOfBatch, slot, row);
+  Value greatest = e.greatestLane(value, rows);
+  Place place = s.slice(peak.getBuffer(), 1, {}, peak.getColumnsAttr());
+  e.when(inside, [&] {
+    for (tile::StoreOp op : section.getBody().front().getOps<tile::StoreOp>()) {
+      bool isSame = op.getValue() == peak.getValue();
+      store(op, isSame ? value : finish(op.getValue(), tileOfBatch, slot, row), slot, row);
+    }
+    e.when(e.equal(row, 0), [&] { e.store(greatest, s.elementAt(place, slot, e.constant(0))); });
+  });
 }
 
 void ProductEmitter::lower() {
@@ -227,18 +251,18 @@ void ProductEmitter::lower() {
         });
       });
   };
-  Preload preload = isAnticipated() ? planPreload() : Preload();
-  if (preload.tiles) {
+  Value taken = isAnticipated() ? countTaken() : e.constant(0);
+  if (isAnticipated()) {
     first = begin;
     readEarly();
-    multiplyTaken(preload, begin, end);
+    multiplyTaken(taken);
   }
   e.loop(begin, end, batch, [&](Value batchBegin) {
     first = batchBegin;
     Value count = countOf(), elements = elementsOf(count), done = e.constant(0);
-    if (preload.tiles) {
+    if (isAnticipated()) {
       Value isFirst = e.equal(first, begin);
-      done = e.select(isFirst, e.min(count, e.constant(preload.tiles)), done);
+      done = e.select(isFirst, taken, done);
       e.when(e.negate(isFirst), readEarly);
     } else {
       readEarly();
@@ -248,29 +272,48 @@ void ProductEmitter::lower() {
         multiply(which, tileOfBatch, {});
     });
     // A warp that had little to do gives back the slots that the others are done with, too: they
-    // may need the whole ring before they come to the barrier.
-    e.giveBackTo(e.sub(e.tapeAt.get(e), 1));
+    // may need the whole ring before they come to the barrier. Of tiles that were taken all has
+    // been given back, and perhaps more: of the next section's.
+    auto giveBack = [&] { e.giveBackTo(e.sub(e.tapeAt.get(e), 1)); };
+    if (takesWholeTiles())
+      e.when(e.less(done, count), giveBack);
+    else
+      giveBack();
     e.meet();
     auto finishOne = [&](Value index) {
-      at(index, [&](Value tile, Value slot, Value row) { store(tile, slot, row); });
+      at(index, [&](Value tile, Value slot, Value row) { storeElement(tile, slot, row); });
     };
-    if (oneEach)
+    auto peaks = section.getBody().front().getOps<tile::PeakOp>();
+    if (!peaks.empty())
+      e.loop(e.constant(0), elements, e.shape.consumers(), [&](Value from) {
+        Value index = e.add(from, e.thread), inside = e.less(index, elements);
+        at(e.min(index, e.sub(elements, 1)), [&](Value tile, Value slot, Value row) {
+          storeWithPeak(*peaks.begin(), inside, tile, slot, row);
+        });
+      });
+    else if (oneEach)
       e.when(e.less(e.thread, elements), [&] { finishOne(e.thread); });
     else
       s.forThreads(elements, finishOne);
-    if (!section.getBody().front().getOps<tile::PeakOp>().empty())
-      e.loop(e.constant(0), elements, e.shape.consumers(), [&](Value from) {
-        Value index = e.add(from, e.thread), inside = e.less(index, elements);
-        at(e.min(index, e.sub(elements, 1)),
-           [&](Value tile, Value slot, Value row) { storePeaks(inside, tile, slot, row); });
-      });
     e.meet();
   });
   s.scratchUsed = kept;
 }
 
-void StageEmitter::anticipateProducts(tile::SectionOp section, unsigned number) {
-  ProductEmitter(*this, section, number).anticipate();
+// Of section after section, as long as all of a worker's tiles are taken.
+void StageEmitter::anticipateProducts() {
+  // In a block that has stopped nothing comes, and each wait would have to find that out. Lanes
+  // stay together in the ring.
+  Value stopped =
+      e.shuffleFrom(e.select(e.isStopped(), e.constant(1), e.constant(0)), e.constant(0));
+  Value start = e.tapeAt.get(e);
+  takenWeights.resize(stage.getSections().size());
+  for (auto [number, section] : llvm::enumerate(stage.getSections())) {
+    ProductEmitter products(*this, section, number);
+    if (!products.isAnticipated())
+      break;
+    start = products.anticipate(start, e.differ(stopped, 0));
+  }
 }
 
 void StageEmitter::lowerProducts(tile::SectionOp section, unsigned number) {

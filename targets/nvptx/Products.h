@@ -2,6 +2,7 @@
 #ifndef PIANOLA_TARGETS_NVPTX_PRODUCTS_H
 #define PIANOLA_TARGETS_NVPTX_PRODUCTS_H
 
+#include "dialects/tile/Tape.h"
 #include "targets/nvptx/Stage.h"
 #include "llvm/ADT/MapVector.h"
 
@@ -17,23 +18,22 @@ inline int64_t preloadRegisters(const KernelShape &shape, int64_t slots) {
   return std::min(most, shape.shared / 3 / (shape.consumers() * 4));
 }
 
+/// A block of slots: those of one A operand. See docs/gpu.md.
+constexpr int64_t kSlotsOfA = 8;
+
 /// A section of products.
 class ProductEmitter {
 public:
   ProductEmitter(StageEmitter &owner, tile::SectionOp section, unsigned number);
 
-  /// Takes the weights of the section's first tiles out of the ring, where that is worth it: it is
-  /// the stage's first section, and nothing has been awaited.
-  void anticipate();
+  /// Takes the weights of the section's first tiles out of the ring, before anything is awaited, as
+  /// far as registers are planned for them. They begin at byte `start` of the tape; where those
+  /// behind what was taken begin. Nothing is taken if `stopped`.
+  Value anticipate(Value start, Value stopped);
+  bool isAnticipated() const { return plan.tiles > 0; }
   void lower();
 
 private:
-  /// Of the worker's first tiles in this section, as many panels as fit; all of each tile, or part
-  /// of one.
-  struct Preload {
-    int64_t tiles = 0;
-    llvm::SmallVector<int64_t, 2> panels; // of each contract, for each warp
-  };
   using Put = llvm::function_ref<void(Value slot, Value row, llvm::ArrayRef<Value> values)>;
 
   // f32 sums of one warp: [slots x rows].
@@ -46,8 +46,9 @@ private:
   void multiplyFloats(tile::ContractOp contract, Value panelStart, Put put);
   Value finish(Value value, Value tileOfBatch, Value slot, Value row);
   Value read(mlir::Operation &op, Value slot, Value row);
-  void store(Value tileOfBatch, Value slot, Value row);
-  void storePeaks(Value inside, Value tileOfBatch, Value slot, Value row);
+  void store(tile::StoreOp op, Value value, Value slot, Value row);
+  void storeElement(Value tileOfBatch, Value slot, Value row);
+  void storeWithPeak(tile::PeakOp peak, Value inside, Value tileOfBatch, Value slot, Value row);
 
   // Products with bf16 weights (SplitProducts.cpp).
   void multiplySplit(tile::ContractOp contract, Value panelStart, llvm::ArrayRef<Value> taken,
@@ -57,9 +58,10 @@ private:
   llvm::SmallVector<Value> activations(const Place &place, int64_t firstSlot, Value panel,
                                        int64_t further);
   int64_t panelsOfWarp(tile::ContractOp contract) const; // at most
-  bool isAnticipated() const { return number == 0; }
-  Preload planPreload() const;
-  void multiplyTaken(const Preload &preload, Value begin, Value end);
+  int64_t batchOf(tile::SectionOp section) const;
+  /// Of the section's first tiles, how many were taken early.
+  Value countTaken();
+  void multiplyTaken(Value taken);
 
   StageEmitter &s;
   Kernel &e;
@@ -69,8 +71,13 @@ private:
   int64_t slots, rows;
   int64_t batch;                                      // tiles
   llvm::MapVector<mlir::Operation *, Variable> early; // what was read before the products
-  Value partials;                                     // of the batch
-  Value high;                                         // slots that there are
+  /// Whether what was taken early are whole tiles.
+  bool takesWholeTiles() const;
+
+  llvm::SmallVector<tile::EarlyPanels> plans; // of all sections
+  tile::EarlyPanels plan;                     // of this one
+  Value partials;                             // of the batch
+  Value high;                                 // slots that there are
 };
 
 } // namespace pianola::nvptx

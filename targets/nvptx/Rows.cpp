@@ -10,16 +10,15 @@ namespace pianola::nvptx {
 // Norms
 //===----------------------------------------------------------------------===//
 
-// Of one row that a thread keeps in registers.
-constexpr int64_t kMostQuads = 4;
+// Of one row that a thread keeps in registers: 4096 columns at least.
+static int64_t mostQuads(const Kernel &e) { return e.shape.warps == 8 ? 4 : 5; }
 // Columns of a group that one warp normalises.
 constexpr int64_t kMostOfWarp = 256;
 
 // What lies in the padding of a row is zero, so that sums may run over it.
 void StageEmitter::lowerNormalise(tile::NormaliseOp op) {
   Place from = places.lookup(op.getValue());
-  if (auto begin = slotBegins.find(op.getValue()); begin != slotBegins.end())
-    slotBegins[op.getResult()] = begin->second;
+  passSlotBegin(op.getValue(), op.getResult());
   Place to = placeFor(op.getResult());
   // A warp for each group where groups are small, so that no barrier is needed in between.
   if (from.columns / static_cast<int64_t>(op.getGroups()) <= kMostOfWarp)
@@ -76,7 +75,7 @@ static void forOwnQuads(Kernel &e, int64_t columns,
 static bool isOneRow(const Kernel &e, tile::NormaliseOp op) {
   auto type = cast<RankedTensorType>(op.getValue().getType());
   return type.getDimSize(0) == 1 && op.getGroups() == 1 && type.getDimSize(1) > kMostOfWarp &&
-         type.getDimSize(1) <= kMostQuads * 4 * e.shape.consumers();
+         type.getDimSize(1) <= mostQuads(e) * 4 * e.shape.consumers();
 }
 
 // A row's weights are there before the row is.
@@ -85,10 +84,10 @@ void StageEmitter::anticipateNorm(tile::NormaliseOp op) {
     return;
   int64_t columns = cast<RankedTensorType>(op.getValue().getType()).getDimSize(1);
   Value weights = bindingOf(op.getVector());
-  Type four = e.vector(e.f32(), 4);
+  VectorType four = e.vector(e.f32(), 4);
   SmallVector<Variable> &factors = anticipated[op];
   for (int64_t at = 0; at < columns; at += e.shape.consumers() * 4)
-    factors.emplace_back(e, e.zeros(e.vector(e.f32(), 4)));
+    factors.emplace_back(e, e.zeros(four));
   forOwnQuads(e, columns, [&](int64_t which, Value column) {
     factors[which].set(e, e.loadConstant(four, e.at(weights, e.mul(column, 4))));
   });
@@ -178,8 +177,7 @@ void StageEmitter::normaliseByBlock(tile::NormaliseOp op, const Place &from, con
 
 void StageEmitter::lowerRotate(tile::RotateOp op) {
   Place from = places.lookup(op.getValue());
-  if (auto begin = slotBegins.find(op.getValue()); begin != slotBegins.end())
-    slotBegins[op.getResult()] = begin->second;
+  passSlotBegin(op.getValue(), op.getResult());
   // A pair is read and written by one thread: in place, if nobody else reads it.
   bool inPlace = op.getValue().hasOneUse() && !op.getValue().getDefiningOp<tile::LoadOp>();
   Place to = inPlace ? places[op.getResult()] = from : placeFor(op.getResult());
@@ -219,8 +217,7 @@ void StageEmitter::lowerRotate(tile::RotateOp op) {
 // First what each part counts for each query head, then the sum of the parts.
 void StageEmitter::lowerCombine(tile::CombineOp op) {
   Place partials = places.lookup(op.getPartials()), statistics = places.lookup(op.getStatistics());
-  if (auto begin = slotBegins.find(op.getPartials()); begin != slotBegins.end())
-    slotBegins[op.getResult()] = begin->second;
+  passSlotBegin(op.getPartials(), op.getResult());
   Place to = placeFor(op.getResult());
   int64_t heads = op.getHeads(), group = op.getGroup(), splits = op.getSplits();
   int64_t queries = heads * group, size = to.columns / queries;
@@ -264,7 +261,7 @@ void StageEmitter::lowerCombine(tile::CombineOp op) {
       sums.emplace_back(e, e.real(0));
     for (int64_t split = 0; split < splits; ++split) {
       Value weight = e.load(e.f32(), elementAt(factors, slot, e.add(factor, split)));
-      // A part without keys wrote nothing.
+      // A part without keys has zeros, and they are not read.
       e.when(e.fless(e.real(0), weight), [&] {
         SmallVector<Value, 4> part = loadQuad(partials, slot, e.add(column, split * to.columns));
         for (int64_t i = 0; i < 4; ++i)

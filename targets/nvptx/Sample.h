@@ -3,8 +3,8 @@
 // The arithmetic is that of runtime/sampling/Sampler.h. What differs is how the first of many are
 // found: nothing is sorted.
 //
-//   greedy   one pass over the logits
-//   listed   a small top_k: the k-th of the threads' own greatest logits is a bound that at least k
+//   greedy   one pass over the peaks, the greatest logits of each tile, then over one tile's logits
+//   listed   a small top_k: the k-th of the threads' own greatest peaks is a bound that at least k
 //            tokens reach and hardly more; these are listed, and each counts who is before it
 //   sought   anything else: the bits of a key that orders logits are found from the highest on, by
 //            histograms (radix selection), then the last of several equal tokens that stays, and

@@ -22,26 +22,12 @@ using namespace mlir;
 
 namespace pianola::nvptx {
 
-// A block of slots, of which there is one A.
-constexpr int64_t kSlotsOfA = 8;
-
 // Sums that a lane has under way: an mma's result comes some thirty clocks after it was begun.
 constexpr int64_t kChains = 4;
 
 //===----------------------------------------------------------------------===//
 // Operands
 //===----------------------------------------------------------------------===//
-
-// Greater and lesser halves of pairs of elements.
-static void splitPairs(Kernel &e, ArrayRef<Value> values, SmallVectorImpl<Value> &greater,
-                       SmallVectorImpl<Value> &lesser) {
-  for (size_t i = 0; i < values.size(); i += 2) {
-    Value pair = e.packBf16(values[i], values[i + 1]);
-    greater.push_back(pair);
-    lesser.push_back(
-        e.packBf16(e.fsub(values[i], e.lowBf16(pair)), e.fsub(values[i + 1], e.highBf16(pair))));
-  }
-}
 
 // The pairs of activations that a lane has of the panel `further` behind `panel`: where weights are
 // A, of one half of one slot, otherwise greater ones, then lesser ones. `firstSlot` is the first of
@@ -88,14 +74,14 @@ SmallVector<Value> ProductEmitter::activations(const Place &place, int64_t first
       return {half(place.base), half(place.lesser)};
     }
     // From a buffer in global memory: split here.
-    SmallVector<Value> values, greater, lesser;
+    SmallVector<Value> values;
     Value first = addressOf(place.base, 4);
     for (int64_t quad = 0; quad < pairs / 2; ++quad) {
       Value floats = e.load(e.vector(e.f32(), 4), e.at(first, quad * 16));
       for (int64_t i = 0; i < 4; ++i)
         values.push_back(e.element(floats, i));
     }
-    splitPairs(e, values, greater, lesser);
+    auto [greater, lesser] = e.splitPairs(values);
     if (!isLesser)
       return {e.vectorOf(greater), e.vectorOf(lesser)};
     return {e.select(isLesser, e.vectorOf(lesser), e.vectorOf(greater))};
@@ -235,42 +221,37 @@ int64_t ProductEmitter::panelsOfWarp(tile::ContractOp contract) const {
   return (contract.getMatrix().getType().getPanels() + e.shape.warps - 1) / e.shape.warps;
 }
 
-ProductEmitter::Preload ProductEmitter::planPreload() const {
-  Preload plan;
-  int64_t left = preloadRegisters(e.shape, slots) / (rows / 8 * 4), ofTile = 0;
-  for (tile::ContractOp contract : contracts) {
-    if (!contract.getMatrix().getType().getElement().isBF16() || slots > kSlotsOfA)
-      return Preload();
-    plan.panels.push_back(panelsOfWarp(contract));
-    ofTile += plan.panels.back();
+bool ProductEmitter::takesWholeTiles() const {
+  return isAnticipated() && llvm::all_of(llvm::zip_equal(contracts, plan.panels), [&](auto each) {
+           auto [contract, panels] = each;
+           return panels == panelsOfWarp(contract);
+         });
+}
+
+// All of a section's, if all of those before were taken too: a warp gives back what it has passed.
+Value ProductEmitter::countTaken() {
+  Value taken = e.constant(plan.tiles);
+  for (unsigned section = 0; section <= number; ++section) {
+    Value count = e.sub(s.tilesOf(section, true), s.tilesOf(section, false));
+    taken = section == number
+                ? e.min(taken, count)
+                : e.select(e.less(e.constant(plans[section].tiles), count), e.constant(0), taken);
   }
-  plan.tiles = std::min(left / ofTile, batch);
-  if (plan.tiles == 0) {
-    plan.tiles = 1;
-    for (int64_t &panels : plan.panels) {
-      panels = std::min(panels, left);
-      left -= panels;
-    }
-  }
-  return plan;
+  return taken;
 }
 
 // In the order of the tape: of each tile, contract after contract.
-void ProductEmitter::anticipate() {
-  Preload plan = planPreload();
-  if (plan.tiles == 0)
-    return;
-  // In a block that has stopped nothing comes, and each wait would have to find that out.
-  Value begin = s.tilesOf(number, false);
-  Value end = e.select(e.isStopped(), begin, s.tilesOf(number, true));
-  Value start = e.tapeAt.get(e);
+Value ProductEmitter::anticipate(Value start, Value stopped) {
+  Value count = e.select(stopped, e.constant(0), countTaken());
   // Zeros, not just anything: what is not set on one way would stand in registers through all
   // stages.
   VectorType quad = e.vector(e.i32(), 4);
-  int64_t quads = rows / 8, warps = e.shape.warps, offset = 0, takenEnd = 0;
+  int64_t quads = rows / 8, warps = e.shape.warps, offset = 0, takenEnd = 0, panelsTaken = 0;
+  for (int64_t panels : plan.panels)
+    panelsTaken += panels;
   for (int64_t tile = 0; tile < plan.tiles; ++tile) {
     SmallVector<Value> ofTile = e.choose(
-        e.less(e.add(begin, tile), end),
+        e.less(e.constant(tile), count),
         [&] {
           SmallVector<Value> all;
           for (auto [contract, panels] : llvm::zip_equal(contracts, plan.panels)) {
@@ -294,32 +275,26 @@ void ProductEmitter::anticipate() {
           }
           return all;
         },
-        [&] {
-          int64_t panels = 0;
-          for (int64_t each : plan.panels)
-            panels += each;
-          return SmallVector<Value>(panels * quads, e.zeros(quad));
-        });
-    llvm::append_range(s.takenWeights, ofTile);
+        [&] { return SmallVector<Value>(panelsTaken * quads, e.zeros(quad)); });
+    llvm::append_range(s.takenWeights[number], ofTile);
   }
   // A warp that took less than others gives back the slots that they are done with: they may need
   // the whole ring before they come to a barrier.
   int64_t tileBytes = offset / plan.tiles;
-  Value tiles = e.min(e.sub(end, begin), e.constant(plan.tiles));
-  e.when(e.less(begin, end), [&] {
-    Value last = e.sub(e.mul(tiles, tileBytes), tileBytes * plan.tiles - takenEnd + 1);
-    e.giveBackTo(e.add(start, last));
-  });
+  int64_t left = tileBytes * plan.tiles - takenEnd; // of the last tile, behind what was taken
+  Value end = e.add(start, e.mul(count, tileBytes));
+  e.when(e.less(e.constant(0), count), [&] { e.giveBackTo(e.sub(end, left + 1)); });
+  return end;
 }
 
-void ProductEmitter::multiplyTaken(const Preload &preload, Value begin, Value end) {
-  ArrayRef<Value> taken = s.takenWeights;
-  for (int64_t tile = 0; tile < preload.tiles; ++tile)
-    e.when(e.less(e.add(begin, tile), end), [&] {
-      for (auto [which, panels] : llvm::enumerate(preload.panels)) {
+void ProductEmitter::multiplyTaken(Value taken) {
+  ArrayRef<Value> weights = s.takenWeights[number];
+  for (int64_t tile = 0; tile < plan.tiles; ++tile)
+    e.when(e.less(e.constant(tile), taken), [&] {
+      for (auto [which, panels] : llvm::enumerate(plan.panels)) {
         int64_t quads = panels * (rows / 8);
-        multiply(which, e.constant(tile), taken.take_front(quads));
-        taken = taken.drop_front(quads);
+        multiply(which, e.constant(tile), weights.take_front(quads));
+        weights = weights.drop_front(quads);
       }
     });
 }

@@ -64,15 +64,20 @@ Place StageEmitter::allocateRows(int64_t slots, int64_t columns, Place::Form for
   return {form, greater, e.at(greater, half * 2), columns, stride};
 }
 
-// A prologue's result stands as the inner products that read it want it.
+// A prologue's result stands as the inner products that read it want it: split, if all of them take
+// it so.
 Place::Form StageEmitter::formOf(Value value) {
+  bool isSplit = false;
   for (OpOperand &use : value.getUses()) {
     if (auto yield = dyn_cast<tile::YieldOp>(use.getOwner()))
       return formOf(yield->getParentOp()->getResult(use.getOperandNumber()));
-    if (auto contract = dyn_cast<tile::ContractOp>(use.getOwner()))
-      return contract.getMatrix().getType().getElement().isBF16() ? Place::Split : Place::F32;
+    if (auto contract = dyn_cast<tile::ContractOp>(use.getOwner())) {
+      if (!contract.getMatrix().getType().getElement().isBF16())
+        return Place::F32;
+      isSplit = true;
+    }
   }
-  return Place::F32;
+  return isSplit ? Place::Split : Place::F32;
 }
 
 Place StageEmitter::placeFor(Value value) {
@@ -88,6 +93,11 @@ Place StageEmitter::placeFor(Value value) {
 Value StageEmitter::slotBeginOf(Value value) {
   auto found = slotBegins.find(value);
   return found == slotBegins.end() ? e.constant(0) : found->second;
+}
+
+void StageEmitter::passSlotBegin(Value from, Value to) {
+  if (auto begin = slotBegins.find(from); begin != slotBegins.end())
+    slotBegins[to] = begin->second;
 }
 
 Value StageEmitter::highOf(Value value) {
@@ -131,13 +141,7 @@ void StageEmitter::storeQuad(ArrayRef<Value> quad, const Place &place, Value slo
     e.store(e.vectorOf(quad), elementAt(place, slot, column));
     return;
   }
-  SmallVector<Value> greater, lesser;
-  for (int64_t i = 0; i < 4; i += 2) {
-    Value pair = e.packBf16(quad[i], quad[i + 1]);
-    greater.push_back(pair);
-    lesser.push_back(
-        e.packBf16(e.fsub(quad[i], e.lowBf16(pair)), e.fsub(quad[i + 1], e.highBf16(pair))));
-  }
+  auto [greater, lesser] = e.splitPairs(quad);
   Value offset = e.mul(e.add(e.mul(slot, place.stride), column), 2);
   e.store(e.vectorOf(greater), e.at(place.base, offset));
   e.store(e.vectorOf(lesser), e.at(place.lesser, offset));
@@ -215,14 +219,15 @@ void StageEmitter::anticipate() {
       anticipateNorm(norm);
   if (tile::SectionOp first = stage.getSections().front();
       !first.getBody().front().getOps<tile::ContractOp>().empty())
-    anticipateProducts(first, 0);
+    anticipateProducts();
   // What earlier plays have appended is there, but not before the play has begun.
   if (e.playsOneStage)
     return;
   for (auto [number, section] : llvm::enumerate(stage.getSections()))
     for (auto attend : section.getBody().front().getOps<tile::AttendOp>()) {
       auto queries = cast<RankedTensorType>(attend.getQueries().getType());
-      if (queries.getDimSize(0) != 1 || attend.getSlots())
+      // Without fresh keys the newest position is the context's, where this play writes it.
+      if (queries.getDimSize(0) != 1 || attend.getSlots() || !attend.getKeys())
         continue;
       anticipateAttend(attend, tilesOf(number, false), tilesOf(number, true));
     }

@@ -54,6 +54,8 @@ private:
   Place::Form formOf(Value value);
   /// The slots of a value that are computed: high of them, from slot `slotBegin` of the play on.
   Value slotBeginOf(Value value);
+  /// A result begins where what it is made of begins.
+  void passSlotBegin(Value from, Value to);
   Value highOf(Value value);
   Value row(const Place &place, Value slot);
   Value elementAt(const Place &place, Value slot, Value column);
@@ -92,14 +94,15 @@ private:
 
   // Products.cpp
   friend class ProductEmitter;
-  void anticipateProducts(tile::SectionOp section, unsigned number);
+  void anticipateProducts();
   void lowerProducts(tile::SectionOp section, unsigned number);
 
   Kernel &e;
   tile::StageOp stage;
   llvm::SmallVector<Value, 4> coordinates; // of the tile
   llvm::DenseMap<Value, Place> places;
-  llvm::SmallVector<Value> takenWeights; // of the first section: registers, in the tape's order
+  /// Of each section: registers, in the tape's order.
+  llvm::SmallVector<llvm::SmallVector<Value>> takenWeights;
   llvm::DenseMap<mlir::Operation *, llvm::SmallVector<Variable>> anticipated; // what was read
   Value isFirstTile;                                                          // of a section, i1
   llvm::DenseMap<Value, Value> slotBegins; // of values that do not start at slot 0 of the play

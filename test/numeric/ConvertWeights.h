@@ -9,28 +9,37 @@
 
 namespace pianola {
 
-/// Writes the weights of `source` as a model directory of `dtype`.
+/// Writes the weights of `source` as a model directory of `dtype`: those whose names have `part`.
 template <typename Element>
-void convertTo(const char *dtype, const std::string &source, const std::string &directory) {
+void convertTo(const char *dtype, const std::string &source, const std::string &directory,
+               const std::string &part = "") {
   auto checkpoint = llvm::cantFail(Checkpoint::open(source));
   nlohmann::json header;
-  std::vector<Element> all;
+  std::vector<uint8_t> all;
   for (const std::string &name : checkpoint->names()) {
     const TensorInfo *tensor = checkpoint->find(name);
-    std::vector<float> values(tensor->elements());
-    llvm::cantFail(checkpoint->readFloats(*tensor, 0, values));
-    size_t begin = all.size() * sizeof(Element);
-    all.insert(all.end(), values.begin(), values.end());
-    header[name] = {{"dtype", dtype},
+    bool isConverted = name.find(part) != std::string::npos;
+    size_t begin = all.size();
+    if (isConverted) {
+      std::vector<float> values(tensor->elements());
+      llvm::cantFail(checkpoint->readFloats(*tensor, 0, values));
+      std::vector<Element> converted(values.begin(), values.end());
+      auto *bytes = reinterpret_cast<const uint8_t *>(converted.data());
+      all.insert(all.end(), bytes, bytes + converted.size() * sizeof(Element));
+    } else {
+      all.resize(begin + tensor->bytes);
+      llvm::cantFail(checkpoint->read(*tensor, 0, {all.data() + begin, tensor->bytes}));
+    }
+    header[name] = {{"dtype", isConverted ? dtype : dtypeName(tensor->dtype).str()},
                     {"shape", std::vector<int64_t>(tensor->shape.begin(), tensor->shape.end())},
-                    {"data_offsets", {begin, all.size() * sizeof(Element)}}};
+                    {"data_offsets", {begin, all.size()}}};
   }
   std::string text = header.dump();
   uint64_t size = text.size();
   std::ofstream file(directory + "/model.safetensors", std::ios::binary);
   file.write(reinterpret_cast<const char *>(&size), sizeof(size));
   file << text;
-  file.write(reinterpret_cast<const char *>(all.data()), all.size() * sizeof(Element));
+  file.write(reinterpret_cast<const char *>(all.data()), all.size());
   std::ifstream config(source + "/config.json");
   std::ofstream(directory + "/config.json") << config.rdbuf();
 }

@@ -185,12 +185,13 @@ INSTANTIATE_TEST_SUITE_P(
                     Products{many(7), "h200", 8}, Products{uneven(1), "h200", 16},
                     Products{uneven(9), "a100", 8}));
 
-template <typename Element> void playGoldenOf(const char *dtype, const char *device) {
+template <typename Element>
+void playGoldenOf(const char *dtype, const char *device, const char *part = "") {
   std::string source = PIANOLA_SOURCE_DIR "/test/golden/llama";
   auto golden = llvm::cantFail(Checkpoint::openFile(source + "/golden.safetensors"));
   TemporaryDirectory model, output;
   setenv("PIANOLA_CACHE", output.path.c_str(), 1);
-  convertTo<Element>(dtype, source, model.path);
+  convertTo<Element>(dtype, source, model.path, part);
   CompileOptions options;
   options.directory = model.path;
   options.target = device;
@@ -213,5 +214,9 @@ template <typename Element> void playGoldenOf(const char *dtype, const char *dev
 
 TEST(GpuStorage, WeightsOfF32) { playGoldenOf<float>("F32", "h200"); }
 TEST(GpuStorage, WeightsOfF16) { playGoldenOf<_Float16>("F16", "a100"); }
+// Matrices of one stage need not agree.
+TEST(GpuStorage, KeysOfF32) { playGoldenOf<float>("F32", "h200", "k_proj"); }
+TEST(GpuStorage, ValuesOfF16) { playGoldenOf<_Float16>("F16", "a100", "v_proj"); }
+TEST(GpuStorage, UpOfF32) { playGoldenOf<float>("F32", "a100", "up_proj"); }
 
 } // namespace
