@@ -22,7 +22,7 @@ void EncodingDialect::initialize() {
 }
 
 LogicalResult ScaledType::verify(llvm::function_ref<InFlightDiagnostic()> emitError, Code code,
-                                 int64_t group, Scale scale, bool zeros, bool order) {
+                                 int64_t group, Scale, bool zeros, bool order) {
   if (group < 0 || group % 32)
     return emitError() << "a group is a multiple of 32 columns, or 0 for whole rows, found "
                        << group;

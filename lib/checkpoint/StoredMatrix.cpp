@@ -142,8 +142,9 @@ protected:
         return wrong(part, "group " + llvm::Twine(g) + ": expected " + llvm::Twine(size) +
                                " columns, found " + llvm::Twine(counts[g]));
     std::iota(order.begin(), order.end(), 0);
-    std::stable_sort(order.begin(), order.end(),
-                     [&](int32_t a, int32_t b) { return group[a] < group[b]; });
+    std::sort(order.begin(), order.end(), [&](int32_t a, int32_t b) {
+      return std::pair(group[a], a) < std::pair(group[b], b);
+    });
     how.order = std::move(order);
     return llvm::Error::success();
   }
