@@ -3,14 +3,10 @@
 //
 // Prompts are longer than a chunk of 64 tokens, end with a part of one, and cross the borders of
 // attention's groups of 64 positions and of windows.
-#include "lib/driver/LoadModel.h"
-#include "lib/reference/Interpreter.h"
 #include "test/numeric/ConvertWeights.h"
 #include "test/numeric/Emulated.h"
-#include "test/numeric/Shape.h"
+#include "test/numeric/Seeded.h"
 #include "test/numeric/Tolerance.h"
-
-#include "mlir/IR/MLIRContext.h"
 
 using namespace pianola;
 
@@ -41,23 +37,11 @@ class GpuShapes : public testing::TestWithParam<Case> {};
 
 TEST_P(GpuShapes, AgreeWithTheInterpreter) {
   const Case &each = GetParam();
-  TemporaryDirectory model, output;
-  setenv("PIANOLA_CACHE", output.path.c_str(), 1);
-  writeConfig(each.shape, model.path);
-  CompileOptions options;
-  options.directory = model.path;
-  options.target = each.device;
-  options.workers = each.shape.workers;
-  options.slots = each.slots;
-  options.seed = 11;
-  std::unique_ptr<Roll> roll = compileAndOpen(options, output);
+  Seeded model(each.shape, each.device, each.slots, 11);
+  std::unique_ptr<Roll> roll = model.roll();
   ASSERT_TRUE(roll);
-
   std::vector<int32_t> ids = someIds(each.shape, 150);
-  mlir::MLIRContext context;
-  LoadedModel loaded = llvm::cantFail(loadModel(context, model.path, options.seed));
-  ReferenceResult reference = llvm::cantFail(interpret(*loaded.module, *loaded.weights, ids));
-  const std::vector<float> &wanted = reference.logits.values;
+  std::vector<float> wanted = model.reference(ids);
   for (unsigned seed = 0; seed < interleavings(1); ++seed) {
     // Both kinds of play come to positions behind 64 and 128.
     bool graph = (seed + each.shape.hidden) % 2;
@@ -90,22 +74,11 @@ class GpuHeads : public testing::TestWithParam<Shape> {};
 
 TEST_P(GpuHeads, AgreeWithTheInterpreter) {
   const Shape &shape = GetParam();
-  TemporaryDirectory model, output;
-  setenv("PIANOLA_CACHE", output.path.c_str(), 1);
-  writeConfig(shape, model.path);
-  CompileOptions options;
-  options.directory = model.path;
-  options.target = "h200";
-  options.workers = shape.workers;
-  options.slots = {1, 8};
-  options.seed = 3;
-  std::unique_ptr<Roll> roll = compileAndOpen(options, output);
+  Seeded model(shape, "h200", {1, 8}, 3);
+  std::unique_ptr<Roll> roll = model.roll();
   ASSERT_TRUE(roll);
   std::vector<int32_t> ids = someIds(shape, 90);
-  mlir::MLIRContext context;
-  LoadedModel loaded = llvm::cantFail(loadModel(context, model.path, options.seed));
-  ReferenceResult reference = llvm::cantFail(interpret(*loaded.module, *loaded.weights, ids));
-  const std::vector<float> &wanted = reference.logits.values;
+  std::vector<float> wanted = model.reference(ids);
   // Every distance from a multiple of eight, in both kinds of play; and twice the same bits.
   std::vector<float> logits[2];
   for (unsigned seed = 0; seed < 2; ++seed) {
@@ -122,30 +95,12 @@ INSTANTIATE_TEST_SUITE_P(All, GpuHeads, testing::ValuesIn(kHeads));
 // No part of a split context has fewer than 64 positions, but the last.
 TEST(GpuContexts, OfSeveralParts) {
   constexpr Shape kLong{"long", "LlamaForCausalLM", 32, 40, 2, 1, 16, 64, 0, 6, true};
-  TemporaryDirectory model, output;
-  setenv("PIANOLA_CACHE", output.path.c_str(), 1);
-  writeConfig(kLong, model.path);
-  CompileOptions options;
-  options.directory = model.path;
-  options.target = "h200";
-  options.workers = kLong.workers;
-  options.slots = {1, 64};
-  options.seed = 2;
-  Progress progress(false);
-  std::string text;
-  llvm::raw_string_ostream stream(text);
-  options.emit = Emit::Tile;
-  llvm::cantFail(compile(options, progress, stream, llvm::nulls()));
-  EXPECT_NE(text.find("splits = 5"), std::string::npos);
-  options.emit = Emit::Roll;
-  std::unique_ptr<Roll> roll = compileAndOpen(options, output);
+  Seeded model(kLong, "h200", {1, 64}, 2);
+  EXPECT_NE(model.tiles().find("splits = 5"), std::string::npos);
+  std::unique_ptr<Roll> roll = model.roll();
   ASSERT_TRUE(roll);
-
   std::vector<int32_t> ids = someIds(kLong, 700);
-  mlir::MLIRContext context;
-  LoadedModel loaded = llvm::cantFail(loadModel(context, model.path, options.seed));
-  ReferenceResult reference = llvm::cantFail(interpret(*loaded.module, *loaded.weights, ids));
-  const std::vector<float> &wanted = reference.logits.values;
+  std::vector<float> wanted = model.reference(ids);
   // One by one across each multiple of 128, where another part begins to be used.
   std::vector<float> logits = EmulatedSession(*roll, {"h200"}).logits(ids, 120, 8);
   ASSERT_EQ(logits.size(), wanted.size());
@@ -154,17 +109,9 @@ TEST(GpuContexts, OfSeveralParts) {
 
 // The last chunk of a prompt is played by the smallest program that takes it.
 TEST(GpuChunks, OfAnyLengthSayTheSame) {
-  TemporaryDirectory model, output;
-  setenv("PIANOLA_CACHE", output.path.c_str(), 1);
   const Shape &shape = kShapes[0];
-  writeConfig(shape, model.path);
-  CompileOptions options;
-  options.directory = model.path;
-  options.target = "h200";
-  options.workers = 4;
-  options.slots = {1, 4};
-  options.seed = 5;
-  std::unique_ptr<Roll> roll = compileAndOpen(options, output);
+  Seeded model(shape, "h200", {1, 4}, 5);
+  std::unique_ptr<Roll> roll = model.roll();
   ASSERT_TRUE(roll);
   std::vector<int32_t> ids = someIds(shape, 40);
   Emulation emulation{"h200"};
@@ -210,38 +157,20 @@ class GpuProducts : public testing::TestWithParam<Products> {};
 
 TEST_P(GpuProducts, OfAnyNumberOfSlots) {
   const auto &[shape, device, tileRows] = GetParam();
-  TemporaryDirectory model, output;
-  setenv("PIANOLA_CACHE", output.path.c_str(), 1);
-  writeConfig(shape, model.path);
-  CompileOptions options;
-  options.directory = model.path;
-  options.target = device;
-  options.workers = shape.workers;
-  options.slots = {1, 2, 4, 8};
-  options.seed = 3;
-  Progress progress(false);
-  std::string text;
-  llvm::raw_string_ostream stream(text);
-  options.emit = Emit::Tile;
-  llvm::cantFail(compile(options, progress, stream, llvm::nulls()));
-  EXPECT_NE(text.find("matrix<rows = " + std::to_string(tileRows)), std::string::npos);
-  options.emit = Emit::Roll;
-  std::unique_ptr<Roll> roll = compileAndOpen(options, output);
+  Seeded model(shape, device, {1, 2, 4, 8}, 3);
+  EXPECT_NE(model.tiles().find("matrix<rows = " + std::to_string(tileRows)), std::string::npos);
+  std::unique_ptr<Roll> roll = model.roll();
   ASSERT_TRUE(roll);
-
   std::vector<int32_t> ids = someIds(shape, 40);
-  mlir::MLIRContext context;
-  LoadedModel loaded = llvm::cantFail(loadModel(context, model.path, options.seed));
-  ReferenceResult reference = llvm::cantFail(interpret(*loaded.module, *loaded.weights, ids));
+  std::vector<float> wanted = model.reference(ids);
   for (LaunchKind launch : {LaunchKind::Persistent, LaunchKind::Graph}) {
     EmulatedSession session(*roll, {device, launch, 7});
     size_t at = 0;
     for (size_t count : {1, 2, 3, 4, 5, 6, 8, 1, 1, 2, 7}) {
       std::vector<int32_t> chunk(ids.begin() + at, ids.begin() + at + count);
       std::vector<float> logits = session.logits(chunk, false);
-      EXPECT_LT(
-          distance(logits.data(), &reference.logits.values[at * shape.vocabulary], logits.size()),
-          kGpuTolerance)
+      EXPECT_LT(distance(logits.data(), &wanted[at * shape.vocabulary], logits.size()),
+                kGpuTolerance)
           << "a chunk of " << count;
       at += count;
     }

@@ -2,13 +2,8 @@
 //
 // Weights come from a seed. Prompts are longer than a chunk of 64 tokens, and cross the borders of
 // attention's groups of 16 and 64 positions.
-#include "lib/driver/LoadModel.h"
-#include "lib/reference/Interpreter.h"
-#include "test/numeric/Compiled.h"
-#include "test/numeric/Shape.h"
+#include "test/numeric/Seeded.h"
 #include "test/numeric/Tolerance.h"
-
-#include "mlir/IR/MLIRContext.h"
 
 using namespace pianola;
 
@@ -18,24 +13,11 @@ class Shapes : public testing::TestWithParam<std::tuple<Shape, const char *>> {}
 
 TEST_P(Shapes, AgreeWithTheInterpreter) {
   auto [shape, target] = GetParam();
-  TemporaryDirectory model, output;
-  writeConfig(shape, model.path);
-
-  CompileOptions options;
-  options.directory = model.path;
-  options.target = target;
-  options.workers = shape.workers;
-  options.seed = 11;
-  std::unique_ptr<Roll> roll = compileAndOpen(options, output);
+  Seeded model(shape, target, {}, 11);
+  std::unique_ptr<Roll> roll = model.roll();
   ASSERT_TRUE(roll);
-
   std::vector<int32_t> ids = someIds(shape, 150);
-  mlir::MLIRContext context;
-  auto loaded = loadModel(context, model.path, options.seed);
-  ASSERT_TRUE(static_cast<bool>(loaded));
-  auto reference = interpret(*loaded->module, *loaded->weights, ids);
-  ASSERT_TRUE(static_cast<bool>(reference));
-  const std::vector<float> &wanted = reference->logits.values;
+  std::vector<float> wanted = model.reference(ids);
   for (bool oneByOne : {false, true}) {
     std::vector<float> logits = logitsOf(*roll, ids, oneByOne);
     ASSERT_EQ(logits.size(), wanted.size());
