@@ -12,6 +12,9 @@
 
 #include "mlir/IR/MLIRContext.h"
 
+#include <algorithm>
+#include <filesystem>
+
 using namespace pianola;
 
 namespace {
@@ -75,11 +78,11 @@ TEST_P(TilesOfShapes, AgreeWithTheInterpreter) {
 
 INSTANTIATE_TEST_SUITE_P(All, TilesOfShapes, testing::ValuesIn(kShapes));
 
-class TilesOfGoldens : public Tiles, public testing::WithParamInterface<const char *> {};
+class TilesOfGoldens : public Tiles, public testing::WithParamInterface<std::string> {};
 
 TEST_P(TilesOfGoldens, AgreeWithTheInterpreter) {
   CompileOptions options;
-  options.directory = std::string(PIANOLA_SOURCE_DIR "/test/golden/") + GetParam();
+  options.directory = PIANOLA_SOURCE_DIR "/test/golden/" + GetParam();
   options.workers = 2;
   std::vector<int32_t> ids;
   for (int i = 0; i < 100; ++i)
@@ -87,9 +90,17 @@ TEST_P(TilesOfGoldens, AgreeWithTheInterpreter) {
   compare(options, ids);
 }
 
-INSTANTIATE_TEST_SUITE_P(All, TilesOfGoldens,
-                         testing::Values("llama", "llama2", "llama_bias", "mistral", "qwen2",
-                                         "qwen2_win", "qwen3", "qwen3_yarn", "smollm3"));
+std::vector<std::string> goldens() {
+  std::vector<std::string> names;
+  for (const auto &entry : std::filesystem::directory_iterator(PIANOLA_SOURCE_DIR "/test/golden"))
+    if (entry.is_directory())
+      names.push_back(entry.path().filename());
+  std::sort(names.begin(), names.end());
+  return names;
+}
+
+INSTANTIATE_TEST_SUITE_P(All, TilesOfGoldens, testing::ValuesIn(goldens()),
+                         [](const auto &info) { return info.param; });
 
 TEST_F(Tiles, SameBitsWithAnyNumberOfThreads) {
   CompileOptions options;
