@@ -24,6 +24,11 @@ static constexpr int kIdleSpins = 4000;
 // cores.
 static constexpr int kWaitSpins = 20000;
 
+// A wait asks for so much of the tape, in pieces: what a core reads in some 2 microseconds, and a
+// small part of any second cache.
+static constexpr uint64_t kAskedAhead = 32 << 10;
+static constexpr uint64_t kAskedAtOnce = 512;
+
 Player::Player(const Roll &roll, unsigned threads, double watchdogSeconds)
     : roll(roll), watchdogSeconds(watchdogSeconds), cores(availableCores()) {
   const RollManifest &manifest = roll.manifest();
@@ -162,8 +167,10 @@ bool Player::advance(Stream &stream) {
     const PianolaRollRecord &record = *stream.next;
     switch (record.kind) {
     case PIANOLA_RECORD_WAIT:
-      if (!isMet(record))
+      if (!isMet(record)) {
+        askAhead(stream);
         return progress;
+      }
       break;
     case PIANOLA_RECORD_SIGNAL:
       events[current.play.program][record.index].value.fetch_add(1, std::memory_order_release);
@@ -178,6 +185,26 @@ bool Player::advance(Stream &stream) {
 bool Player::isMet(const PianolaRollRecord &wait) const {
   uint64_t value = events[current.play.program][wait.index].value.load(std::memory_order_acquire);
   return value - bases[wait.index] >= wait.begin;
+}
+
+// While a wait is not met, memory is asked for what the next run takes from the tape: a few lines
+// each time, so that the event is not noticed later for it.
+void Player::askAhead(Stream &stream) const {
+  const PianolaRollRecord *run = stream.next;
+  while (run != stream.end && run->kind != PIANOLA_RECORD_RUN)
+    ++run;
+  if (run == stream.end)
+    return;
+  if (stream.awaited != run) {
+    stream.awaited = run;
+    stream.asked = 0;
+  }
+  const RollTape &tape = roll.manifest().tapes[stream.worker];
+  uint64_t end =
+      std::min(stream.asked + kAskedAtOnce, std::min(kAskedAhead, tape.bytes - run->resident));
+  const uint8_t *from = roll.section(PIANOLA_SECTION_TAPE) + tape.offset + run->resident;
+  for (; stream.asked < end; stream.asked += 64)
+    __builtin_prefetch(from + stream.asked, 0, 2);
 }
 
 void Player::run(const PianolaRollRecord &record, uint32_t worker) {

@@ -9,6 +9,8 @@
 // begins and counts from there, so nothing is reset between plays, not even after one that was
 // cancelled.
 //
+// A stream that waits asks memory for what its next part takes from the tape.
+//
 // The calling thread plays too (the streams of worker 0, threads, 2 * threads, ...). Threads are
 // pinned to cores while they play. Between plays helpers spin for a short while and then sleep.
 #ifndef PIANOLA_RUNTIME_HOST_PLAYER_H
@@ -60,12 +62,15 @@ private:
   struct Stream {
     uint32_t worker;
     const PianolaRollRecord *next, *end;
+    const PianolaRollRecord *awaited = nullptr; // the run that `asked` is about
+    uint64_t asked = 0;                         // bytes of its tape that memory was asked for
   };
 
   void help(unsigned thread);
   void playStreams(unsigned thread);
   bool advance(Stream &stream);
   bool isMet(const PianolaRollRecord &wait) const;
+  void askAhead(Stream &stream) const;
   void run(const PianolaRollRecord &record, uint32_t worker);
   void report(const Stream &stream);
   void fail(std::string message);

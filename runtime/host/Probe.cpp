@@ -93,6 +93,25 @@ products512bf16(int64_t count) {
   sink = total;
 }
 
+// Four tiles of sums of two by two tiles: each has the time that its multiply takes.
+constexpr int kTileSums = 4;
+
+__attribute__((target("amx-tile,amx-bf16"))) static void productsInTiles(int64_t count) {
+  alignas(64) uint8_t shapes[64] = {1};
+  for (int tile = 0; tile < 8; ++tile) {
+    shapes[16 + 2 * tile] = 64;
+    shapes[48 + tile] = 16;
+  }
+  _tile_loadconfig(shapes); // and all tiles are zero
+  for (int64_t i = 0; i < count; ++i) {
+    _tile_dpbf16ps(0, 4, 6);
+    _tile_dpbf16ps(1, 4, 7);
+    _tile_dpbf16ps(2, 5, 6);
+    _tile_dpbf16ps(3, 5, 7);
+  }
+  _tile_release();
+}
+
 __attribute__((target("avx512f"))) static void products512f32(int64_t count) {
   __m512 sums[kChains];
   for (__m512 &sum : sums)
@@ -162,22 +181,25 @@ double BandwidthProbe::pass() const {
 }
 
 // The best of three runs of about 50 ms.
-static double measurePeak(unsigned threads, double flopsEach, void (*products)(int64_t)) {
-  constexpr int64_t kCount = 10'000'000;
+static double measurePeak(unsigned threads, double flopsEach, void (*products)(int64_t),
+                          int64_t count = 10'000'000) {
   double best = 0;
   for (int r = 0; r < 3; ++r) {
-    double seconds = timeThreads(threads, [&](unsigned) { products(kCount); });
-    best = std::max(best, threads * kCount * flopsEach / seconds);
+    double seconds = timeThreads(threads, [&](unsigned) { products(count); });
+    best = std::max(best, threads * count * flopsEach / seconds);
   }
   return best;
 }
 
-double measureBf16Peak(unsigned threads) {
+double measureBf16Peak(unsigned threads, bool tiles) {
 #if defined(__x86_64__)
+  if (tiles)
+    return measurePeak(threads, kTileSums * 2.0 * 16 * 16 * 32, productsInTiles, 2'000'000);
   if (__builtin_cpu_supports("avx512bf16"))
     return measurePeak(threads, kChains * 64, products512bf16);
 #endif
   (void)threads;
+  (void)tiles;
   return 0;
 }
 

@@ -23,9 +23,9 @@ private:
 };
 
 /// Flops a second of inner products held in registers, with `threads` pinned threads: pairs of bf16
-/// (AVX512-BF16), or f32 fused multiply-adds in the widest vectors there are. 0 if the CPU has no
-/// such instruction.
-double measureBf16Peak(unsigned threads);
+/// (AVX512-BF16; with `tiles` AMX, for which a roll has been opened), or f32 fused multiply-adds in
+/// the widest vectors there are. 0 if the CPU has no such instruction.
+double measureBf16Peak(unsigned threads, bool tiles);
 double measureF32Peak(unsigned threads);
 
 } // namespace pianola

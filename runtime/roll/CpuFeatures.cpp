@@ -1,12 +1,25 @@
 // CpuFeatures.cpp - whether this CPU can play a roll.
 #include "runtime/roll/CpuFeatures.h"
 
+#include <algorithm>
 #include <utility>
 #if defined(__x86_64__)
+#include <cerrno>
 #include <cpuid.h>
+#include <cstring>
+#include <sys/syscall.h>
+#include <unistd.h>
 #endif
 
 namespace pianola {
+
+static std::vector<std::string> takenAsThere;
+static bool takenAsPermitted = false;
+
+void takeAsThere(std::vector<std::string> features, bool permitted) {
+  takenAsThere = std::move(features);
+  takenAsPermitted = permitted;
+}
 
 #if defined(__x86_64__)
 
@@ -39,6 +52,8 @@ static uint64_t savedState() {
   return (uint64_t(high) << 32) | low;
 }
 
+static bool isTiles(const std::string &feature) { return feature.rfind("amx", 0) == 0; }
+
 static bool has(const Bit &bit) {
   unsigned words[4];
   if (!__get_cpuid_count(bit.leaf, bit.subleaf, &words[0], &words[1], &words[2], &words[3]))
@@ -46,11 +61,24 @@ static bool has(const Bit &bit) {
   if (!(words[bit.word] >> bit.bit & 1))
     return false;
   std::string name = bit.name;
-  uint64_t needed = name.rfind("amx", 0) == 0                       ? 0x60000
+  uint64_t needed = isTiles(name)                                   ? 0x60000
                     : name.rfind("avx512", 0) == 0                  ? 0xe6
                     : name == "popcnt" || name.rfind("bmi", 0) == 0 ? 0
                                                                     : 0x6;
   return (savedState() & needed) == needed;
+}
+
+// Tile data are 8 KiB of every thread, which Linux saves for processes that have asked: arch_prctl
+// ARCH_REQ_XCOMP_PERM for state component 18 (Documentation/arch/x86/xstate.rst), since 5.16.
+static Status askForTiles() {
+  static const int refusal = syscall(SYS_arch_prctl, 0x1023, 18) == 0 ? 0 : errno;
+  if (refusal == 0)
+    return Status();
+  return Status::error(
+      "needs the CPU feature amx-tile, which this CPU has and the system refuses (" +
+      std::string(std::strerror(refusal)) +
+      "; Linux allows it since 5.16): compile the model without it "
+      "(--target host-amx-tile)");
 }
 
 Status checkCpu(const RollTarget &target) {
@@ -58,7 +86,11 @@ Status checkCpu(const RollTarget &target) {
     return Status::error("is compiled for " + target.name + " on " + target.architecture +
                          "; this is a host of x86_64: compile the model for this machine "
                          "(--target host)");
+  bool tiles = false;
   for (const std::string &feature : target.features) {
+    tiles |= isTiles(feature);
+    if (std::count(takenAsThere.begin(), takenAsThere.end(), feature))
+      continue;
     const Bit *found = nullptr;
     for (const Bit &bit : kBits)
       if (feature == bit.name)
@@ -67,7 +99,7 @@ Status checkCpu(const RollTarget &target) {
       return Status::error("needs the CPU feature " + feature + ", which this CPU does not have: " +
                            "compile the model for this machine (--target host)");
   }
-  return Status();
+  return tiles && !takenAsPermitted ? askForTiles() : Status();
 }
 
 #else

@@ -66,7 +66,7 @@ private:
 
   Place output;         // dense: row r of [slots * group][size]
   Value keys, values;   // of the head
-  Value packed;         // queries in their form, [rows][size]
+  Value packed;         // queries in their form, row by row
   Value scores;         // [rows][64]
   Value greatest, sums; // of each row
   Value tail;           // the values of one last odd position
@@ -82,7 +82,7 @@ void AttendEmitter::forRows(llvm::function_ref<void(Value, Value, Value)> body) 
 
 void AttendEmitter::start(int64_t count) {
   output = e.place(op.getOutput());
-  packed = e.allocate(e.f32(), count * size);
+  packed = e.allocate(e.bf16(), count * rowBytes(form, size) / 2);
   scores = e.allocate(e.f32(), count * kChunk);
   greatest = e.allocate(e.f32(), count);
   sums = e.allocate(e.f32(), count);
@@ -99,8 +99,7 @@ void AttendEmitter::start(int64_t count) {
   forRows([&](Value slot, Value head, Value row) {
     e.loop(e.constant(0), e.constant(size), 16, [&](Value lane) {
       Value query = e.lanes(queries, slot, e.add(e.mul(head, size), lane));
-      Value offset = e.mul(e.add(e.mul(row, size), lane), bytesOf(form));
-      storeForm(e, query, form, e.at(packed, offset));
+      storeForm(e, query, form, e.at(packed, e.mul(row, rowBytes(form, size))), lane);
       e.store(zero, e.at(outputRow(row), e.mul(lane, 4)));
     });
     e.store(e.real(kLowest), entry(greatest, row));
@@ -132,8 +131,8 @@ void AttendEmitter::scoreKeys(Value first) {
       element, form, kChunk / 16, 16 * perStep * bytes, 16 * size * bytes, kChunk * size * bytes};
   e.kernels.call(e, kind,
                  {e.at(keys, e.mul(first, size * bytes)),
-                  e.at(packed, e.mul(firstRow, size * bytesOf(form))),
-                  e.constant(size * bytesOf(form)), e.at(scores, e.mul(firstRow, kRowBytes)),
+                  e.at(packed, e.mul(firstRow, rowBytes(form, size))),
+                  e.constant(rowBytes(form, size)), e.at(scores, e.mul(firstRow, kRowBytes)),
                   e.constant(kRowBytes), e.constant(size / perStep), rows,
                   e.equal(e.constant(0), e.constant(0))});
 }
@@ -182,7 +181,7 @@ void AttendEmitter::softmaxRow(Value row, ArrayRef<Value> visible) {
   for (auto [i, sees] : llvm::enumerate(visible)) {
     Value p = e.select(sees, e.exp(e.fsub(score[i], e.splat(now))), e.real(f32x16, 0));
     total = total ? e.fadd(total, p) : p;
-    storeForm(e, p, weightForm, e.at(place, i * 16 * bytesOf(weightForm)));
+    storeForm(e, p, weightForm, place, e.constant(i * 16));
   }
   Value scale = e.exp(e.fsub(before, now));
   e.store(now, entry(greatest, row));
@@ -236,7 +235,7 @@ void AttendEmitter::addValues(Value first) {
       e.store(e.builder.create<arith::AndIOp>(e.loc, pair, e.lanesOf(0xffff)),
               e.at(tail, e.mul(lane, 4)));
     });
-    addSteps(tail, e.at(probabilities, e.mul(pairs, 2 * bytesOf(weightForm))), e.constant(1));
+    addSteps(tail, e.at(probabilities, offsetIn(e, weightForm, e.mul(pairs, 2))), e.constant(1));
   });
 }
 

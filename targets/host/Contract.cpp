@@ -13,6 +13,12 @@ static constexpr int64_t kDepthBlock = 512;
 // Hardware follows a tape by itself, but stops at the ends of pages.
 static constexpr int64_t kAhead = 4096;
 
+bool PartEmitter::takesTiles(tile::ContractOp op) {
+  auto type = cast<RankedTensorType>(op.getValue().getType());
+  return cpu.hasTileProducts() && type.getDimSize(0) > 1 &&
+         formFor(cpu, op.getMatrix().getType().getElement(), type.getElementType()) == Form::Split;
+}
+
 void PartEmitter::lowerContract(tile::ContractOp op) {
   tile::MatrixType matrix = op.getMatrix().getType();
   auto type = cast<RankedTensorType>(op.getValue().getType());
@@ -27,24 +33,42 @@ void PartEmitter::lowerContract(tile::ContractOp op) {
   int64_t bytes = matrix.getElement().getIntOrFloatBitWidth() / 8, depth = matrix.getDepth();
   int64_t perStep = matrix.getElement().isBF16() ? 2 : 1;
 
+  // What tiles do not reach, half of a tile's depth, goes the other way.
+  bool tiles = takesTiles(op);
+  int64_t inTiles = tiles ? depth / kSplitBlock * kSplitBlock : 0;
+  Value slots = sub(high, low), firstInTiles = low, slotsInTiles = slots;
+  if (tiles) {
+    firstInTiles = mul(div(low, 16), 16);
+    slotsInTiles = mul(div(add(sub(high, firstInTiles), 15), 16), 16);
+  }
+
   auto group = [&](Value firstRow, int64_t registers) {
     int64_t stepBytes = 16 * registers * perStep * bytes;
     ProductKind kind{matrix.getElement(),   form,   registers, stepBytes,
                      stepBytes / registers, kAhead, oneSlot};
     Value from = at(weights, mul(firstRow, depth * bytes));
-    Value x = at(vectors.base, mul(low, vectors.stride * vectors.elementBytes()));
-    auto multiply = [&](Value k, Value steps) {
-      kernels.call(*this, kind,
-                   {at(from, mul(k, stepBytes / perStep)), at(x, mul(k, bytesOf(form))),
-                    constant(vectors.stride * vectors.elementBytes()),
-                    at(row(results, low), mul(firstRow, 4)), constant(results.stride * 4), steps,
-                    sub(high, low), equal(k, constant(0))});
+    auto multiply = [&](Value k, Value end) {
+      Value slot = kind.tiles ? firstInTiles : low;
+      kernels.call(
+          *this, kind,
+          {at(from, mul(k, stepBytes / perStep)), at(row(vectors, slot), offsetIn(*this, form, k)),
+           constant(vectors.stride * vectors.elementBytes()),
+           at(row(results, slot), mul(firstRow, 4)), constant(results.stride * 4),
+           div(sub(end, k), perStep), kind.tiles ? slotsInTiles : slots, equal(k, constant(0))});
     };
-    if (oneSlot || depth <= kDepthBlock)
-      return multiply(constant(0), constant(depth / perStep));
-    loop(constant(0), constant(depth), kDepthBlock, [&](Value k) {
-      multiply(k, div(min(sub(constant(depth), k), constant(kDepthBlock)), perStep));
-    });
+    auto multiplyInBlocks = [&](int64_t begin, int64_t end) {
+      if (oneSlot || end - begin <= kDepthBlock)
+        return multiply(constant(begin), constant(end));
+      loop(constant(begin), constant(end), kDepthBlock,
+           [&](Value k) { multiply(k, min(constant(end), add(k, kDepthBlock))); });
+    };
+    if (inTiles > 0) {
+      kind.tiles = true;
+      multiplyInBlocks(0, inTiles);
+      kind.tiles = false;
+    }
+    if (inTiles < depth)
+      multiplyInBlocks(inTiles, depth);
   };
   int64_t whole = matrix.getRowPad() / 32 * 32;
   if (whole == 32)

@@ -10,15 +10,15 @@
 
 namespace pianola {
 
-// What generated code uses, in three steps, each of which is there as a whole or not at all. Other
+// What generated code uses, in four steps, each of which is there as a whole or not at all. Other
 // features of these CPUs may be named, and change nothing: a roll must not ask for what it does not
 // use.
 static constexpr llvm::StringLiteral kLevel3[] = {"avx",  "avx2", "bmi",   "bmi2",
                                                   "f16c", "fma",  "popcnt"};
 static constexpr llvm::StringLiteral kLevel4[] = {"avx512bw", "avx512dq", "avx512f", "avx512vl"};
 static constexpr llvm::StringLiteral kBf16 = "avx512bf16";
-static constexpr llvm::StringLiteral kUnused[] = {"amx-bf16", "amx-int8",   "amx-tile",
-                                                  "avx512cd", "avx512vnni", "avxvnni"};
+static constexpr llvm::StringLiteral kTiles[] = {"amx-bf16", "amx-tile"};
+static constexpr llvm::StringLiteral kUnused[] = {"amx-int8", "avx512cd", "avx512vnni", "avxvnni"};
 
 bool HostCpu::has(llvm::StringRef feature) const {
   return std::binary_search(features.begin(), features.end(), feature.str());
@@ -31,7 +31,7 @@ static llvm::Error refuse(const llvm::Twine &message) {
 llvm::Expected<HostCpu> parseHostCpu(llvm::StringRef text) {
   std::set<std::string> known, features;
   for (auto list : {llvm::ArrayRef(kLevel3), llvm::ArrayRef(kLevel4), llvm::ArrayRef(kBf16),
-                    llvm::ArrayRef(kUnused)})
+                    llvm::ArrayRef(kTiles), llvm::ArrayRef(kUnused)})
     for (llvm::StringRef feature : list)
       known.insert(feature.str());
 
@@ -74,7 +74,11 @@ llvm::Expected<HostCpu> parseHostCpu(llvm::StringRef text) {
       features.insert(name);
     else
       features.erase(name);
-    if (add && name == kBf16) // which is nothing without
+    if (add && name == "amx-bf16") { // which is nothing without the steps below
+      features.insert(std::begin(kTiles), std::end(kTiles));
+      features.insert(kBf16.str());
+    }
+    if (add && (name == "amx-bf16" || name == kBf16))
       features.insert(std::begin(kLevel4), std::end(kLevel4));
     rest = rest.drop_front(name.size());
   }
@@ -88,6 +92,9 @@ llvm::Expected<HostCpu> parseHostCpu(llvm::StringRef text) {
       features.erase(feature.str());
     features.erase(kBf16.str());
   }
+  if (!has(kBf16) || !llvm::all_of(kTiles, has))
+    for (llvm::StringRef feature : kTiles)
+      features.erase(feature.str());
   for (llvm::StringRef feature : kUnused)
     features.erase(feature.str());
   HostCpu cpu;
@@ -96,7 +103,7 @@ llvm::Expected<HostCpu> parseHostCpu(llvm::StringRef text) {
 }
 
 tile::MachineAttr machineFor(mlir::MLIRContext *context, const HostCpu &cpu, int64_t workers) {
-  int64_t peak = cpu.hasAvx512() ? 120 : 60;
+  int64_t peak = cpu.hasTileProducts() ? 500 : cpu.hasAvx512() ? 120 : 60;
   return tile::MachineAttr::get(context, "host", workers, mlir::Float32Type::get(context),
                                 /*ring=*/0,
                                 /*scratch=*/int64_t(64) << 20, 20000 * workers, peak * workers,

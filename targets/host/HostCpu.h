@@ -19,19 +19,22 @@ struct HostCpu {
   bool hasAvx512() const { return has("avx512vl") && has("avx512bw"); }
   /// Pairwise products of bf16.
   bool hasBf16Products() const { return hasAvx512() && has("avx512bf16"); }
+  /// Products of bf16 in tiles.
+  bool hasTileProducts() const { return hasBf16Products() && has("amx-bf16"); }
 };
 
 /// "host" (this machine's CPU), "x86-64-v3" or "x86-64-v4", followed by any number of "+feature"
 /// and "-feature", which count in order. Features that the code generator does not use are left
 /// out, and AVX-512 altogether if a part of it is missing; "+avx512bf16" brings the AVX-512 that it
-/// needs. An error names what is known.
+/// needs, "+amx-bf16" that and amx-tile. An error names what is known.
 llvm::Expected<HostCpu> parseHostCpu(llvm::StringRef text);
 
 /// The machine that passes see. Activations are f32 everywhere: where products are of bf16, the
 /// code takes an activation as the sum of two bf16 numbers (see Form), which is as quick as
 /// products of f32. Bandwidth and peak are those of one core of a server of 2024 (20 GB/s streamed
 /// by one core; 120 GFLOP/s with AVX-512, 60 with AVX2, about half of what Zen 5 reaches at 4.1
-/// GHz) times workers: estimates for the schedule, which `pianola bench` replaces by measurements.
+/// GHz; 500 with AMX, half of what 1024 a cycle are for split activations at 2 GHz) times workers:
+/// estimates for the schedule, which `pianola bench` replaces by measurements.
 tile::MachineAttr machineFor(mlir::MLIRContext *context, const HostCpu &cpu, int64_t workers);
 
 } // namespace pianola

@@ -12,6 +12,7 @@
 #include "pianola/roll.h"
 #include "targets/host/HostCode.h"
 #include "targets/host/Stage.h"
+#include "targets/host/TileProducts.h"
 #include "llvm/ADT/MapVector.h"
 #include <cstddef>
 
@@ -155,7 +156,7 @@ void StageLowering::findResults(PartEmitter &emit) {
                             columns};
     if (keep.splitOffset >= 0)
       emit.splits[value] = {emit.at(emit.scratch, keep.splitOffset), emit.bf16(), columns,
-                            2 * columns};
+                            rowBytes(Form::Split, columns) / 2};
   }
 }
 
@@ -180,6 +181,10 @@ void StageLowering::lowerPart(Block &block, StringRef suffix, tile::SectionOp se
     });
   };
 
+  bool tiles = llvm::any_of(block.getOps<tile::ContractOp>(),
+                            [&](tile::ContractOp op) { return emit.takesTiles(op); });
+  if (tiles)
+    configureTiles(emit);
   if (!section) {
     setTile(emit, block, {}, {});
     lowerTile();
@@ -198,6 +203,8 @@ void StageLowering::lowerPart(Block &block, StringRef suffix, tile::SectionOp se
       lowerTile();
     });
   }
+  if (tiles)
+    releaseTiles(emit);
   builder.create<func::ReturnOp>(loc);
   scratch = std::max(scratch, emit.scratchPeak);
 }

@@ -1,6 +1,7 @@
 //===- Products.cpp - Inner products of packed weights --------------------===//
 
 #include "targets/host/Products.h"
+#include "targets/host/TileProducts.h"
 
 using namespace mlir;
 
@@ -12,18 +13,22 @@ Form formFor(const HostCpu &cpu, Type weights, Type values) {
   return values.isBF16() ? Form::Bf16 : Form::F32;
 }
 
-void storeForm(Emitter &emit, Value lanes, Form form, Value pointer) {
+Value offsetIn(Emitter &emit, Form form, Value column) {
+  if (form != Form::Split)
+    return emit.mul(column, bytesOf(form));
+  // Every block so far takes as many bytes again for lesser parts.
+  Value blocks = emit.mul(emit.div(column, kSplitBlock), kLesserParts);
+  return emit.add(emit.mul(column, 2), blocks);
+}
+
+void storeForm(Emitter &emit, Value lanes, Form form, Value row, Value column) {
+  Value pointer = emit.at(row, offsetIn(emit, form, column));
   if (form != Form::Split)
     return emit.storeLanes(lanes, form == Form::Bf16 ? emit.bf16() : emit.f32(), pointer);
   Value greater = emit.roundToBf16(lanes);
   Value wide = emit.builder.create<arith::ExtFOp>(emit.loc, emit.vector(emit.f32()), greater);
-  Value lesser = emit.roundToBf16(emit.fsub(lanes, wide));
-  SmallVector<int32_t> zip;
-  for (int32_t pair = 0; pair < 8; ++pair)
-    zip.append({pair, pair + 8});
-  emit.store(emit.builder.create<LLVM::ShuffleVectorOp>(emit.loc, emit.bits(greater, emit.i32()),
-                                                        emit.bits(lesser, emit.i32()), zip),
-             pointer);
+  emit.store(greater, pointer, 2);
+  emit.store(emit.roundToBf16(emit.fsub(lanes, wide)), emit.at(pointer, kLesserParts), 2);
 }
 
 std::string ProductKind::name() const {
@@ -34,7 +39,7 @@ std::string ProductKind::name() const {
           : form == Form::Bf16 ? "bf16"
                                : "split")
       << "." << registers << "x" << registerStride << "." << stepStride << "." << ahead
-      << (single ? ".single" : "");
+      << (single ? ".single" : "") << (tiles ? ".tiles" : "");
   return text;
 }
 
@@ -43,23 +48,27 @@ namespace {
 // Writes one kernel.
 class Kernel {
 public:
-  Kernel(OpBuilder &builder, Location loc, const HostCpu &cpu, const ProductKind &kind,
-         const Products &of)
-      : e(builder, loc, cpu), kind(kind), of(of) {}
+  Kernel(Emitter &emit, const ProductKind &kind, const Products &of)
+      : e(emit), kind(kind), of(of) {}
 
   void run();
 
 private:
   void addStep(Value weights, ArrayRef<Value> vectors, Value offset, MutableArrayRef<Value> sums);
+  // Adds `count` steps from k on, whose elements stand from `offset` on, to what is carried.
+  using AddSteps = llvm::function_ref<SmallVector<Value>(Value k, int64_t count, Value offset,
+                                                         ValueRange carried)>;
+  SmallVector<Value> forSteps(ArrayRef<Value> initial, AddSteps add);
+  void addSteps(Value k, int64_t count, Value offset, ArrayRef<Value> vectors,
+                MutableArrayRef<Value> sums, int64_t chains);
   SmallVector<Value> sumUp(ArrayRef<Value> vectors, ArrayRef<Value> initial);
   SmallVector<Value> sumUpInChains(Value vector, ArrayRef<Value> initial);
   void block(Value first, int64_t count);
   void prefetch(Value weights, int64_t steps);
 
   bool isPairwise() const { return kind.weights.isBF16() && e.cpu.hasBf16Products(); }
-  int64_t stepBytes() const { return kind.perStep() * bytesOf(kind.form); }
 
-  Emitter e;
+  Emitter &e;
   const ProductKind &kind;
   const Products &of;
 };
@@ -76,7 +85,8 @@ void Kernel::addStep(Value weights, ArrayRef<Value> vectors, Value offset,
     for (int64_t r = 0; r < kind.registers; ++r)
       rows.push_back(e.load(e.vector(e.bf16(), 32), e.at(weights, r * kind.registerStride), 64));
     for (auto [v, vector] : llvm::enumerate(vectors))
-      for (int64_t part = 0; part < stepBytes(); part += 4) {
+      for (int64_t part = 0; part <= (kind.form == Form::Split ? kLesserParts : 0);
+           part += kLesserParts) {
         Value pair = e.bits(broadcast(vector, part), e.bf16());
         for (int64_t r = 0; r < kind.registers; ++r) {
           Value &sum = sums[v * kind.registers + r];
@@ -112,6 +122,33 @@ void Kernel::addStep(Value weights, ArrayRef<Value> vectors, Value offset,
     }
 }
 
+// All steps from 0 on, four at a time, and then one at a time.
+SmallVector<Value> Kernel::forSteps(ArrayRef<Value> initial, AddSteps add) {
+  constexpr int64_t kUnroll = 4;
+  Value whole = e.mul(e.div(of.steps, kUnroll), kUnroll);
+  int64_t bytes = kind.perStep() * bytesOf(kind.form);
+  auto fours = [&](Value begin, Value end, int64_t each, Value offset, ValueRange carried) {
+    return e.loop(begin, end, kUnroll, SmallVector<Value>(carried), [&](Value k, ValueRange sums) {
+      return add(k, kUnroll, e.add(e.mul(k, each), offset), sums);
+    });
+  };
+  SmallVector<Value> sums;
+  if (kind.form == Form::Split) {
+    // Within a block, elements stand side by side: a loop of its own, or else LLVM's addresses take
+    // all registers.
+    constexpr int64_t kSteps = kSplitBlock / 2;
+    sums = e.loop(e.constant(0), whole, kSteps, initial, [&](Value first, ValueRange carried) {
+      return fours(first, e.min(e.add(first, kSteps), whole), bytes / 2, e.mul(first, bytes / 2),
+                   carried);
+    });
+  } else {
+    sums = fours(e.constant(0), whole, bytes, e.constant(0), initial);
+  }
+  return e.loop(whole, of.steps, 1, sums, [&](Value k, ValueRange carried) {
+    return add(k, 1, offsetIn(e, kind.form, e.mul(k, kind.perStep())), carried);
+  });
+}
+
 // Asks for what `steps` steps will need later, a line at a time.
 void Kernel::prefetch(Value weights, int64_t steps) {
   int64_t bytes = 16 * kind.perStep() * kind.weights.getIntOrFloatBitWidth() / 8;
@@ -123,24 +160,25 @@ void Kernel::prefetch(Value weights, int64_t steps) {
     }
 }
 
-// Over all steps, four at a time and then one at a time.
+// `chains` times as many sums: each step of four adds to sums of its own if there are four chains.
+void Kernel::addSteps(Value k, int64_t count, Value offset, ArrayRef<Value> vectors,
+                      MutableArrayRef<Value> sums, int64_t chains) {
+  Value weights = e.at(of.weights, e.mul(k, kind.stepStride));
+  if (count > 1)
+    prefetch(weights, count);
+  int64_t stepBytes = kind.perStep() * bytesOf(kind.form) / (kind.form == Form::Split ? 2 : 1);
+  size_t width = sums.size() / chains;
+  for (int64_t s = 0; s < count; ++s)
+    addStep(e.at(weights, s * kind.stepStride), vectors, e.add(offset, s * stepBytes),
+            sums.slice(s % chains * width, width));
+}
+
 SmallVector<Value> Kernel::sumUp(ArrayRef<Value> vectors, ArrayRef<Value> initial) {
-  constexpr int64_t kUnroll = 4;
-  Value whole = e.mul(e.div(of.steps, kUnroll), kUnroll);
-  auto steps = [&](Value k, int64_t count, ValueRange carried) {
+  return forSteps(initial, [&](Value k, int64_t count, Value offset, ValueRange carried) {
     SmallVector<Value> sums(carried);
-    Value weights = e.at(of.weights, e.mul(k, kind.stepStride));
-    if (count > 1)
-      prefetch(weights, count);
-    for (int64_t s = 0; s < count; ++s)
-      addStep(e.at(weights, s * kind.stepStride), vectors, e.mul(e.add(k, s), stepBytes()), sums);
+    addSteps(k, count, offset, vectors, sums, 1);
     return sums;
-  };
-  SmallVector<Value> sums =
-      e.loop(e.constant(0), whole, kUnroll, initial,
-             [&](Value k, ValueRange carried) { return steps(k, kUnroll, carried); });
-  return e.loop(whole, of.steps, 1, sums,
-                [&](Value k, ValueRange carried) { return steps(k, 1, carried); });
+  });
 }
 
 // The same for one vector, with a chain of additions for every fourth step.
@@ -149,21 +187,11 @@ SmallVector<Value> Kernel::sumUpInChains(Value vector, ArrayRef<Value> initial) 
   size_t width = initial.size();
   SmallVector<Value> chains(initial);
   chains.resize(width * kChains, e.real(e.vector(e.f32()), 0));
-  auto addTo = [&](Value k, int64_t count, ValueRange carried) {
+  chains = forSteps(chains, [&](Value k, int64_t count, Value offset, ValueRange carried) {
     SmallVector<Value> sums(carried);
-    Value weights = e.at(of.weights, e.mul(k, kind.stepStride));
-    if (count > 1)
-      prefetch(weights, count);
-    for (int64_t c = 0; c < count; ++c)
-      addStep(e.at(weights, c * kind.stepStride), vector, e.mul(e.add(k, c), stepBytes()),
-              MutableArrayRef<Value>(sums).slice(c * width, width));
+    addSteps(k, count, offset, vector, sums, kChains);
     return sums;
-  };
-  Value whole = e.mul(e.div(of.steps, kChains), kChains);
-  chains = e.loop(e.constant(0), whole, kChains, chains,
-                  [&](Value k, ValueRange carried) { return addTo(k, kChains, carried); });
-  chains = e.loop(whole, of.steps, 1, chains,
-                  [&](Value k, ValueRange carried) { return addTo(k, 1, carried); });
+  });
   SmallVector<Value> sums;
   for (size_t i = 0; i < width; ++i)
     sums.push_back(e.fadd(e.fadd(chains[i], chains[2 * width + i]),
@@ -225,7 +253,11 @@ func::FuncOp ProductKernels::find(const ProductKind &kind) {
   auto argument = [&](unsigned i) -> Value { return function.getArgument(i); };
   Products of{argument(0), argument(1), argument(2), argument(3),
               argument(4), argument(5), argument(6), argument(7)};
-  Kernel(builder, loc, cpu, kind, of).run();
+  Emitter emit(builder, loc, cpu);
+  if (kind.tiles)
+    emitTileKernel(emit, kind, of);
+  else
+    Kernel(emit, kind, of).run();
   builder.create<func::ReturnOp>(loc);
   return function;
 }

@@ -1,9 +1,10 @@
 //===- Products.h - Inner products of packed weights ------------*- C++ -*-===//
 //
-// The one kernel of the host target: weights of tiles, keys and values all are vectors of 16 rows,
+// The kernels of the host target: weights of tiles, keys and values all are vectors of 16 rows,
 // step of k by step of k. A vector of activations is broadcast, element by element, to all of a
 // weight vector's lanes. Every accumulator runs over k in order, so that what a vector gets does
 // not depend on how many vectors there are.
+// With AMX, weight tiles are multiplied with 16 slots at once instead (TileProducts.cpp).
 //
 // Each kind of kernel is one function of the image, which all stages call.
 //
@@ -22,15 +23,26 @@ namespace pianola::host {
 /// With AVX512-BF16 one instruction adds 32 products of bf16. An activation rounded to bf16 keeps 8
 /// of the 24 bits of f32, which moves the logits of small models by more than one percent; so there
 /// an f32 activation is *split*: the sum of two bf16 numbers, which takes two such instructions and
-/// keeps 16 bits. It costs nothing where memory is the limit. In memory, each pair of elements is
-/// its two greater parts and then its two lesser ones.
+/// keeps 16 bits. It costs nothing where memory is the limit. In memory, a row in split form is
+/// blocks of 128 bytes: the greater parts of 32 elements, and then their lesser parts. So either
+/// parts of several rows can be loaded as a tile of AMX; of a last half block half is used.
 enum class Form { F32, Bf16, Split };
 
 /// The form in which products of `weights` (an element type) with `values` are taken.
 Form formFor(const HostCpu &cpu, Type weights, Type values);
 inline int64_t bytesOf(Form form) { return form == Form::Bf16 ? 2 : 4; }
-/// Writes 16 lanes of f32 in a form.
-void storeForm(Emitter &emit, Value lanes, Form form, Value pointer);
+constexpr int64_t kSplitBlock = 32;  // elements
+constexpr int64_t kLesserParts = 64; // bytes from a greater part to its lesser one
+/// Bytes from one row to the next.
+inline int64_t rowBytes(Form form, int64_t columns) {
+  if (form == Form::Split)
+    columns = (columns + kSplitBlock - 1) / kSplitBlock * kSplitBlock;
+  return columns * bytesOf(form);
+}
+/// The byte of a row at which an element, or its greater part, stands.
+Value offsetIn(Emitter &emit, Form form, Value column);
+/// Writes 16 lanes of f32 to a row, from `column` on, a multiple of 16.
+void storeForm(Emitter &emit, Value lanes, Form form, Value row, Value column);
 
 struct ProductKind {
   Type weights;           // bf16 (a step is two k), f16 or f32 (one)
@@ -42,6 +54,8 @@ struct ProductKind {
   /// There is only one vector, and the weights come from memory: chains of their own for every
   /// fourth step, added up at the end, hide the latency of additions.
   bool single = false;
+  /// Through tiles of AMX, for vectors in split form: steps and vectors are multiples of 16.
+  bool tiles = false;
 
   int64_t perStep() const { return weights.isBF16() ? 2 : 1; }
   std::string name() const;

@@ -19,7 +19,7 @@ Place PartEmitter::place(Value value) {
   auto type = cast<RankedTensorType>(value.getType());
   int64_t columns = type.getDimSize(1);
   offsets[value] = scratchUsed;
-  Value base = allocate(type.getElementType(), type.getDimSize(0) * columns);
+  Value base = allocate(type.getElementType(), paddedSlots(type.getDimSize(0)) * columns);
   return places[value] = {base, type.getElementType(), columns, columns};
 }
 
@@ -89,11 +89,16 @@ void PartEmitter::copyRows(const Place &from, const Place &to) {
   });
 }
 
+int64_t PartEmitter::paddedSlots(int64_t slots) const {
+  return cpu.hasTileProducts() && slots > 1 ? (slots + 15) / 16 * 16 : slots;
+}
+
 Place PartEmitter::splitRows(const Place &from, int64_t slots) {
   int64_t columns = from.columns;
-  Place to{allocate(f32(), slots * columns), bf16(), columns, 2 * columns};
+  int64_t bytes = rowBytes(Form::Split, columns);
+  Place to{allocate(bf16(), paddedSlots(slots) * bytes / 2), bf16(), columns, bytes / 2};
   forLanes(columns, [&](Value slot, Value column) {
-    storeForm(*this, lanes(from, slot, column), Form::Split, at(row(to, slot), mul(column, 4)));
+    storeForm(*this, lanes(from, slot, column), Form::Split, row(to, slot), column);
   });
   return to;
 }

@@ -53,6 +53,12 @@ public:
   llvm::DenseMap<Value, int64_t> offsets;         // of values, in scratch memory
   int64_t scratchUsed = 0, scratchPeak = 0;
 
+  /// Whether the products of a contraction go through tiles of AMX. Those of one slot do not: they
+  /// wait for memory, and 15 of a tile's 16 rows would be nothing.
+  bool takesTiles(tile::ContractOp op);
+  /// Rows of scratch memory for so many slots: tiles read and write 16 at a time.
+  int64_t paddedSlots(int64_t slots) const;
+
   /// Scratch memory for `count` elements, on a cache line; it lasts as long as the part.
   Value allocate(Type element, int64_t count);
   /// Scratch memory for a value, and its place.

@@ -208,7 +208,9 @@ Status Bench::run() {
     if (!created)
       return created.status();
     probe.emplace(std::move(*created));
-    machine = {measureBf16Peak(threads), measureF32Peak(threads)};
+    const std::vector<std::string> &features = target.features;
+    bool tiles = std::find(features.begin(), features.end(), "amx-bf16") != features.end();
+    machine = {measureBf16Peak(threads, tiles), measureF32Peak(threads)};
   }
   for (int64_t depth : options.depths) {
     for (int64_t prompt : options.prompts)

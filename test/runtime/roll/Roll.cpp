@@ -1,7 +1,9 @@
 // Roll.cpp - a roll is read back as written, and a bad one is refused with its reason.
 #include "runtime/roll/Roll.h"
 
+#include "runtime/roll/CpuFeatures.h"
 #include "runtime/roll/Digest.h"
+#include "test/runtime/amx/Emulation.h"
 #include "test/runtime/roll/TinyRoll.h"
 
 #include <cstring>
@@ -123,6 +125,28 @@ TEST_F(RollFile, RefusesOtherMachines) {
   EXPECT_EQ(refusalOf([](TinyRoll &t) { t.manifest["target"]["architecture"] = "aarch64"; }),
             "is compiled for host on aarch64; this is a host of x86_64: compile the model for this "
             "machine (--target host)");
+}
+
+TEST_F(RollFile, RefusesTilesThatAreNotThere) {
+  if (test::hasAmx())
+    GTEST_SKIP() << "this CPU has AMX, and the system permits it";
+  auto refusalOfTiles = [&] {
+    return refusalOf([](TinyRoll &t) { t.manifest["target"]["features"] = {"amx-bf16"}; });
+  };
+  EXPECT_EQ(refusalOfTiles(),
+            "needs the CPU feature amx-bf16, which this CPU does not have: compile the "
+            "model for this machine (--target host)");
+  // As if the CPU had it: then it is Linux that refuses.
+  takeAsThere({"amx-bf16"}, /*permitted=*/false);
+  std::string fromLinux = refusalOfTiles();
+  takeAsThere({"amx-bf16"});
+  EXPECT_EQ(refusalOfTiles(), "accepted");
+  takeAsThere({}, /*permitted=*/false);
+  EXPECT_EQ(fromLinux.rfind("needs the CPU feature amx-tile, which this CPU has and the system "
+                            "refuses (",
+                            0),
+            0u)
+      << fromLinux;
 }
 
 TEST_F(RollFile, RefusesBadManifests) {

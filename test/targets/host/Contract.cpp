@@ -141,10 +141,21 @@ TEST_P(Contract, DepthBeyondOneBlock) {
     check({32, 32, 1, 1300, 1312, element, 16, 11, 0}, true, GetParam());
 }
 
+// Half of a tile's depth is left over, or there is no more than that; and blocks of 16 slots and of
+// 16 rows are left over too.
+TEST_P(Contract, HalfOfATileLeft) {
+  for (int64_t valid : {1, 15, 16, 17, 33, 48})
+    check({48, 48, 1, 1070, 1072, "bf16", 48, valid, 0}, true, GetParam());
+  check({16, 16, 1, 9, 16, "bf16", 5, 4, 0}, false, GetParam());
+  check({70, 80, 3, 16, 16, "bf16", 20, 19, 0}, true, GetParam());
+}
+
 TEST_P(Contract, WantedOutputs) {
   check({32, 32, 1, 64, 64, "bf16", 64, 30, 29}, true, GetParam());
   check({32, 32, 1, 64, 64, "f32", 64, 30, 3}, false, GetParam());
   check({32, 32, 1, 64, 64, "f32", 64, 30, 30}, true, GetParam()); // none
+  for (int64_t first : {1, 15, 16, 31})                            // of a block of slots too
+    check({48, 48, 1, 80, 80, "bf16", 40, 33, first}, true, GetParam());
 }
 
 TEST_P(Contract, Bf16Values) {
@@ -155,20 +166,20 @@ TEST_P(Contract, Bf16Values) {
 }
 
 // What a slot gets depends on no other slot.
-TEST_P(Contract, SameBitsHoweverManySlots) {
-  Shape s{32, 32, 1, 640, 640, "bf16", 64, 0, 0};
+void checkSameBits(int64_t depth, const std::string &target) {
+  Shape s{32, 32, 1, depth, depth, "bf16", 64, 0, 0};
   std::vector<float> x = randomNumbers(s.slots * s.depth(), 1);
   std::vector<uint8_t> tile =
       packTile(randomNumbers(s.rowPad * s.depth(), 2), s.rowPad, s.depth(), s.element);
   tile.resize(tile.size() + s.rowPad * 4); // the bias is zero
   AlignedBytes arena(x), tape(tile);
-  PlayedStage stage(stageText(s, true), GetParam());
+  PlayedStage stage(stageText(s, true), target);
   AlignedBytes result(std::vector<float>(s.slots * kTiles * s.rowPad));
   stage.bind(arena.data());
   stage.bind(result.data());
   stage.call.tape = tape.data();
   std::vector<float> first;
-  for (uint64_t valid : {64, 1, 5, 8, 20}) {
+  for (uint64_t valid : {64, 1, 5, 8, 20, 48}) {
     stage.call.slots = valid;
     stage.run("prologue", 0, 1);
     stage.run("0", 0, 1);
@@ -182,12 +193,13 @@ TEST_P(Contract, SameBitsHoweverManySlots) {
   }
 }
 
+TEST_P(Contract, SameBitsHoweverManySlots) {
+  checkSameBits(640, GetParam());
+  checkSameBits(656, GetParam()); // with half of a tile left
+}
+
 INSTANTIATE_TEST_SUITE_P(Host, Contract, ::testing::ValuesIn(runnableTargets()),
-                         [](const auto &info) {
-                           std::string name = info.param;
-                           std::replace(name.begin(), name.end(), '-', '_');
-                           return name;
-                         });
+                         [](const auto &info) { return nameOf(info.param); });
 
 } // namespace
 } // namespace pianola::test

@@ -18,6 +18,7 @@ const std::string kV3 = "avx,avx2,bmi,bmi2,f16c,fma,popcnt";
 const std::string kV4 = "avx,avx2,avx512bw,avx512dq,avx512f,avx512vl,bmi,bmi2,f16c,fma,popcnt";
 const std::string kBf16 =
     "avx,avx2,avx512bf16,avx512bw,avx512dq,avx512f,avx512vl,bmi,bmi2,f16c,fma,popcnt";
+const std::string kTiles = "amx-bf16,amx-tile," + kBf16;
 
 TEST(HostCpu, LevelsAndFeatures) {
   EXPECT_EQ(features("x86-64-v3"), kV3);
@@ -26,11 +27,18 @@ TEST(HostCpu, LevelsAndFeatures) {
   EXPECT_EQ(features("x86-64-v4+avx512bf16-avx512bf16"), kV4);
   EXPECT_EQ(features("x86-64-v4-avx512bf16+avx512bf16"), kBf16);
   EXPECT_EQ(features("x86-64-v3+avx512bf16"), kBf16);
+  EXPECT_EQ(features("x86-64-v4+avx512bf16+amx-bf16"), kTiles);
+  EXPECT_EQ(features("x86-64-v3+amx-bf16"), kTiles);
+  EXPECT_EQ(features("x86-64-v3+amx-bf16-amx-bf16"), kBf16);
 }
 
 // A roll asks for nothing that its code does not use.
 TEST(HostCpu, LeavesOutWhatIsNotUsed) {
-  EXPECT_EQ(features("x86-64-v3+amx-bf16+avxvnni"), kV3);
+  EXPECT_EQ(features("x86-64-v3+amx-int8+avxvnni"), kV3);
+  EXPECT_EQ(features("x86-64-v4+avx512bf16+amx-tile"), kBf16); // there is nothing to load
+  EXPECT_EQ(features("x86-64-v4+amx-bf16-amx-tile"), kBf16);
+  EXPECT_EQ(features("x86-64-v4+amx-bf16-avx512bf16"), kV4);
+  EXPECT_EQ(features("x86-64-v4+amx-bf16-avx512vl"), kV3);
   EXPECT_EQ(features("x86-64-v4+avx512vnni-avx512cd"), kV4);
   EXPECT_EQ(features("x86-64-v4-avx512dq"), kV3); // the rest of AVX-512 is not used alone
   EXPECT_EQ(features("x86-64-v4+avx512bf16-avx512vl"), kV3);
@@ -38,9 +46,9 @@ TEST(HostCpu, LeavesOutWhatIsNotUsed) {
 
 TEST(HostCpu, Here) {
   std::string here = features("host");
-  EXPECT_TRUE(here == kV3 || here == kV4 || here == kBf16) << here;
+  EXPECT_TRUE(here == kV3 || here == kV4 || here == kBf16 || here == kTiles) << here;
   EXPECT_EQ(features("host-avx512f"), kV3);
-  EXPECT_EQ(features("host-avx512bf16"), here == kBf16 ? kV4 : here);
+  EXPECT_EQ(features("host-avx512bf16"), here == kBf16 || here == kTiles ? kV4 : here);
 }
 
 TEST(HostCpu, RefusesByName) {

@@ -223,11 +223,7 @@ TEST_P(Memory, ViewsAndCopies) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Host, Memory, ::testing::ValuesIn(runnableTargets()),
-                         [](const auto &info) {
-                           std::string name = info.param;
-                           std::replace(name.begin(), name.end(), '-', '_');
-                           return name;
-                         });
+                         [](const auto &info) { return nameOf(info.param); });
 
 } // namespace
 } // namespace pianola::test

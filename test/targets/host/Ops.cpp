@@ -196,11 +196,8 @@ TEST_P(Ops, Combine) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(Host, Ops, ::testing::ValuesIn(runnableTargets()), [](const auto &info) {
-  std::string name = info.param;
-  std::replace(name.begin(), name.end(), '-', '_');
-  return name;
-});
+INSTANTIATE_TEST_SUITE_P(Host, Ops, ::testing::ValuesIn(runnableTargets()),
+                         [](const auto &info) { return nameOf(info.param); });
 
 } // namespace
 } // namespace pianola::test

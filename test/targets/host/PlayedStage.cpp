@@ -3,6 +3,7 @@
 #include "dialects/tile/Tile.h"
 #include "mlir/IR/MLIRContext.h"
 #include "mlir/Parser/Parser.h"
+#include "test/runtime/amx/Emulation.h"
 #include "llvm/Support/FormatVariadic.h"
 
 #include <cmath>
@@ -21,9 +22,16 @@ std::vector<std::string> runnableTargets() {
   targets.push_back("x86-64-v3");
   if (here->hasAvx512())
     targets.push_back("x86-64-v4");
-  if (here->hasBf16Products())
-    targets.push_back("host");
+  if (here->hasBf16Products()) {
+    targets.push_back("x86-64-v4+avx512bf16");
+    targets.push_back("x86-64-v4+amx-bf16");
+  }
   return targets;
+}
+
+std::string nameOf(std::string target) {
+  std::replace_if(target.begin(), target.end(), [](char c) { return !std::isalnum(c); }, '_');
+  return target;
 }
 
 bool hasBf16Products(const std::string &target) {
@@ -60,6 +68,8 @@ PlayedStage::PlayedStage(const std::string &text, const std::string &target) {
     ADD_FAILURE() << llvm::toString(cpu.takeError());
     return;
   }
+  if (cpu->hasTileProducts())
+    provideAmx();
   llvm::Expected<HostImage> compiled = compileHost(*module, *cpu);
   if (!compiled) {
     ADD_FAILURE() << llvm::toString(compiled.takeError()) << "\n" << text;

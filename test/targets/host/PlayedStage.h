@@ -13,9 +13,11 @@
 
 namespace pianola::test {
 
-/// The targets that generated code is tried for: everything this CPU has, its AVX-512 without
-/// products of bf16, and AVX2. Without those that this CPU cannot run.
+/// The targets that generated code is tried for: each step of features. Without those that this CPU
+/// cannot run; AMX is emulated where AVX512-BF16 is.
 std::vector<std::string> runnableTargets();
+/// A target as a part of a test's name.
+std::string nameOf(std::string target);
 
 /// Whether code for `target` takes products of bf16.
 bool hasBf16Products(const std::string &target);
