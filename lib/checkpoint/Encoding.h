@@ -20,7 +20,8 @@ struct Scaling {
   int64_t group = 0; // columns that share a scale; 0: the whole row
   ScaleType scale;
   bool zeros = false;
-  std::vector<int32_t> order; // column j of the codes is this column of the matrix; empty: column j
+  // Column j of the codes is this column of the matrix; empty: column j.
+  std::vector<int32_t> order = {};
 
   int64_t groupOf(int64_t columns) const { return group ? group : columns; }
   int64_t groups(int64_t columns) const {

@@ -22,6 +22,8 @@ llvm::Expected<SourceRows> readRows(const WeightSource &source, const TensorInfo
   int64_t rows = tensor.shape[0];
   SourceRows result;
   result.count = std::clamp<int64_t>(rows - first, 0, count);
+  if (result.count == 0) // padding may be whole tiles
+    return result;
   if (tensor.scaling) { // what codes mean, where a tape has none
     int64_t columns = tensor.shape[1];
     result.bytes.resize(result.count * columns * sizeof(float));
@@ -32,9 +34,8 @@ llvm::Expected<SourceRows> readRows(const WeightSource &source, const TensorInfo
   }
   uint64_t rowBytes = tensor.bytes / rows;
   result.bytes.resize(result.count * rowBytes);
-  if (result.count > 0) // padding may be whole tiles
-    if (llvm::Error error = source.read(tensor, first * rowBytes, result.bytes))
-      return std::move(error);
+  if (llvm::Error error = source.read(tensor, first * rowBytes, result.bytes))
+    return std::move(error);
   return result;
 }
 
