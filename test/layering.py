@@ -11,7 +11,7 @@ import pathlib
 import re
 import sys
 
-DIALECTS = ["transformer", "tile", "schedule"]
+DIALECTS = ["encoding", "transformer", "tile", "schedule"]
 ALLOWED = {
     "include": {"pianola"},
     "runtime": {"pianola", "runtime"},

@@ -2,6 +2,7 @@
 #ifndef PIANOLA_DIALECTS_TILE_TILE_H
 #define PIANOLA_DIALECTS_TILE_TILE_H
 
+#include "dialects/encoding/Encoding.h"
 #include "mlir/Bytecode/BytecodeOpInterface.h"
 #include "mlir/IR/BuiltinTypes.h"
 #include "mlir/IR/Dialect.h"

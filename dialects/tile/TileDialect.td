@@ -9,6 +9,7 @@ include "mlir/IR/OpBase.td"
 def Tile_Dialect : Dialect {
   let name = "tile";
   let cppNamespace = "::pianola::tile";
+  let dependentDialects = ["::pianola::encoding::EncodingDialect"];
   let summary = "what one tile of a stage does";
   let description = [{
     A *stage* is a set of tiles that run the same region at different tile indices; between two
@@ -95,6 +96,18 @@ def Tile_MatrixType : Tile_Type<"Matrix", "matrix"> {
       f32, f16   k * G + r
     ```
 
+    Codes (see the encoding dialect) stand in groups of columns, those that share scales; a group of
+    rows has for each of these first the G scales, then the G zero points if there are any, a byte
+    each, and then the codes. With scales of whole rows these come first, and all columns are one
+    group. Column k of a group is at
+
+    ```
+      i8   byte ((k/4) * G + r) * 4 + k%4
+      i4   byte ((k/8) * G + r) * 4 + k%4, in the lower half if k%8 < 4
+    ```
+
+    Rows beyond the matrix's last have scales of zero. A tile is padded to a multiple of 64 bytes.
+
     Example: `!tile.matrix<rows = 24, row_pad = 32, blocks = 6, columns = 24, column_pad = 32, element = bf16>`.
 
     With a `panel` P (for GPUs) a tile has `rows = row_pad` rows, a multiple of 8, and stands panel by
@@ -124,9 +137,9 @@ def Tile_MatrixType : Tile_Type<"Matrix", "matrix"> {
     }
     /// Bytes of one tile, a multiple of 64.
     int64_t getTileBytes() const {
-      int64_t element = getElement().getIntOrFloatBitWidth() / 8;
       if (!getPanel())
-        return getRowPad() * getDepth() * element;
+        return (getRowPad() * encoding::rowBytes(getElement(), getDepth()) + 63) / 64 * 64;
+      int64_t element = getElement().getIntOrFloatBitWidth() / 8;
       return (getRowPad() * getPanels() * getPanel() * element + 2047) / 2048 * 2048;
     }
   }];
@@ -201,6 +214,7 @@ def Tile_MachineAttr : AttrDef<Tile_Dialect, "Machine"> {
     `port`: MB/s at which one worker can read at most what does not come through its ring.
     `early`: bytes that its registers take in before a step's events have happened: the first weights
     of its tiles, or the first keys and values. `warps`: how many share the panels of a tile.
+    `codes`: products take integer codes with their scales from the tape.
 
     It stands on the module, so that a test states its machine in its own text:
 
@@ -222,7 +236,8 @@ def Tile_MachineAttr : AttrDef<Tile_Dialect, "Machine"> {
                         DefaultValuedParameter<"int64_t", "0">:$waits,
                         DefaultValuedParameter<"int64_t", "0">:$port,
                         DefaultValuedParameter<"int64_t", "0">:$early,
-                        DefaultValuedParameter<"int64_t", "1">:$warps);
+                        DefaultValuedParameter<"int64_t", "1">:$warps,
+                        DefaultValuedParameter<"bool", "false">:$codes);
   let assemblyFormat = "`<` struct(params) `>`";
 }
 

@@ -86,17 +86,4 @@ int64_t contextSplits(int64_t heads, int64_t slots, int64_t slotBlock, int64_t w
   return 16;
 }
 
-Type elementType(EncodingAttr encoding) {
-  Builder builder(encoding.getContext());
-  switch (encoding.getStorage()) {
-  case Storage::F32:
-    return builder.getF32Type();
-  case Storage::BF16:
-    return builder.getBF16Type();
-  case Storage::F16:
-    return builder.getF16Type();
-  }
-  llvm_unreachable("unknown storage");
-}
-
 } // namespace pianola::transformer

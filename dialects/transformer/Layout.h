@@ -38,9 +38,6 @@ int64_t contextSplits(int64_t heads, int64_t slots, int64_t slotBlock, int64_t w
 /// The same where each worker should have one tile, and `heads` workers append.
 int64_t fineContextSplits(int64_t heads, int64_t slots, int64_t slotBlock, int64_t workers);
 
-/// f32, bf16 or f16.
-mlir::Type elementType(EncodingAttr encoding);
-
 } // namespace pianola::transformer
 
 #endif

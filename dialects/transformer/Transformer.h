@@ -2,6 +2,7 @@
 #ifndef PIANOLA_DIALECTS_TRANSFORMER_TRANSFORMER_H
 #define PIANOLA_DIALECTS_TRANSFORMER_TRANSFORMER_H
 
+#include "dialects/encoding/Encoding.h"
 #include "mlir/Bytecode/BytecodeOpInterface.h"
 #include "mlir/IR/BuiltinTypes.h"
 #include "mlir/IR/Dialect.h"

@@ -12,6 +12,7 @@ include "mlir/IR/OpBase.td"
 def Transformer_Dialect : Dialect {
   let name = "transformer";
   let cppNamespace = "::pianola::transformer";
+  let dependentDialects = ["::pianola::encoding::EncodingDialect"];
   let summary = "a decoder-only transformer as a value-semantics graph";
   let description = [{
     One op per thing that a model card names, and no word on how it is computed.

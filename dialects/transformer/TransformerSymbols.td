@@ -9,12 +9,15 @@ include "mlir/IR/SymbolInterfaces.td"
 class Transformer_Op<string mnemonic, list<Trait> traits = []>
     : Op<Transformer_Dialect, mnemonic, traits>;
 
+def Transformer_Encoding
+    : Type<CPred<"::pianola::encoding::isEncoding($_self)">, "f32, bf16, f16 or a scaled encoding">;
+
 def Transformer_WeightOp : Transformer_Op<"weight", [Symbol]> {
   let summary = "a tensor of the checkpoint, by name";
   let description = [{
     Declares a weight: its symbol, its shape of one or two dimensions, how it is encoded, and the
     tensor of the checkpoint that holds it. Matrices are `[out, in]`, as PyTorch stores the weight of
-    `nn.Linear`; the shape is of the numbers, whatever the encoding does to the bytes.
+    `nn.Linear`; the shape is of the numbers, whatever the encoding (see the encoding dialect) does to the bytes.
 
     ```mlir
     transformer.weight @layers.0.input_layernorm [256] bf16 from "model.layers.0.input_layernorm.weight"
@@ -22,8 +25,8 @@ def Transformer_WeightOp : Transformer_Op<"weight", [Symbol]> {
     ```
   }];
   let arguments = (ins SymbolNameAttr:$sym_name, DenseI64ArrayAttr:$shape,
-                       Transformer_EncodingAttr:$encoding, StrAttr:$tensor);
-  let assemblyFormat = "$sym_name $shape `` $encoding `from` $tensor attr-dict";
+                       TypeAttrOf<Transformer_Encoding>:$encoding, StrAttr:$tensor);
+  let assemblyFormat = "$sym_name $shape $encoding `from` $tensor attr-dict";
   let hasVerifier = 1;
 }
 

@@ -32,28 +32,6 @@ def Transformer_ModelAttr : AttrDef<Transformer_Dialect, "Model"> {
   let genVerifyDecl = 1;
 }
 
-def Transformer_Storage : I32EnumAttr<"Storage", "how one weight element is stored",
-    [I32EnumAttrCase<"F32", 0, "f32">, I32EnumAttrCase<"BF16", 1, "bf16">,
-     I32EnumAttrCase<"F16", 2, "f16">]> {
-  let cppNamespace = "::pianola::transformer";
-  let genSpecializedAttr = 0;
-}
-
-def Transformer_EncodingAttr : AttrDef<Transformer_Dialect, "Encoding"> {
-  let mnemonic = "encoding";
-  let summary = "how the bytes of a weight mean numbers";
-  let description = [{
-    What a weight's bytes mean. An encoding of plain elements is the element type alone: `f32`,
-    `bf16` or `f16`, little-endian, row by row. A consumer switches on `storage`.
-
-    ```mlir
-    transformer.weight @w [2, 3] bf16 from "w"
-    ```
-  }];
-  let parameters = (ins EnumParameter<Transformer_Storage>:$storage);
-  let assemblyFormat = "$storage";
-}
-
 def Transformer_Activation : I32EnumAttr<"Activation", "the nonlinearity of a gated unit",
     [I32EnumAttrCase<"Silu", 0, "silu">, I32EnumAttrCase<"GeluTanh", 1, "gelu_tanh">,
      I32EnumAttrCase<"Gelu", 2, "gelu">]> {

@@ -197,8 +197,12 @@ llvm::Expected<ModelConfig> readConfig(const json &object) {
     fields.wrong("architectures", "an array of one string");
   else
     config.architecture = architectures->front().get<std::string>();
-  if (fields.find("quantization_config"))
-    fields.wrong("quantization_config", "unquantised weights");
+  if (const json *field = fields.find("quantization_config")) {
+    llvm::Expected<Quantisation> quantisation = Quantisation::fromJson(*field);
+    if (!quantisation)
+      return quantisation.takeError();
+    config.quantisation = std::move(*quantisation);
+  }
   readSizes(fields, config);
   std::optional<std::string> activation;
   fields.string("hidden_act", activation);

@@ -7,6 +7,8 @@
 #ifndef PIANOLA_LIB_CHECKPOINT_MODELCONFIG_H
 #define PIANOLA_LIB_CHECKPOINT_MODELCONFIG_H
 
+#include "lib/checkpoint/Quantisation.h"
+
 #include "llvm/ADT/ArrayRef.h"
 #include "llvm/ADT/StringRef.h"
 #include "llvm/Support/Error.h"
@@ -61,6 +63,8 @@ struct ModelConfig {
   /// One per layer where given: no_rope_layers, in which 1 means rope.
   std::optional<std::vector<bool>> ropeLayers;
   int64_t noRopeLayerInterval = 4;
+
+  std::optional<Quantisation> quantisation; // quantization_config
 
   /// Reads DIRECTORY/config.json. Where `known` lists architectures, another one is refused before
   /// any other field is looked at: fields mean what the architecture says.

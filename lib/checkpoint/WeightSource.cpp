@@ -28,16 +28,6 @@ constexpr DTypeRow dtypes[] = {
     {DType::F32, "F32", 4},        {DType::F64, "F64", 8},        {DType::I64, "I64", 8},
     {DType::U64, "U64", 8}};
 
-float fromHalf(uint16_t bits) {
-  int exponent = (bits >> 10) & 31;
-  int mantissa = bits & 1023;
-  float magnitude = exponent == 31 ? (mantissa ? std::numeric_limits<float>::quiet_NaN()
-                                               : std::numeric_limits<float>::infinity())
-                    : exponent     ? std::ldexp(float(mantissa + 1024), exponent - 25)
-                                   : std::ldexp(float(mantissa), -24);
-  return bits & 0x8000 ? -magnitude : magnitude;
-}
-
 } // namespace
 
 llvm::StringRef dtypeName(DType dtype) { return dtypes[size_t(dtype)].name; }
@@ -71,8 +61,50 @@ std::optional<uint64_t> tensorBytes(DType dtype, llvm::ArrayRef<int64_t> shape) 
 
 WeightSource::~WeightSource() = default;
 
+EncodedRows WeightSource::emptyRows(const TensorInfo &tensor, int64_t count) {
+  EncodedRows rows;
+  rows.rows = count;
+  rows.columns = tensor.shape[1];
+  rows.groups = tensor.scaling->groups(rows.columns);
+  rows.codes.resize(count * rows.columns);
+  rows.scales.resize(count * rows.groups);
+  if (tensor.scaling->zeros)
+    rows.zeros.resize(count * rows.groups);
+  return rows;
+}
+
+llvm::Expected<EncodedRows> WeightSource::readRows(const TensorInfo &tensor, int64_t,
+                                                   int64_t) const {
+  return refuse(origin(tensor.name) + ": tensor " + inQuotes(tensor.name) + ": has no scales");
+}
+
+llvm::Error WeightSource::decode(const TensorInfo &tensor, uint64_t firstElement,
+                                 llvm::MutableArrayRef<float> out) const {
+  int64_t columns = tensor.shape[1], atOnce = std::max<int64_t>(1, (1 << 18) / columns);
+  if (firstElement > tensor.elements() || out.size() > tensor.elements() - firstElement)
+    return refuse(origin(tensor.name) + ": tensor " + inQuotes(tensor.name) + ": has no element " +
+                  llvm::Twine(firstElement + out.size()));
+  std::vector<float> row(columns);
+  for (uint64_t at = firstElement, end = firstElement + out.size(); at < end;) {
+    int64_t first = at / columns;
+    int64_t count = std::min<int64_t>(atOnce, (end - 1) / columns - first + 1);
+    llvm::Expected<EncodedRows> rows = readRows(tensor, first, count);
+    if (!rows)
+      return rows.takeError();
+    for (int64_t r = 0; r < count; ++r) {
+      decodeRow(*tensor.scaling, *rows, r, row);
+      uint64_t from = at % columns, some = std::min<uint64_t>(columns - from, end - at);
+      std::copy_n(row.data() + from, some, out.data() + (at - firstElement));
+      at += some;
+    }
+  }
+  return llvm::Error::success();
+}
+
 llvm::Error WeightSource::readFloats(const TensorInfo &tensor, uint64_t firstElement,
                                      llvm::MutableArrayRef<float> out) const {
+  if (tensor.scaling)
+    return decode(tensor, firstElement, out);
   if (tensor.dtype != DType::F32 && tensor.dtype != DType::BF16 && tensor.dtype != DType::F16)
     return refuse(origin(tensor.name) + ": tensor " + inQuotes(tensor.name) +
                   ": dtype: expected F32, BF16 or F16, found " + dtypeName(tensor.dtype));
@@ -92,10 +124,9 @@ llvm::Error WeightSource::readFloats(const TensorInfo &tensor, uint64_t firstEle
       if (tensor.dtype == DType::F32)
         out[done + i] = llvm::bit_cast<float>(llvm::support::endian::read32le(element));
       else if (tensor.dtype == DType::BF16)
-        out[done + i] =
-            llvm::bit_cast<float>(uint32_t(llvm::support::endian::read16le(element)) << 16);
+        out[done + i] = fromBf16(llvm::support::endian::read16le(element));
       else
-        out[done + i] = fromHalf(llvm::support::endian::read16le(element));
+        out[done + i] = fromF16(llvm::support::endian::read16le(element));
     }
     done += count;
   }

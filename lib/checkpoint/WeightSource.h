@@ -2,6 +2,8 @@
 #ifndef PIANOLA_LIB_CHECKPOINT_WEIGHTSOURCE_H
 #define PIANOLA_LIB_CHECKPOINT_WEIGHTSOURCE_H
 
+#include "lib/checkpoint/Encoding.h"
+
 #include "llvm/ADT/ArrayRef.h"
 #include "llvm/ADT/SmallVector.h"
 #include "llvm/ADT/StringRef.h"
@@ -50,6 +52,8 @@ struct TensorInfo {
   DType dtype;
   llvm::SmallVector<int64_t, 2> shape;
   uint64_t bytes;
+  /// Of a matrix of codes and scales: read with readRows. It then counts a byte for each code.
+  std::optional<Scaling> scaling = std::nullopt;
 
   uint64_t elements() const { return bytes / dtypeBytes(dtype); }
 };
@@ -76,15 +80,28 @@ public:
   virtual llvm::Error read(const TensorInfo &tensor, uint64_t firstByte,
                            llvm::MutableArrayRef<uint8_t> out) const = 0;
 
+  /// Reads rows `first .. first + count - 1` of a matrix that has a scaling.
+  virtual llvm::Expected<EncodedRows> readRows(const TensorInfo &tensor, int64_t first,
+                                               int64_t count) const;
+
   /// All names, sorted.
   virtual std::vector<std::string> names() const = 0;
 
   /// What a message calls the origin of a tensor, such as its file.
   virtual std::string origin(llvm::StringRef name) const = 0;
 
-  /// Reads elements of an F32, BF16 or F16 tensor as floats; another type is an error.
+  /// Reads elements of an F32, BF16 or F16 tensor as floats, or what codes and scales mean; another
+  /// type is an error.
   llvm::Error readFloats(const TensorInfo &tensor, uint64_t firstElement,
                          llvm::MutableArrayRef<float> out) const;
+
+protected:
+  /// Room for rows of the matrix.
+  static EncodedRows emptyRows(const TensorInfo &tensor, int64_t count);
+
+private:
+  llvm::Error decode(const TensorInfo &tensor, uint64_t firstElement,
+                     llvm::MutableArrayRef<float> out) const;
 };
 
 } // namespace pianola

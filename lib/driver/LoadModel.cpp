@@ -2,6 +2,7 @@
 
 #include "lib/driver/LoadModel.h"
 #include "lib/checkpoint/Checkpoint.h"
+#include "lib/checkpoint/QuantisedCheckpoint.h"
 #include "lib/checkpoint/SeededWeights.h"
 
 namespace pianola {
@@ -20,6 +21,9 @@ llvm::Expected<LoadedModel> loadModel(mlir::MLIRContext &context, llvm::StringRe
     if (!checkpoint)
       return checkpoint.takeError();
     model.weights = std::move(*checkpoint);
+    if (model.config.quantisation)
+      model.weights = std::make_unique<QuantisedCheckpoint>(std::move(model.weights),
+                                                            *model.config.quantisation);
   }
   llvm::Expected<mlir::OwningOpRef<mlir::ModuleOp>> module =
       importModel(context, model.config, *model.weights, &model.notes);

@@ -1,6 +1,9 @@
 //===- PackTile.cpp - From rows of a checkpoint to bytes of a tape --------===//
 
 #include "lib/encode/PackTile.h"
+#include "llvm/ADT/bit.h"
+#include "llvm/Support/Endian.h"
+#include <cmath>
 
 using namespace mlir;
 
@@ -17,13 +20,22 @@ struct SourceRows {
 llvm::Expected<SourceRows> readRows(const WeightSource &source, const TensorInfo &tensor,
                                     int64_t first, int64_t count) {
   int64_t rows = tensor.shape[0];
-  uint64_t rowBytes = tensor.bytes / rows;
   SourceRows result;
   result.count = std::clamp<int64_t>(rows - first, 0, count);
-  result.bytes.resize(result.count * rowBytes);
-  if (result.count > 0) // padding may be whole tiles
-    if (llvm::Error error = source.read(tensor, first * rowBytes, result.bytes))
+  if (result.count == 0) // padding may be whole tiles
+    return result;
+  if (tensor.scaling) { // what codes mean, where a tape has none
+    int64_t columns = tensor.shape[1];
+    result.bytes.resize(result.count * columns * sizeof(float));
+    MutableArrayRef floats(reinterpret_cast<float *>(result.bytes.data()), result.count * columns);
+    if (llvm::Error error = source.readFloats(tensor, uint64_t(first) * columns, floats))
       return std::move(error);
+    return result;
+  }
+  uint64_t rowBytes = tensor.bytes / rows;
+  result.bytes.resize(result.count * rowBytes);
+  if (llvm::Error error = source.read(tensor, first * rowBytes, result.bytes))
+    return std::move(error);
   return result;
 }
 
@@ -54,6 +66,62 @@ void packMatrix(const SourceRows &rows, int64_t run, tile::MatrixType type, uint
     packGroup(reinterpret_cast<const Element *>(rows.bytes.data()) + first * stride, valid, stride,
               group, run, type, reinterpret_cast<Element *>(out) + first * type.getDepth());
   }
+}
+
+void packScale(encoding::Scale type, float scale, uint8_t *out) {
+  switch (type) {
+  case encoding::Scale::F32:
+    return llvm::support::endian::write32le(out, llvm::bit_cast<uint32_t>(scale));
+  case encoding::Scale::BF16:
+    return llvm::support::endian::write16le(out, toBf16(scale));
+  case encoding::Scale::F16:
+    return llvm::support::endian::write16le(out, toF16(scale));
+  case encoding::Scale::E8M0:
+    *out = uint8_t(std::ilogb(scale) + 127);
+  }
+}
+
+// Codes and scales, group of rows by group of rows: see !tile.matrix.
+llvm::Error packCodes(encoding::ScaledType type, tile::MatrixType matrix, int64_t tile,
+                      const WeightSource &source, const TensorInfo &tensor,
+                      MutableArrayRef<uint8_t> out) {
+  int64_t firstRow = tile * matrix.getRows(), depth = matrix.getDepth();
+  int64_t valid = std::clamp<int64_t>(tensor.shape[0] - firstRow, 0, matrix.getRows());
+  if (valid == 0)
+    return llvm::Error::success();
+  llvm::Expected<EncodedRows> rows = source.readRows(tensor, firstRow, valid);
+  if (!rows)
+    return rows.takeError();
+  int64_t bits = type.getCodeBits(), perStep = 32 / bits, scaleBytes = type.getScaleBytes();
+  int64_t group = type.getGroupOf(depth), pad = matrix.getColumnPad(),
+          columns = matrix.getColumns();
+  uint8_t *at = out.data();
+  for (int64_t first = 0; first < matrix.getRowPad(); first += 32) {
+    int64_t lanes = std::min<int64_t>(32, matrix.getRowPad() - first);
+    int64_t here = std::clamp<int64_t>(valid - first, 0, lanes);
+    for (int64_t g = 0, begin = 0; begin < depth; ++g, begin += group) {
+      int64_t end = std::min(begin + group, depth);
+      uint8_t *zeros = at + lanes * scaleBytes, *codes = zeros + lanes * type.getZeroBytes();
+      for (int64_t r = 0; r < here; ++r) {
+        int64_t from = (first + r) * rows->groups + g;
+        packScale(type.getScale(), rows->scales[from], at + r * scaleBytes);
+        if (type.getZeros())
+          zeros[r] = rows->zeros[from];
+        const uint8_t *source = rows->codes.data() + (first + r) * rows->columns;
+        for (int64_t k = begin; k < end; ++k) {
+          // A block's padding has no codes, and meets activations of zero.
+          int64_t block = k / pad, column = k % pad, inGroup = k - begin;
+          if (column >= columns)
+            continue;
+          uint8_t code = source[block * columns + column];
+          int64_t byte = (inGroup / perStep * lanes + r) * 4 + inGroup % 4;
+          codes[byte] |= bits == 8 || inGroup % 8 < 4 ? code : code << 4;
+        }
+      }
+      at = codes + lanes * (end - begin) * bits / 8;
+    }
+  }
+  return llvm::Error::success();
 }
 
 // Rows of a tile of panels, which may lie in the padding behind a block of rows.
@@ -111,6 +179,8 @@ llvm::Error packPiece(const schedule::TapeUse &use, const WeightSource &source,
   if (auto vector = dyn_cast<tile::VectorType>(use.type))
     return packVector(vector, use.tile, source, tensor, out);
   auto matrix = cast<tile::MatrixType>(use.type);
+  if (auto type = dyn_cast<encoding::ScaledType>(matrix.getElement()))
+    return packCodes(type, matrix, use.tile, source, tensor, out);
   llvm::Expected<SourceRows> rows =
       matrix.getPanel() ? readPanelRows(source, tensor, matrix, use.tile)
                         : readRows(source, tensor, use.tile * matrix.getRows(), matrix.getRows());

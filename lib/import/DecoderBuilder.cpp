@@ -28,18 +28,30 @@ std::optional<Activation> activationNamed(llvm::StringRef name) {
       .Default(std::nullopt);
 }
 
-std::optional<Storage> storageOf(DType dtype) {
-  switch (dtype) {
+encoding::ScaledType scaledType(MLIRContext *context, const Scaling &scaling) {
+  return encoding::ScaledType::get(context, encoding::Code(scaling.code), scaling.group,
+                                   encoding::Scale(scaling.scale), scaling.zeros,
+                                   !scaling.order.empty());
+}
+
+/// How the tensor is encoded, or null.
+Type encodingOf(MLIRContext *context, const TensorInfo &tensor) {
+  if (tensor.scaling)
+    return scaledType(context, *tensor.scaling);
+  switch (tensor.dtype) {
   case DType::F32:
-    return Storage::F32;
+    return Float32Type::get(context);
   case DType::BF16:
-    return Storage::BF16;
+    return BFloat16Type::get(context);
   case DType::F16:
-    return Storage::F16;
+    return Float16Type::get(context);
   default:
-    return std::nullopt;
+    return Type();
   }
 }
+
+static_assert(int(Code::F4E2M1) == int(encoding::Code::F4E2M1) &&
+              int(ScaleType::E8M0) == int(encoding::Scale::E8M0));
 
 } // namespace
 
@@ -96,14 +108,13 @@ FlatSymbolRefAttr DecoderBuilder::weight(llvm::StringRef symbol, llvm::StringRef
     fail(info.takeError());
     return name;
   }
-  std::optional<Storage> storage = storageOf((*info)->dtype);
-  if (!storage) {
+  Type encoding = encodingOf(symbols.getContext(), **info);
+  if (!encoding) {
     fail(refuse(weights.origin(tensor) + ": tensor " + inQuotes(tensor) +
                 ": dtype: expected F32, BF16 or F16, found " + dtypeName((*info)->dtype)));
     return name;
   }
-  symbols.create<WeightOp>(at(symbol), symbol, shape,
-                           EncodingAttr::get(symbols.getContext(), *storage), tensor);
+  symbols.create<WeightOp>(at(symbol), symbol, shape, encoding, tensor);
   return name;
 }
 

@@ -32,7 +32,7 @@ Value StageBuilder::weight(SymbolRefAttr symbol, Type type) {
 
 Value StageBuilder::matrix(SymbolRefAttr symbol, Layout output, int64_t rows, Layout input) {
   auto op = owner.symbols.lookup<WeightOp>(symbol.getRootReference());
-  Type element = elementType(op.getEncoding());
+  Type element = owner.elementOnTape(op, input);
   int64_t panel = owner.machine.getPanel();
   if (!panel)
     return weight(symbol,
@@ -42,6 +42,18 @@ Value StageBuilder::matrix(SymbolRefAttr symbol, Layout output, int64_t rows, La
   return weight(symbol, tile::MatrixType::get(owner.context, rows, rows, input.blocks, input.size,
                                               input.pad, element, panel, inBlocks ? output.size : 0,
                                               inBlocks ? output.pad : 0));
+}
+
+Type ProgramBuilder::elementOnTape(WeightOp weight, Layout input) {
+  auto type = dyn_cast<encoding::ScaledType>(weight.getEncoding());
+  if (!type)
+    return weight.getEncoding();
+  bool isGathered = false;
+  module.walk([&](EmbedOp embed) { isGathered |= embed.getWeight() == weight.getSymName(); });
+  // A group of columns goes on over the border of a head, but not over padding.
+  bool isPadded = input.blocks > 1 && input.size != input.pad && type.getGroup();
+  bool isTaken = type.isInteger() && !type.getOrder() && !(type.getZeros() && !type.getGroup());
+  return machine.getCodes() && isTaken && !isPadded && !isGathered ? weight.getEncoding() : f32();
 }
 
 Value StageBuilder::vector(SymbolRefAttr symbol, Layout layout) {

@@ -24,8 +24,15 @@ LogicalResult checkArgument(tile::StageOp stage, BlockArgument argument) {
   };
   return TypeSwitch<Type, LogicalResult>(argument.getType())
       .Case([&](tile::MatrixType type) -> LogicalResult {
-        if (!isWeight(type.getElement()))
-          return refuse("weights must be bf16, f16 or f32");
+        auto scaled = dyn_cast<encoding::ScaledType>(type.getElement());
+        if (!isWeight(type.getElement()) && !(scaled && scaled.isInteger() && !scaled.getOrder() &&
+                                              !(scaled.getZeros() && !scaled.getGroup())))
+          return refuse(
+              "weights must be bf16, f16, f32 or integers, in order and with zero points for "
+              "groups only");
+        if (scaled && scaled.getGroup() && type.getBlocks() > 1 &&
+            type.getColumns() != type.getColumnPad())
+          return refuse("groups of columns must have no padding in between");
         if (type.getRowPad() % 16 != 0 || type.getColumnPad() % 16 != 0 || type.getDepth() < 16)
           return refuse("padded rows and columns must be multiples of 16");
         return success();

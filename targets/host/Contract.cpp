@@ -16,11 +16,92 @@ static constexpr int64_t kAhead = 4096;
 bool PartEmitter::takesTiles(tile::ContractOp op) {
   auto type = cast<RankedTensorType>(op.getValue().getType());
   return cpu.hasTileProducts() && type.getDimSize(0) > 1 &&
+         op.getMatrix().getType().getElement().isBF16() &&
          formFor(cpu, op.getMatrix().getType().getElement(), type.getElementType()) == Form::Split;
+}
+
+// Groups of 32 rows, and a last one of 16.
+static void forRowGroups(PartEmitter &emit, int64_t rows,
+                         llvm::function_ref<void(Value first, int64_t registers)> body) {
+  int64_t whole = rows / 32 * 32;
+  if (whole == 32)
+    body(emit.constant(0), 2);
+  else if (whole > 32)
+    emit.loop(emit.constant(0), emit.constant(whole), 32, [&](Value first) { body(first, 2); });
+  if (whole < rows)
+    body(emit.constant(whole), 1);
+}
+
+void PartEmitter::lowerIntegers(tile::ContractOp op, encoding::ScaledType type) {
+  tile::MatrixType matrix = op.getMatrix().getType();
+  int64_t depth = matrix.getDepth(), rowBytes = encoding::rowBytes(type, depth);
+  IntegerRow packed(type, depth);
+  Value activations = integersOf(op.getValue(), packed);
+  Place results = place(op.getResult());
+  Value weights = weightAt(op.getMatrix()), slots = sub(high, low);
+  // Whole rows are taken in blocks of what shares an activation's scale.
+  int64_t group = type.getGroup() ? type.getGroup() : packed.block;
+
+  forRowGroups(*this, matrix.getRowPad(), [&](Value firstRow, int64_t registers) {
+    Value from = at(weights, mul(firstRow, rowBytes)), codes = from;
+    if (!type.getGroup())
+      codes = at(from, 16 * registers * (type.getScaleBytes() + type.getZeroBytes()));
+    auto multiply = [&](Value firstGroup, Value groups, int64_t columns) {
+      IntegerKind kind{type, columns, packed.block, registers, kAhead};
+      IntegerKind whole{type, group, packed.block, registers, kAhead};
+      kernels.integers.call(*this, kind, packed,
+                            {at(codes, mul(firstGroup, whole.groupBytes())),
+                             at(activations, mul(low, packed.bytes())), mul(firstGroup, group),
+                             constant(packed.bytes()), at(row(results, low), mul(firstRow, 4)),
+                             constant(results.stride * 4), groups, slots,
+                             equal(firstGroup, constant(0))});
+    };
+    int64_t whole = depth / group, inBlock = std::max<int64_t>(1, 2 * kDepthBlock / group);
+    if (oneSlot || whole <= inBlock) {
+      if (whole > 0)
+        multiply(constant(0), constant(whole), group);
+    } else {
+      loop(constant(0), constant(whole), inBlock, [&](Value first) {
+        multiply(first, min(sub(constant(whole), first), constant(inBlock)), group);
+      });
+    }
+    if (depth % group)
+      multiply(constant(whole), constant(1), depth % group);
+    if (type.getGroup())
+      return;
+    for (int64_t r = 0; r < registers; ++r) {
+      Value scales = loadScales(*this, type.getScale(), at(from, r * 16 * type.getScaleBytes()));
+      loop(low, high, 1, [&](Value slot) {
+        Value to = at(row(results, slot), add(mul(firstRow, 4), r * 64));
+        store(fmul(load(vector(f32()), to), scales), to);
+      });
+    }
+  });
+}
+
+// Rows low .. high-1 of an f32 or bf16 value in integer form.
+Value PartEmitter::storeIntegerRows(const Place &from, const IntegerRow &packed, int64_t slots) {
+  Value to = allocate(builder.getI8Type(), slots * packed.bytes());
+  loop(low, high, 1, [&](Value slot) {
+    storeIntegers(
+        *this, packed, [&](Value column) { return lanes(from, slot, column); },
+        at(to, mul(slot, packed.bytes())));
+  });
+  return to;
+}
+
+Value PartEmitter::integersOf(Value value, const IntegerRow &packed) {
+  auto found = integers.find({value, packed.block});
+  if (found != integers.end())
+    return found->second;
+  return storeIntegerRows(places.lookup(value), packed,
+                          cast<RankedTensorType>(value.getType()).getDimSize(0));
 }
 
 void PartEmitter::lowerContract(tile::ContractOp op) {
   tile::MatrixType matrix = op.getMatrix().getType();
+  if (auto scaled = dyn_cast<encoding::ScaledType>(matrix.getElement()))
+    return lowerIntegers(op, scaled);
   auto type = cast<RankedTensorType>(op.getValue().getType());
   Place vectors = places.lookup(op.getValue());
   Form form = formFor(cpu, matrix.getElement(), vectors.element);
@@ -70,13 +151,7 @@ void PartEmitter::lowerContract(tile::ContractOp op) {
     if (inTiles < depth)
       multiplyInBlocks(inTiles, depth);
   };
-  int64_t whole = matrix.getRowPad() / 32 * 32;
-  if (whole == 32)
-    group(constant(0), 2);
-  else if (whole > 32)
-    loop(constant(0), constant(whole), 32, [&](Value first) { group(first, 2); });
-  if (whole < matrix.getRowPad())
-    group(constant(whole), 1);
+  forRowGroups(*this, matrix.getRowPad(), group);
 }
 
 } // namespace pianola::host

@@ -10,15 +10,16 @@
 
 namespace pianola {
 
-// What generated code uses, in four steps, each of which is there as a whole or not at all. Other
-// features of these CPUs may be named, and change nothing: a roll must not ask for what it does not
-// use.
+// What generated code uses, in four steps, each of which is there as a whole or not at all, and
+// products of bytes beside the upper two. Other features of these CPUs may be named, and change
+// nothing: a roll must not ask for what it does not use.
 static constexpr llvm::StringLiteral kLevel3[] = {"avx",  "avx2", "bmi",   "bmi2",
                                                   "f16c", "fma",  "popcnt"};
 static constexpr llvm::StringLiteral kLevel4[] = {"avx512bw", "avx512dq", "avx512f", "avx512vl"};
 static constexpr llvm::StringLiteral kBf16 = "avx512bf16";
 static constexpr llvm::StringLiteral kTiles[] = {"amx-bf16", "amx-tile"};
-static constexpr llvm::StringLiteral kUnused[] = {"amx-int8", "avx512cd", "avx512vnni", "avxvnni"};
+static constexpr llvm::StringLiteral kVnni = "avx512vnni";
+static constexpr llvm::StringLiteral kUnused[] = {"amx-int8", "avx512cd", "avxvnni"};
 
 bool HostCpu::has(llvm::StringRef feature) const {
   return std::binary_search(features.begin(), features.end(), feature.str());
@@ -31,7 +32,7 @@ static llvm::Error refuse(const llvm::Twine &message) {
 llvm::Expected<HostCpu> parseHostCpu(llvm::StringRef text) {
   std::set<std::string> known, features;
   for (auto list : {llvm::ArrayRef(kLevel3), llvm::ArrayRef(kLevel4), llvm::ArrayRef(kBf16),
-                    llvm::ArrayRef(kTiles), llvm::ArrayRef(kUnused)})
+                    llvm::ArrayRef(kVnni), llvm::ArrayRef(kTiles), llvm::ArrayRef(kUnused)})
     for (llvm::StringRef feature : list)
       known.insert(feature.str());
 
@@ -78,7 +79,7 @@ llvm::Expected<HostCpu> parseHostCpu(llvm::StringRef text) {
       features.insert(std::begin(kTiles), std::end(kTiles));
       features.insert(kBf16.str());
     }
-    if (add && (name == "amx-bf16" || name == kBf16))
+    if (add && (name == "amx-bf16" || name == kBf16 || name == kVnni))
       features.insert(std::begin(kLevel4), std::end(kLevel4));
     rest = rest.drop_front(name.size());
   }
@@ -91,6 +92,7 @@ llvm::Expected<HostCpu> parseHostCpu(llvm::StringRef text) {
     for (llvm::StringRef feature : kLevel4)
       features.erase(feature.str());
     features.erase(kBf16.str());
+    features.erase(kVnni.str());
   }
   if (!has(kBf16) || !llvm::all_of(kTiles, has))
     for (llvm::StringRef feature : kTiles)
@@ -109,7 +111,8 @@ tile::MachineAttr machineFor(mlir::MLIRContext *context, const HostCpu &cpu, int
                                 /*scratch=*/int64_t(64) << 20, 20000 * workers, peak * workers,
                                 /*event=*/300, /*step=*/200, /*rows=*/0, /*panel=*/0,
                                 /*chunk=*/0, /*consume=*/0, /*cache=*/0, /*loops=*/false,
-                                /*waits=*/0, /*port=*/0, /*early=*/0, /*warps=*/1);
+                                /*waits=*/0, /*port=*/0, /*early=*/0, /*warps=*/1,
+                                /*codes=*/true);
 }
 
 } // namespace pianola

@@ -19,6 +19,8 @@ struct HostCpu {
   bool hasAvx512() const { return has("avx512vl") && has("avx512bw"); }
   /// Pairwise products of bf16.
   bool hasBf16Products() const { return hasAvx512() && has("avx512bf16"); }
+  /// Products of unsigned by signed bytes, four at a time.
+  bool hasByteProducts() const { return hasAvx512() && has("avx512vnni"); }
   /// Products of bf16 in tiles.
   bool hasTileProducts() const { return hasBf16Products() && has("amx-bf16"); }
 };

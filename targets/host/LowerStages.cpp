@@ -56,6 +56,7 @@ private:
   struct Kept {
     tile::LoadOp view;
     int64_t offset = -1, splitOffset = -1;
+    std::map<int64_t, int64_t> integerOffsets; // by the size of blocks
   };
   llvm::MapVector<Value, Kept> kept;
   int64_t keptBytes = 0;
@@ -134,13 +135,23 @@ void StageLowering::keepResults(PartEmitter &emit, Block &block) {
     bool split =
         type.getElementType().isF32() && llvm::any_of(result.getUsers(), [&](Operation *op) {
           auto contract = dyn_cast<tile::ContractOp>(op);
-          return contract && formFor(cpu, contract.getMatrix().getType().getElement(),
-                                     type.getElementType()) == Form::Split;
+          return contract && contract.getMatrix().getType().getElement().isBF16() &&
+                 formFor(cpu, contract.getMatrix().getType().getElement(), type.getElementType()) ==
+                     Form::Split;
         });
     if (split) {
       keep.splitOffset = emit.scratchUsed;
       emit.splitRows(emit.places.lookup(inside), type.getDimSize(0));
     }
+    for (Operation *op : result.getUsers())
+      if (auto contract = dyn_cast<tile::ContractOp>(op))
+        if (auto scaled =
+                dyn_cast<encoding::ScaledType>(contract.getMatrix().getType().getElement()))
+          if (IntegerRow packed(scaled, type.getDimSize(1));
+              !keep.integerOffsets.count(packed.block)) {
+            keep.integerOffsets[packed.block] = emit.scratchUsed;
+            emit.storeIntegerRows(emit.places.lookup(inside), packed, type.getDimSize(0));
+          }
   }
 }
 
@@ -157,6 +168,8 @@ void StageLowering::findResults(PartEmitter &emit) {
     if (keep.splitOffset >= 0)
       emit.splits[value] = {emit.at(emit.scratch, keep.splitOffset), emit.bf16(), columns,
                             rowBytes(Form::Split, columns) / 2};
+    for (auto [block, offset] : keep.integerOffsets)
+      emit.integers[{value, block}] = emit.at(emit.scratch, offset);
   }
 }
 

@@ -13,7 +13,7 @@
 #define PIANOLA_TARGETS_HOST_PRODUCTS_H
 
 #include "mlir/Dialect/Func/IR/FuncOps.h"
-#include "targets/host/Emitter.h"
+#include "targets/host/IntegerProducts.h"
 #include <map>
 
 namespace pianola::host {
@@ -70,8 +70,11 @@ struct Products {
 /// The kernels of a module, made when first called.
 class ProductKernels {
 public:
-  ProductKernels(mlir::ModuleOp module, const HostCpu &cpu) : module(module), cpu(cpu) {}
+  ProductKernels(mlir::ModuleOp module, const HostCpu &cpu)
+      : integers(module, cpu), module(module), cpu(cpu) {}
   void call(Emitter &emit, const ProductKind &kind, const Products &products);
+
+  IntegerKernels integers;
 
 private:
   mlir::func::FuncOp find(const ProductKind &kind);

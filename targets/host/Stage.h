@@ -50,7 +50,9 @@ public:
   llvm::DenseMap<Value, int64_t> residentOffsets; // of the resident vectors
   llvm::DenseMap<Value, Place> places;            // of values
   llvm::DenseMap<Value, Place> splits;            // of values in split form: see Products.h
-  llvm::DenseMap<Value, int64_t> offsets;         // of values, in scratch memory
+  /// Of values in integer form, by the size of their blocks: the first row.
+  llvm::DenseMap<std::pair<Value, int64_t>, Value> integers;
+  llvm::DenseMap<Value, int64_t> offsets; // of values, in scratch memory
   int64_t scratchUsed = 0, scratchPeak = 0;
 
   /// Whether the products of a contraction go through tiles of AMX. Those of one slot do not: they
@@ -90,6 +92,9 @@ public:
   void lowerRotate(tile::RotateOp op);
   // Contract.cpp
   void lowerContract(tile::ContractOp op);
+  void lowerIntegers(tile::ContractOp op, encoding::ScaledType type);
+  Value integersOf(Value value, const IntegerRow &packed);
+  Value storeIntegerRows(const Place &from, const IntegerRow &packed, int64_t slots);
   // Attend.cpp
   void lowerAttend(tile::AttendOp op);
   void lowerCombine(tile::CombineOp op);

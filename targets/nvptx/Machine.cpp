@@ -84,7 +84,8 @@ tile::MachineAttr machineFor(mlir::MLIRContext *context, const DeviceRow &device
       megabytes(bandwidth), peak, kEventNs, kStepNs,
       /*rows=*/8, /*panel=*/32, shape.chunk, megabytes(clocks * kConsumedPerClock),
       megabytes(clocks * rates.cache), /*loops=*/true, /*waits=*/4,
-      megabytes(device.clock * kPortPerClock), early, shape.warps);
+      megabytes(device.clock * kPortPerClock), early, shape.warps,
+      /*codes=*/false);
 }
 
 } // namespace pianola

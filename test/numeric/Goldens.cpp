@@ -17,6 +17,10 @@ namespace {
 
 constexpr const char *kModels[] = {"llama",     "llama2", "llama_bias", "mistral", "qwen2",
                                    "qwen2_win", "qwen3",  "qwen3_yarn", "smollm3"};
+// Linears of four and eight bits; the last ones have codes that products do not take.
+constexpr const char *kQuantised[] = {"qwen3_gptq",     "qwen3_awq",     "qwen3_ct_w4a16",
+                                      "qwen3_ct_w8a16", "qwen3_ct_w8a8", "qwen3_gptq_act",
+                                      "qwen3_fp8"};
 // This CPU with all it has, without products of bf16, and the least of all.
 constexpr const char *kTargets[] = {"host", "host-avx512bf16", "x86-64-v3"};
 
@@ -62,6 +66,9 @@ TEST_P(Golden, LogitsAndGreedyTokens) {
 
 INSTANTIATE_TEST_SUITE_P(All, Golden,
                          testing::Combine(testing::ValuesIn(kModels), testing::ValuesIn(kTargets)));
+INSTANTIATE_TEST_SUITE_P(Quantised, Golden,
+                         testing::Combine(testing::ValuesIn(kQuantised),
+                                          testing::Values("host", "host-avx512vnni", "x86-64-v3")));
 
 // Fusing keeps the meaning: the interpreter computes the same bits from stages.
 TEST(FuseStages, KeepsTheMeaning) {

@@ -137,5 +137,9 @@ TEST_P(GpuGolden, ContextIsSplitWhereWorkersAreMany) {
 }
 
 INSTANTIATE_TEST_SUITE_P(All, GpuGolden, testing::ValuesIn(cases()));
+// Codes that stand on the tape as what they mean.
+INSTANTIATE_TEST_SUITE_P(Quantised, GpuGolden,
+                         testing::Values(Case{"qwen3_gptq_act", "h200", 4, {1, 8}, false},
+                                         Case{"qwen3_fp8", "a100", 4, {1, 8}, true}));
 
 } // namespace

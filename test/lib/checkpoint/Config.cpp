@@ -113,8 +113,9 @@ TEST(ModelConfig, RefusesNumbersAndTypes) {
   EXPECT_EQ(with("architectures", "\"LlamaForCausalLM\""),
             "config.json: architectures: expected an array of one string, found "
             "\"LlamaForCausalLM\"");
-  EXPECT_EQ(with("quantization_config", R"({"quant_method":"gptq"})"),
-            "config.json: quantization_config: expected unquantised weights, found an object");
+  EXPECT_EQ(with("quantization_config", R"({"quant_method":"eetq"})"),
+            "config.json: quantization_config: quant_method: expected one of gptq, awq, fp8, "
+            "compressed-tensors, found \"eetq\"");
   EXPECT_EQ(with("layer_types", R"(["full_attention"])"),
             "config.json: layer_types: expected an array of 2, one per layer, found "
             "[\"full_attention\"]");

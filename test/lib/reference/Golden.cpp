@@ -3,7 +3,7 @@
 // The tolerance is 2e-5 in relative L2: transformers itself is within 3e-6 of exact arithmetic on
 // these models, and the mildest misreading of a config moves their logits by 1.5e-4.
 #include "lib/checkpoint/Checkpoint.h"
-#include "lib/import/Import.h"
+#include "lib/driver/LoadModel.h"
 #include "lib/reference/Interpreter.h"
 
 #include <gtest/gtest.h>
@@ -25,15 +25,10 @@ const std::string source = PIANOLA_SOURCE_DIR;
 /// A model directory, imported.
 struct Model {
   mlir::MLIRContext context;
-  std::unique_ptr<Checkpoint> weights;
-  mlir::OwningOpRef<mlir::ModuleOp> module;
-  ImportNotes notes;
+  LoadedModel loaded;
 
-  explicit Model(const std::string &directory) {
-    ModelConfig config = llvm::cantFail(ModelConfig::fromDirectory(directory));
-    weights = llvm::cantFail(Checkpoint::open(directory));
-    module = llvm::cantFail(importModel(context, config, *weights, &notes));
-  }
+  explicit Model(const std::string &directory)
+      : loaded(llvm::cantFail(loadModel(context, directory, std::nullopt))) {}
 };
 
 std::vector<float> floats(const Checkpoint &file, llvm::StringRef name) {
@@ -70,7 +65,7 @@ int32_t likeliest(const Rows &logits) {
 }
 
 std::vector<int32_t> greedy(Model &model, llvm::ArrayRef<int32_t> prompt, size_t count) {
-  Interpreter interpreter(*model.module, *model.weights);
+  Interpreter interpreter(*model.loaded.module, *model.loaded.weights);
   std::vector<int32_t> next(prompt.begin(), prompt.end()), result;
   while (result.size() < count) {
     ReferenceResult step = llvm::cantFail(interpreter.feed(next));
@@ -89,9 +84,10 @@ protected:
 
 TEST_P(Golden, LogitsAndHiddenStates) {
   Model model(directory);
-  EXPECT_TRUE(model.notes.unusedTensors.empty());
+  EXPECT_TRUE(model.loaded.notes.unusedTensors.empty());
   std::vector<int32_t> ids = integers(*golden, "input_ids");
-  ReferenceResult result = llvm::cantFail(interpret(*model.module, *model.weights, ids));
+  ReferenceResult result =
+      llvm::cantFail(interpret(*model.loaded.module, *model.loaded.weights, ids));
   EXPECT_EQ(result.logits.rows, int64_t(ids.size()));
   EXPECT_LT(distance(result.logits.values, floats(*golden, "logits")), tolerance);
   size_t compared = 0;
@@ -109,7 +105,7 @@ TEST_P(Golden, GreedyFromTheStartEachStep) {
   std::vector<int32_t> ids = integers(*golden, "input_ids");
   ids.resize(12);
   for (int32_t expected : integers(*golden, "greedy_ids")) {
-    Interpreter interpreter(*model.module, *model.weights);
+    Interpreter interpreter(*model.loaded.module, *model.loaded.weights);
     ReferenceResult step = llvm::cantFail(interpreter.feed(ids));
     ASSERT_EQ(likeliest(step.logits), expected) << "after " << ids.size() << " ids";
     ids.push_back(expected);
@@ -119,7 +115,7 @@ TEST_P(Golden, GreedyFromTheStartEachStep) {
 TEST_P(Golden, FedInPiecesAndRewound) {
   Model model(directory);
   std::vector<int32_t> ids = integers(*golden, "input_ids");
-  Interpreter interpreter(*model.module, *model.weights);
+  Interpreter interpreter(*model.loaded.module, *model.loaded.weights);
   for (int round = 0; round < 2; ++round) {
     std::vector<float> logits;
     llvm::ArrayRef<int32_t> rest = ids;
@@ -136,7 +132,10 @@ TEST_P(Golden, FedInPiecesAndRewound) {
 
 INSTANTIATE_TEST_SUITE_P(Models, Golden,
                          testing::Values("llama", "llama2", "llama_bias", "mistral", "qwen2",
-                                         "qwen2_win", "qwen3", "qwen3_yarn", "smollm3"),
+                                         "qwen2_win", "qwen3", "qwen3_yarn", "smollm3",
+                                         "qwen3_gptq", "qwen3_gptq_act", "qwen3_awq",
+                                         "qwen3_ct_w4a16", "qwen3_ct_w8a16", "qwen3_ct_w8a8",
+                                         "qwen3_fp8"),
                          [](const auto &info) { return std::string(info.param); });
 
 TEST(PocketDictionary, ContinuesAsTransformersDoes) {
@@ -162,9 +161,10 @@ TEST(PocketDictionary, ContinuesAsTransformersDoes) {
 TEST(Interpreter, LooksIntoStages) {
   Model model(source + "/test/golden/qwen2");
   std::vector<int32_t> ids = {1, 2, 3, 4};
-  ReferenceResult before = llvm::cantFail(interpret(*model.module, *model.weights, ids));
+  ReferenceResult before =
+      llvm::cantFail(interpret(*model.loaded.module, *model.loaded.weights, ids));
   std::vector<transformer::AddOp> sums;
-  model.module->walk([&](transformer::AddOp op) { sums.push_back(op); });
+  model.loaded.module->walk([&](transformer::AddOp op) { sums.push_back(op); });
   ASSERT_EQ(sums.size(), 4u);
   for (transformer::AddOp sum : sums) {
     mlir::OpBuilder builder(sum);
@@ -184,19 +184,21 @@ TEST(Interpreter, LooksIntoStages) {
     yield.addOperands(sum.getResult());
     builder.create(yield);
   }
-  ReferenceResult after = llvm::cantFail(interpret(*model.module, *model.weights, ids));
+  ReferenceResult after =
+      llvm::cantFail(interpret(*model.loaded.module, *model.loaded.weights, ids));
   EXPECT_EQ(after.logits.values, before.logits.values);
   EXPECT_EQ(after.observed.size(), before.observed.size());
 }
 
 TEST(Interpreter, RefusesOpsWithoutMeaning) {
   Model model(source + "/test/golden/qwen2");
-  model.module->walk([&](transformer::GluOp op) {
+  model.loaded.module->walk([&](transformer::GluOp op) {
     mlir::OpBuilder builder(op);
     mlir::OperationState state(op.getLoc(), "transformer.unheard_of");
     builder.create(state);
   });
-  llvm::Expected<ReferenceResult> result = interpret(*model.module, *model.weights, {1});
+  llvm::Expected<ReferenceResult> result =
+      interpret(*model.loaded.module, *model.loaded.weights, {1});
   ASSERT_FALSE(bool(result));
   EXPECT_EQ(llvm::toString(result.takeError()),
             "the interpreter has no meaning for transformer.unheard_of");
@@ -205,7 +207,8 @@ TEST(Interpreter, RefusesOpsWithoutMeaning) {
 TEST(Interpreter, RefusesIds) {
   Model model(source + "/test/golden/qwen2");
   auto message = [&](llvm::ArrayRef<int32_t> ids) {
-    llvm::Expected<ReferenceResult> result = interpret(*model.module, *model.weights, ids);
+    llvm::Expected<ReferenceResult> result =
+        interpret(*model.loaded.module, *model.loaded.weights, ids);
     return result ? std::string("accepted") : llvm::toString(result.takeError());
   };
   EXPECT_EQ(message({1, 322}), "id 1: expected 0 to 321, found 322");

@@ -1,0 +1,70 @@
+//===- Encoding.cpp - How the bytes of a weight mean numbers --------------===//
+
+#include "dialects/encoding/Encoding.h"
+#include "mlir/IR/Builders.h"
+#include "mlir/IR/DialectImplementation.h"
+#include "llvm/ADT/TypeSwitch.h"
+
+#include "dialects/encoding/EncodingDialect.cpp.inc"
+#include "dialects/encoding/EncodingEnums.cpp.inc"
+#define GET_TYPEDEF_CLASSES
+#include "dialects/encoding/EncodingTypes.cpp.inc"
+
+using namespace mlir;
+
+namespace pianola::encoding {
+
+void EncodingDialect::initialize() {
+  addTypes<
+#define GET_TYPEDEF_LIST
+#include "dialects/encoding/EncodingTypes.cpp.inc"
+      >();
+}
+
+LogicalResult ScaledType::verify(llvm::function_ref<InFlightDiagnostic()> emitError, Code code,
+                                 int64_t group, Scale, bool zeros, bool order) {
+  if (group < 0 || group % 32)
+    return emitError() << "a group is a multiple of 32 columns, or 0 for whole rows, found "
+                       << group;
+  if (zeros && code != Code::I8 && code != Code::I4)
+    return emitError() << stringifyCode(code) << " has a zero of its own and no zero points";
+  if (order && group == 0)
+    return emitError() << "whole rows need no order of their columns";
+  return success();
+}
+
+int64_t ScaledType::getCodeBits() const {
+  return getCode() == Code::I8 || getCode() == Code::F8E4M3 ? 8 : 4;
+}
+
+int64_t ScaledType::getScaleBytes() const {
+  switch (getScale()) {
+  case Scale::F32:
+    return 4;
+  case Scale::BF16:
+  case Scale::F16:
+    return 2;
+  case Scale::E8M0:
+    return 1;
+  }
+  llvm_unreachable("unknown scale");
+}
+
+bool isEncoding(Type type) {
+  return type.isF32() || type.isBF16() || type.isF16() || isa<ScaledType>(type);
+}
+
+int64_t bitsOf(Type encoding) {
+  if (auto scaled = dyn_cast<ScaledType>(encoding))
+    return scaled.getCodeBits();
+  return encoding.getIntOrFloatBitWidth();
+}
+
+int64_t rowBytes(Type encoding, int64_t columns) {
+  int64_t bytes = (columns * bitsOf(encoding) + 7) / 8;
+  if (auto scaled = dyn_cast<ScaledType>(encoding))
+    bytes += scaled.getGroups(columns) * (scaled.getScaleBytes() + scaled.getZeroBytes());
+  return bytes;
+}
+
+} // namespace pianola::encoding

@@ -1,0 +1,81 @@
+//===- Encoding.td - How the bytes of a weight mean numbers ----*- tablegen -*-===//
+#ifndef PIANOLA_DIALECTS_ENCODING_TD
+#define PIANOLA_DIALECTS_ENCODING_TD
+
+include "mlir/IR/AttrTypeBase.td"
+include "mlir/IR/EnumAttr.td"
+include "mlir/IR/OpBase.td"
+
+def Encoding_Dialect : Dialect {
+  let name = "encoding";
+  let cppNamespace = "::pianola::encoding";
+  let summary = "how the bytes of a weight mean numbers";
+  let description = [{
+    A weight has the same encoding from the checkpoint to the tape, and it is a type: `f32`, `bf16` or
+    `f16` where every number stands for itself, and `!encoding.scaled` where numbers share scales.
+    What a code means is said here; how codes and scales lie in memory is said by whoever lays them out
+    (`!tile.matrix`).
+  }];
+  let useDefaultTypePrinterParser = 1;
+}
+
+def Encoding_Code : I32EnumAttr<"Code", "a number before its scale", [
+    I32EnumAttrCase<"I8", 0, "i8">, I32EnumAttrCase<"I4", 1, "i4">,
+    I32EnumAttrCase<"F8E4M3", 2, "f8e4m3">, I32EnumAttrCase<"F4E2M1", 3, "f4e2m1">]> {
+  let cppNamespace = "::pianola::encoding";
+  let genSpecializedAttr = 0;
+}
+
+def Encoding_Scale : I32EnumAttr<"Scale", "how a scale is stored", [
+    I32EnumAttrCase<"F32", 0, "f32">, I32EnumAttrCase<"BF16", 1, "bf16">,
+    I32EnumAttrCase<"F16", 2, "f16">, I32EnumAttrCase<"E8M0", 3, "e8m0">]> {
+  let cppNamespace = "::pianola::encoding";
+  let genSpecializedAttr = 0;
+}
+
+def Encoding_ScaledType : TypeDef<Encoding_Dialect, "Scaled"> {
+  let mnemonic = "scaled";
+  let summary = "codes of four or eight bits that share scales";
+  let description = [{
+    Each row of a matrix has a scale s for every `group` columns, the last group perhaps with fewer, or,
+    with a group of 0, one for the whole row. A code q of the group means, in f32 and rounded nowhere
+    else:
+
+    ```
+      i8       s * (q - z), q in 0 .. 255     z is the group's zero point with `zeros`, 128 without
+      i4       s * (q - z), q in 0 .. 15      the same; 8 without
+      f8e4m3   s * q, q a float of 4 bits of exponent (bias 7) and 3 of mantissa, which has no
+               infinities (Micikevicius et al., "FP8 formats for deep learning", 2022)
+      f4e2m1   s * q, q = 0, 0.5, 1, 1.5, 2, 3, 4, 6 and their negatives, the sign being bit 3 (OCP
+               Microscaling Formats, version 1.0, 2023)
+    ```
+
+    A scale of `e8m0` is a power of two, 2^(byte - 127), of the same specification. With `order` the
+    columns stand in another order than the model's, so that those of a group stand together.
+
+    ```mlir
+    transformer.weight @w [64, 96] !encoding.scaled<code = i4, group = 32, scale = f16, zeros = true> from "w"
+    ```
+  }];
+  let parameters = (ins EnumParameter<Encoding_Code>:$code,
+                        DefaultValuedParameter<"int64_t", "0">:$group,
+                        EnumParameter<Encoding_Scale>:$scale,
+                        DefaultValuedParameter<"bool", "false">:$zeros,
+                        DefaultValuedParameter<"bool", "false">:$order);
+  let assemblyFormat = "`<` struct(params) `>`";
+  let genVerifyDecl = 1;
+  let extraClassDeclaration = [{
+    int64_t getCodeBits() const;
+    /// Bytes of a scale, and of the zero point beside it if there are any.
+    int64_t getScaleBytes() const;
+    int64_t getZeroBytes() const { return getZeros() ? 1 : 0; }
+    /// The columns that share a scale, of so many in a row.
+    int64_t getGroupOf(int64_t columns) const { return getGroup() ? getGroup() : columns; }
+    int64_t getGroups(int64_t columns) const {
+      return (columns + getGroupOf(columns) - 1) / getGroupOf(columns);
+    }
+    bool isInteger() const { return getCode() == Code::I8 || getCode() == Code::I4; }
+  }];
+}
+
+#endif

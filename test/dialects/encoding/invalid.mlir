@@ -1,0 +1,19 @@
+// RUN: pianola-opt %s -split-input-file -verify-diagnostics
+
+// expected-error @+1 {{a group is a multiple of 32 columns, or 0 for whole rows, found 48}}
+transformer.weight @w [8, 96] !encoding.scaled<code = i4, group = 48, scale = f16> from "w"
+
+// -----
+
+// expected-error @+1 {{f8e4m3 has a zero of its own and no zero points}}
+transformer.weight @w [8, 96] !encoding.scaled<code = f8e4m3, scale = f32, zeros = true> from "w"
+
+// -----
+
+// expected-error @+1 {{whole rows need no order of their columns}}
+transformer.weight @w [8, 96] !encoding.scaled<code = i8, scale = f32, order = true> from "w"
+
+// -----
+
+// expected-error @+1 {{'transformer.weight' op attribute 'encoding' failed to satisfy constraint: type attribute of f32, bf16, f16 or a scaled encoding}}
+transformer.weight @w [8, 96] i8 from "w"

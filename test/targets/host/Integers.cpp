@@ -1,0 +1,185 @@
+// Integers.cpp - products of integer codes, packed by the compiler, against sums in double
+// precision.
+#include "dialects/tile/Tile.h"
+#include "lib/encode/PackTile.h"
+#include "mlir/AsmParser/AsmParser.h"
+#include "mlir/IR/MLIRContext.h"
+#include "test/targets/host/PlayedStage.h"
+#include "llvm/Support/FormatVariadic.h"
+
+#include <cmath>
+#include <gtest/gtest.h>
+
+namespace pianola::test {
+namespace {
+
+// A matrix of random codes, scales and zero points.
+class RandomCodes : public WeightSource {
+public:
+  RandomCodes(int64_t rows, int64_t columns, Scaling scaling, unsigned seed)
+      : tensor{"w", DType::U8, {rows, columns}, uint64_t(rows * columns), scaling} {
+    all = emptyRows(tensor, rows);
+    std::mt19937 engine(seed);
+    for (uint8_t &code : all.codes)
+      code = engine() & (scaling.code == Code::I4 ? 15 : 255);
+    for (uint8_t &zero : all.zeros)
+      zero = engine() & (scaling.code == Code::I4 ? 15 : 255);
+    for (float &scale : all.scales) // exact in every type
+      scale = scaling.scale == ScaleType::E8M0 ? std::ldexp(1.0f, int(engine() % 5) - 8)
+                                               : float(1 + engine() % 100) / 1024;
+  }
+
+  const TensorInfo *find(llvm::StringRef) const override { return &tensor; }
+  llvm::Expected<const TensorInfo *> require(llvm::StringRef, llvm::ArrayRef<int64_t>,
+                                             TensorRole) override {
+    return &tensor;
+  }
+  llvm::Error read(const TensorInfo &, uint64_t, llvm::MutableArrayRef<uint8_t>) const override {
+    return llvm::createStringError("codes have no bytes");
+  }
+  llvm::Expected<EncodedRows> readRows(const TensorInfo &, int64_t first,
+                                       int64_t count) const override {
+    EncodedRows rows = emptyRows(tensor, count);
+    auto cut = [&](const auto &from, auto &to, int64_t width) {
+      if (!from.empty())
+        std::copy_n(from.begin() + first * width, count * width, to.begin());
+    };
+    cut(all.codes, rows.codes, rows.columns);
+    cut(all.scales, rows.scales, rows.groups);
+    cut(all.zeros, rows.zeros, rows.groups);
+    return rows;
+  }
+  std::vector<std::string> names() const override { return {"w"}; }
+  std::string origin(llvm::StringRef) const override { return "memory"; }
+
+  TensorInfo tensor;
+
+private:
+  EncodedRows all;
+};
+
+struct Shape {
+  int64_t rows, rowPad, columns, columnPad, slots, valid;
+};
+
+constexpr int64_t kTiles = 2;
+
+void check(const Shape &s, const char *encoding, const Scaling &scaling,
+           const std::string &target) {
+  SCOPED_TRACE(::testing::Message()
+               << encoding << ", " << s.rows << " rows, " << s.columns << " columns, " << s.valid
+               << " of " << s.slots << " slots, " << target);
+  mlir::MLIRContext context(mlir::MLIRContext::Threading::DISABLED);
+  context.loadDialect<tile::TileDialect>();
+  std::string matrix =
+      llvm::formatv("!tile.matrix<rows = {0}, row_pad = {1}, blocks = 1, columns = {2}, "
+                    "column_pad = {3}, element = !encoding.scaled<{4}>>",
+                    s.rows, s.rowPad, s.columns, s.columnPad, encoding);
+  auto type = llvm::cast<tile::MatrixType>(mlir::parseType(matrix, &context));
+  // The last tile has fewer rows than there is room for.
+  int64_t rows = kTiles * s.rows - 3;
+  RandomCodes codes(rows, s.columns, scaling, 7);
+  std::vector<uint8_t> tape(kTiles * type.getTileBytes());
+  for (int64_t tile = 0; tile < kTiles; ++tile) {
+    schedule::TapeUse use{};
+    use.type = type;
+    use.tile = tile;
+    ASSERT_EQ(llvm::toString(packPiece(use, codes, codes.tensor,
+                                       llvm::MutableArrayRef(tape).slice(tile * type.getTileBytes(),
+                                                                         type.getTileBytes()))),
+              "");
+  }
+
+  std::string x = buffer(s.slots, s.columnPad), y = buffer(s.slots, kTiles * s.rowPad);
+  std::string in = tensor(s.slots, s.columnPad), out = tensor(s.slots, s.rowPad);
+  std::string text =
+      "tile.stage @s(%x: " + x + ", %w: " + matrix + ", %y: " + y + ") {\n" +
+      "%p = tile.prologue {\n%a = tile.load %x : " + x + " -> " + in + "\ntile.yield %a : " + in +
+      "\n} : " + in +
+      llvm::formatv("\ntile.section grid = [{0}] {{\n^bb0(%t: index):\n", kTiles).str() +
+      "%0 = tile.contract %w, %p : " + matrix + ", " + in + " -> " + out + "\n" +
+      llvm::formatv("tile.store %0, %y columns affine_map<(t) -> (t * {0})> : ", s.rowPad).str() +
+      out + ", " + y + "\n}\n}\n";
+  // What lies in the padding of activations is zero.
+  std::vector<float> values = randomNumbers(s.slots * s.columnPad, 1);
+  for (int64_t i = 0; i < int64_t(values.size()); ++i)
+    if (i % s.columnPad >= s.columns)
+      values[i] = 0;
+  AlignedBytes arena(values), weights(tape);
+  AlignedBytes result(std::vector<float>(s.slots * kTiles * s.rowPad, -77.0f));
+  PlayedStage stage(text, target);
+  stage.bind(arena.data());
+  stage.bind(result.data());
+  stage.call.slots = s.valid;
+  stage.run("prologue", 0, 1);
+  stage.call.tape = weights.data();
+  stage.run("0", 0, kTiles);
+
+  std::vector<float> row(s.columns);
+  for (int64_t t = 0; t < kTiles; ++t)
+    for (int64_t r = 0; r < s.rowPad; ++r) {
+      int64_t number = t * s.rows + r;
+      bool exists = r < s.rows && number < rows;
+      if (exists)
+        ASSERT_EQ(llvm::toString(codes.readFloats(codes.tensor, number * s.columns, row)), "");
+      for (int64_t slot = 0; slot < s.valid; ++slot) {
+        double sum = 0, size = 0;
+        for (int64_t k = 0; exists && k < s.columns; ++k) {
+          sum += double(row[k]) * values[slot * s.columnPad + k];
+          size += std::fabs(row[k]); // activations are at most 1, and rounded to 2^-16
+        }
+        float got = result.data() ? reinterpret_cast<float *>(
+                                        result.data())[slot * kTiles * s.rowPad + t * s.rowPad + r]
+                                  : 0;
+        ASSERT_NEAR(got, sum, 2e-5 * size + 1e-6) << "tile " << t << " row " << r;
+      }
+    }
+}
+
+struct Encoded {
+  const char *text;
+  Scaling scaling;
+};
+
+// Every code, kind of scale and size of group.
+const std::vector<Encoded> &encodings() {
+  static const std::vector<Encoded> all = {
+      {"code = i8, scale = f32", {Code::I8, 0, ScaleType::F32}},
+      {"code = i8, scale = bf16", {Code::I8, 0, ScaleType::BF16}},
+      {"code = i8, group = 32, scale = f16", {Code::I8, 32, ScaleType::F16}},
+      {"code = i8, group = 128, scale = f16, zeros = true", {Code::I8, 128, ScaleType::F16, true}},
+      {"code = i4, scale = f16", {Code::I4, 0, ScaleType::F16}},
+      {"code = i4, group = 32, scale = f16", {Code::I4, 32, ScaleType::F16}},
+      {"code = i4, group = 64, scale = bf16, zeros = true", {Code::I4, 64, ScaleType::BF16, true}},
+      {"code = i4, group = 96, scale = f32", {Code::I4, 96, ScaleType::F32}},
+      {"code = i4, group = 128, scale = e8m0", {Code::I4, 128, ScaleType::E8M0}},
+      {"code = i4, group = 256, scale = f16, zeros = true", {Code::I4, 256, ScaleType::F16, true}},
+      {"code = i8, group = 160, scale = f16", {Code::I8, 160, ScaleType::F16}},
+  };
+  return all;
+}
+
+class Integers : public ::testing::TestWithParam<std::string> {};
+
+TEST_P(Integers, OneSlot) {
+  for (const Encoded &each : encodings()) {
+    check({32, 32, 256, 256, 1, 1}, each.text, each.scaling, GetParam());
+    check({24, 32, 57, 64, 1, 1}, each.text, each.scaling, GetParam());
+    check({16, 16, 16, 16, 1, 1}, each.text, each.scaling, GetParam());
+    check({70, 80, 330, 336, 1, 1}, each.text, each.scaling, GetParam());
+  }
+}
+
+TEST_P(Integers, ManySlots) {
+  for (const Encoded &each : encodings())
+    check({48, 48, 2200, 2208, 16, 13}, each.text, each.scaling, GetParam());
+  for (int64_t valid = 1; valid < 9; ++valid)
+    check({32, 32, 80, 80, 8, valid}, encodings()[6].text, encodings()[6].scaling, GetParam());
+}
+
+INSTANTIATE_TEST_SUITE_P(Host, Integers,
+                         ::testing::Values("x86-64-v3", "x86-64-v4", "x86-64-v4+avx512vnni"),
+                         [](const auto &info) { return nameOf(info.param); });
+
+} // namespace
+} // namespace pianola::test
