@@ -100,8 +100,8 @@ Work WorkOfProgram::ofBlock(StepOp step, Block &block, ArrayRef<int64_t> at) {
                 sample.getVocabulary() / sample.getRows().value_or(1), true);
         })
         .Case([&](tile::GatherOp gather) {
-          work.reads +=
-              numbers(gather.getResult()) * bytesOf(gather.getTable().getType().getElement());
+          work.reads += numbers(gather.getResult()) *
+                        encoding::bitsOf(gather.getTable().getType().getElement()) / 8;
         })
         .Case([&](tile::RotateOp rotate) {
           work.reads += slots * rotate.getRotation().getType().getPairs() * 8;

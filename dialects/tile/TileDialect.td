@@ -172,7 +172,8 @@ def Tile_TableType : Tile_Type<"Table", "table"> {
   let summary = "an embedding table, gathered by token id";
   let description = [{
     `rows` rows of `columns` elements, zero-padded to `column_pad`. With `tile_rows = 0` the table is
-    row-major in the roll's table section. With `tile_rows = n` it is the tied output matrix, read
+    row-major in the roll's table section; of codes, each row stands as a group of one row does (see
+    `!tile.matrix`). With `tile_rows = n` it is the tied output matrix, read
     where the workers' tapes hold it: tiles of n rows, packed as `!tile.matrix` says (with its `panel`),
     found through an array of their addresses.
   }];

@@ -2,6 +2,7 @@
 
 #include "lib/driver/Compile.h"
 #include "dialects/schedule/Schedule.h"
+#include "dialects/transformer/Transformer.h"
 #include "lib/driver/DiagnosticText.h"
 #include "lib/driver/LoadModel.h"
 #include "lib/driver/Pipeline.h"
@@ -62,6 +63,19 @@ static llvm::Expected<int64_t> checkMaxModelLen(const CompileOptions &options,
   return options.maxModelLen;
 }
 
+// What a GPU's tape does not hold as codes would stand there as f32.
+static llvm::Error checkPlain(const LoadedModel &model) {
+  llvm::Error error = llvm::Error::success();
+  mlir::OwningOpRef<ModuleOp> const &module = model.module;
+  module.get()->walk([&](transformer::WeightOp op) {
+    if (!error && model.reencoded && isa<encoding::ScaledType>(op.getEncoding()) &&
+        model.reencoded->isReencoded(op.getTensor()))
+      error = llvm::createStringError("--weights: a GPU takes f32, bf16 or f16; of " +
+                                      op.getTensor() + " it was to take codes");
+  });
+  return error;
+}
+
 static llvm::Error checkWeightsAtLoad(const CompileOptions &options) {
   if (!options.weightsAtLoad)
     return llvm::Error::success();
@@ -79,9 +93,12 @@ static llvm::Error compileForDevice(const CompileOptions &options, const DeviceR
   MLIRContext context(MLIRContext::Threading::DISABLED);
   context.loadDialect<schedule::ScheduleDialect, tile::TileDialect>();
   DiagnosticText diagnostics(context);
-  llvm::Expected<LoadedModel> model = loadModel(context, options.directory, options.seed);
+  llvm::Expected<LoadedModel> model =
+      loadModel(context, options.directory, options.seed, options.weights);
   if (!model)
     return model.takeError();
+  if (llvm::Error error = checkPlain(*model))
+    return error;
   llvm::Expected<int64_t> maxModelLen = checkMaxModelLen(options, model->config);
   if (!maxModelLen)
     return maxModelLen.takeError();
@@ -120,7 +137,12 @@ static llvm::Error compileForDevice(const CompileOptions &options, const DeviceR
       return cubin.takeError();
     rollCode.cubin = std::move(*cubin);
   }
-  return writeRoll(options, summary, machine, module, rollCode, *model->weights, progress);
+  if (llvm::Error error =
+          writeRoll(options, summary, machine, module, rollCode, *model->weights, progress))
+    return error;
+  if (model->reencoded)
+    model->reencoded->printErrors(notes);
+  return llvm::Error::success();
 }
 
 llvm::Error compile(const CompileOptions &options, Progress &progress, llvm::raw_ostream &text,
@@ -141,7 +163,8 @@ llvm::Error compile(const CompileOptions &options, Progress &progress, llvm::raw
   MLIRContext context(MLIRContext::Threading::DISABLED);
   context.loadDialect<schedule::ScheduleDialect, tile::TileDialect>();
   DiagnosticText diagnostics(context);
-  llvm::Expected<LoadedModel> model = loadModel(context, options.directory, options.seed);
+  llvm::Expected<LoadedModel> model =
+      loadModel(context, options.directory, options.seed, options.weights);
   if (!model)
     return model.takeError();
   for (const std::string &tensor : model->notes.unusedTensors)
@@ -178,8 +201,12 @@ llvm::Error compile(const CompileOptions &options, Progress &progress, llvm::raw
   llvm::Expected<HostImage> image = compileHost(module, *cpu);
   if (!image)
     return image.takeError();
-  return writeRoll(options, summary, machine, module, codeFor(*cpu, *image), *model->weights,
-                   progress);
+  if (llvm::Error error = writeRoll(options, summary, machine, module, codeFor(*cpu, *image),
+                                    *model->weights, progress))
+    return error;
+  if (model->reencoded)
+    model->reencoded->printErrors(notes);
+  return llvm::Error::success();
 }
 
 } // namespace pianola

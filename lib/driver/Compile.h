@@ -19,6 +19,7 @@ struct CompileOptions {
   std::vector<int64_t> slots;   // a program for each; empty: what suits the target
   bool skipCheck = false;       // play a schedule that nobody proved
   std::optional<uint64_t> seed; // make the weights up
+  std::string weights;          // their encodings: see WeightSpec; empty: as they are
   bool weightsAtLoad = false;   // made up by who opens the roll; with a seed, for a GPU
   bool cubin = false;           // machine code beside PTX, for a GPU
   Emit emit = Emit::Roll;

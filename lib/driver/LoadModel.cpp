@@ -1,14 +1,34 @@
 //===- LoadModel.cpp - A model directory as a module and its weights ------===//
 
 #include "lib/driver/LoadModel.h"
+#include "dialects/transformer/Transformer.h"
 #include "lib/checkpoint/Checkpoint.h"
 #include "lib/checkpoint/QuantisedCheckpoint.h"
 #include "lib/checkpoint/SeededWeights.h"
+#include "lib/encode/EncodingType.h"
 
 namespace pianola {
 
+static llvm::Error reencode(LoadedModel &model, llvm::StringRef encodings) {
+  llvm::Expected<WeightSpec> spec = WeightSpec::parse(encodings);
+  if (!spec)
+    return spec.takeError();
+  auto weights = std::make_unique<ReencodedWeights>(std::move(model.weights));
+  model.module->walk([&](transformer::WeightOp op) {
+    const TensorInfo *plain = weights->find(op.getTensor());
+    const WeightEncoding *encoding = spec->find(op.getTensor());
+    if (op.getShape().size() != 2 || plain->scaling || !encoding)
+      return;
+    const TensorInfo &encoded = weights->encode(*plain, *encoding);
+    op.setEncodingAttr(mlir::TypeAttr::get(encodingOf(op.getContext(), encoded)));
+  });
+  model.reencoded = weights.get();
+  model.weights = std::move(weights);
+  return llvm::Error::success();
+}
+
 llvm::Expected<LoadedModel> loadModel(mlir::MLIRContext &context, llvm::StringRef directory,
-                                      std::optional<uint64_t> seed) {
+                                      std::optional<uint64_t> seed, llvm::StringRef encodings) {
   LoadedModel model;
   llvm::Expected<ModelConfig> config = ModelConfig::fromDirectory(directory, knownArchitectures());
   if (!config)
@@ -30,6 +50,9 @@ llvm::Expected<LoadedModel> loadModel(mlir::MLIRContext &context, llvm::StringRe
   if (!module)
     return module.takeError();
   model.module = std::move(*module);
+  if (!encodings.empty())
+    if (llvm::Error error = reencode(model, encodings))
+      return std::move(error);
   return model;
 }
 

@@ -3,6 +3,7 @@
 #define PIANOLA_LIB_DRIVER_LOADMODEL_H
 
 #include "lib/checkpoint/ModelConfig.h"
+#include "lib/encode/ReencodedWeights.h"
 #include "lib/import/Import.h"
 
 namespace pianola {
@@ -12,12 +13,14 @@ struct LoadedModel {
   std::unique_ptr<WeightSource> weights;
   mlir::OwningOpRef<mlir::ModuleOp> module; // transformer dialect
   ImportNotes notes;
+  const ReencodedWeights *reencoded = nullptr; // `weights`, if any of them has another encoding
 };
 
 /// Reads config.json and the headers of the weights of `directory`, and imports the model. With a
-/// seed the weights are made up, and the directory needs no more than config.json.
+/// seed the weights are made up, and the directory needs no more than config.json. `encodings` is a
+/// WeightSpec, or empty; what a checkpoint has quantised stays as it is.
 llvm::Expected<LoadedModel> loadModel(mlir::MLIRContext &context, llvm::StringRef directory,
-                                      std::optional<uint64_t> seed);
+                                      std::optional<uint64_t> seed, llvm::StringRef encodings = "");
 
 } // namespace pianola
 

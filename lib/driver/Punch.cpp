@@ -98,8 +98,7 @@ void Puncher::addTable(schedule::TableOp op) {
   PunchedTable table{op.getWeightAttr(), type, 0, 0};
   if (type.getTileRows() == 0) {
     table.offset = result.tableBytes;
-    table.count =
-        type.getRows() * type.getColumnPad() * (type.getElement().getIntOrFloatBitWidth() / 8);
+    table.count = type.getRows() * encoding::rowBytes(type.getElement(), type.getColumnPad());
     result.tableBytes = alignTo(result.tableBytes + table.count, 64);
   } else {
     table.offset = result.tiles.size();

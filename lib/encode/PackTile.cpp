@@ -81,23 +81,22 @@ void packScale(encoding::Scale type, float scale, uint8_t *out) {
   }
 }
 
-// Codes and scales, group of rows by group of rows: see !tile.matrix.
-llvm::Error packCodes(encoding::ScaledType type, tile::MatrixType matrix, int64_t tile,
-                      const WeightSource &source, const TensorInfo &tensor,
-                      MutableArrayRef<uint8_t> out) {
-  int64_t firstRow = tile * matrix.getRows(), depth = matrix.getDepth();
-  int64_t valid = std::clamp<int64_t>(tensor.shape[0] - firstRow, 0, matrix.getRows());
+// Codes and scales, in groups of `most` rows: see !tile.matrix. `pad` is what `columns` are padded
+// to, block by block.
+llvm::Error packCodes(encoding::ScaledType type, int64_t firstRow, int64_t rowCount, int64_t rowPad,
+                      int64_t most, int64_t blocks, int64_t columns, int64_t pad,
+                      const WeightSource &source, const TensorInfo &tensor, uint8_t *at) {
+  int64_t depth = blocks * pad;
+  int64_t valid = std::clamp<int64_t>(tensor.shape[0] - firstRow, 0, rowCount);
   if (valid == 0)
     return llvm::Error::success();
   llvm::Expected<EncodedRows> rows = source.readRows(tensor, firstRow, valid);
   if (!rows)
     return rows.takeError();
   int64_t bits = type.getCodeBits(), perStep = 32 / bits, scaleBytes = type.getScaleBytes();
-  int64_t group = type.getGroupOf(depth), pad = matrix.getColumnPad(),
-          columns = matrix.getColumns();
-  uint8_t *at = out.data();
-  for (int64_t first = 0; first < matrix.getRowPad(); first += 32) {
-    int64_t lanes = std::min<int64_t>(32, matrix.getRowPad() - first);
+  int64_t group = type.getGroupOf(depth);
+  for (int64_t first = 0; first < rowPad; first += most) {
+    int64_t lanes = std::min(most, rowPad - first);
     int64_t here = std::clamp<int64_t>(valid - first, 0, lanes);
     for (int64_t g = 0, begin = 0; begin < depth; ++g, begin += group) {
       int64_t end = std::min(begin + group, depth);
@@ -107,13 +106,12 @@ llvm::Error packCodes(encoding::ScaledType type, tile::MatrixType matrix, int64_
         packScale(type.getScale(), rows->scales[from], at + r * scaleBytes);
         if (type.getZeros())
           zeros[r] = rows->zeros[from];
+        uint8_t zero = type.getZeros() ? rows->zeros[from] : impliedZero(Code(type.getCode()));
         const uint8_t *source = rows->codes.data() + (first + r) * rows->columns;
         for (int64_t k = begin; k < end; ++k) {
-          // A block's padding has no codes, and meets activations of zero.
+          // Padding means zero.
           int64_t block = k / pad, column = k % pad, inGroup = k - begin;
-          if (column >= columns)
-            continue;
-          uint8_t code = source[block * columns + column];
+          uint8_t code = column < columns ? source[block * columns + column] : zero;
           int64_t byte = (inGroup / perStep * lanes + r) * 4 + inGroup % 4;
           codes[byte] |= bits == 8 || inGroup % 8 < 4 ? code : code << 4;
         }
@@ -180,7 +178,9 @@ llvm::Error packPiece(const schedule::TapeUse &use, const WeightSource &source,
     return packVector(vector, use.tile, source, tensor, out);
   auto matrix = cast<tile::MatrixType>(use.type);
   if (auto type = dyn_cast<encoding::ScaledType>(matrix.getElement()))
-    return packCodes(type, matrix, use.tile, source, tensor, out);
+    return packCodes(type, use.tile * matrix.getRows(), matrix.getRows(), matrix.getRowPad(), 32,
+                     matrix.getBlocks(), matrix.getColumns(), matrix.getColumnPad(), source, tensor,
+                     out.data());
   llvm::Expected<SourceRows> rows =
       matrix.getPanel() ? readPanelRows(source, tensor, matrix, use.tile)
                         : readRows(source, tensor, use.tile * matrix.getRows(), matrix.getRows());
@@ -206,6 +206,9 @@ llvm::Error packTableRows(tile::TableType table, int64_t first, int64_t count,
                           const WeightSource &source, const TensorInfo &tensor,
                           MutableArrayRef<uint8_t> out) {
   std::fill(out.begin(), out.end(), 0);
+  if (auto type = dyn_cast<encoding::ScaledType>(table.getElement()))
+    return packCodes(type, first, count, count, 1, 1, table.getColumns(), table.getColumnPad(),
+                     source, tensor, out.data());
   llvm::Expected<SourceRows> rows = readRows(source, tensor, first, count);
   if (!rows)
     return rows.takeError();

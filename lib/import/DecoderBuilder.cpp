@@ -2,6 +2,7 @@
 #include "lib/import/DecoderBuilder.h"
 
 #include "lib/checkpoint/Refusal.h"
+#include "lib/encode/EncodingType.h"
 #include "lib/import/RopeFrequencies.h"
 #include "lib/import/TiedHead.h"
 
@@ -27,31 +28,6 @@ std::optional<Activation> activationNamed(llvm::StringRef name) {
       .Case("gelu", Activation::Gelu)
       .Default(std::nullopt);
 }
-
-encoding::ScaledType scaledType(MLIRContext *context, const Scaling &scaling) {
-  return encoding::ScaledType::get(context, encoding::Code(scaling.code), scaling.group,
-                                   encoding::Scale(scaling.scale), scaling.zeros,
-                                   !scaling.order.empty());
-}
-
-/// How the tensor is encoded, or null.
-Type encodingOf(MLIRContext *context, const TensorInfo &tensor) {
-  if (tensor.scaling)
-    return scaledType(context, *tensor.scaling);
-  switch (tensor.dtype) {
-  case DType::F32:
-    return Float32Type::get(context);
-  case DType::BF16:
-    return BFloat16Type::get(context);
-  case DType::F16:
-    return Float16Type::get(context);
-  default:
-    return Type();
-  }
-}
-
-static_assert(int(Code::F4E2M1) == int(encoding::Code::F4E2M1) &&
-              int(ScaleType::E8M0) == int(encoding::Scale::E8M0));
 
 } // namespace
 

@@ -48,12 +48,10 @@ Type ProgramBuilder::elementOnTape(WeightOp weight, Layout input) {
   auto type = dyn_cast<encoding::ScaledType>(weight.getEncoding());
   if (!type)
     return weight.getEncoding();
-  bool isGathered = false;
-  module.walk([&](EmbedOp embed) { isGathered |= embed.getWeight() == weight.getSymName(); });
   // A group of columns goes on over the border of a head, but not over padding.
   bool isPadded = input.blocks > 1 && input.size != input.pad && type.getGroup();
   bool isTaken = type.isInteger() && !type.getOrder() && !(type.getZeros() && !type.getGroup());
-  return machine.getCodes() && isTaken && !isPadded && !isGathered ? weight.getEncoding() : f32();
+  return machine.getCodes() && isTaken && !isPadded ? weight.getEncoding() : f32();
 }
 
 Value StageBuilder::vector(SymbolRefAttr symbol, Layout layout) {

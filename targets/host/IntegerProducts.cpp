@@ -97,6 +97,31 @@ std::string IntegerKind::name() const {
   return text;
 }
 
+Value loadScale(Emitter &e, encoding::Scale type, Value pointer) {
+  auto &builder = e.builder;
+  switch (type) {
+  case encoding::Scale::F32:
+    return e.load(e.f32(), pointer, 1);
+  case encoding::Scale::BF16:
+  case encoding::Scale::F16:
+    return e.loadScalar(type == encoding::Scale::F16 ? Type(builder.getF16Type()) : e.bf16(),
+                        pointer);
+  case encoding::Scale::E8M0: {
+    auto integer = [&](int32_t value) -> Value {
+      return builder.create<arith::ConstantOp>(e.loc, builder.getI32IntegerAttr(value));
+    };
+    Value byte =
+        builder.create<arith::ExtUIOp>(e.loc, e.i32(), e.load(builder.getI8Type(), pointer, 1));
+    Value isLeast =
+        builder.create<arith::CmpIOp>(e.loc, arith::CmpIPredicate::eq, byte, integer(0));
+    Value bits = e.select(isLeast, integer(0x00400000),
+                          builder.create<arith::ShLIOp>(e.loc, byte, integer(23)));
+    return builder.create<arith::BitcastOp>(e.loc, e.f32(), bits);
+  }
+  }
+  llvm_unreachable("unknown scale");
+}
+
 Value loadScales(Emitter &e, encoding::Scale type, Value pointer) {
   switch (type) {
   case encoding::Scale::F32:

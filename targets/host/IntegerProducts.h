@@ -73,6 +73,8 @@ private:
   std::map<std::string, mlir::func::FuncOp> functions;
 };
 
+/// A scale of the tape as f32.
+Value loadScale(Emitter &emit, encoding::Scale type, Value pointer);
 /// 16 scales of the tape as f32.
 Value loadScales(Emitter &emit, encoding::Scale type, Value pointer);
 

@@ -48,6 +48,8 @@ void PartEmitter::lowerGather(tile::GatherOp op) {
   Value base = bindingOf(op.getTable());
   Value scale = real(op.getScale().convertToFloat());
   Type element = table.getElement();
+  if (auto scaled = dyn_cast<encoding::ScaledType>(element))
+    return gatherCodes(op, scaled, to);
   int64_t bytes = element.getIntOrFloatBitWidth() / 8, depth = table.getColumnPad();
   loop(low, high, 1, [&](Value slot) {
     Value id = builder.create<arith::ExtUIOp>(
@@ -75,6 +77,54 @@ void PartEmitter::lowerGather(tile::GatherOp op) {
         Value value = fmul(loadScalar(element, at(at0, e * bytes)), scale);
         store(value, at(out, add(mul(k, run * 4), e * 4)));
       }
+    });
+  });
+}
+
+// A row's codes, one by one: they are few beside all products. Where they stand is said at
+// !tile.matrix; rows of a table are groups of one row.
+void PartEmitter::gatherCodes(tile::GatherOp op, encoding::ScaledType type, const Place &to) {
+  tile::TableType table = op.getTable().getType();
+  Value base = bindingOf(op.getTable());
+  int64_t depth = table.getColumnPad(), rowBytes = encoding::rowBytes(type, depth);
+  int64_t group = type.getGroupOf(depth), bits = type.getCodeBits(), perStep = 32 / bits;
+  int64_t scaleBytes = type.getScaleBytes(), zeroBytes = type.getZeroBytes();
+  Type i8 = builder.getI8Type();
+  auto byteAt = [&](Value pointer) -> Value {
+    return builder.create<arith::ExtUIOp>(loc, i64(), load(i8, pointer, 1));
+  };
+  loop(low, high, 1, [&](Value slot) {
+    Value id = builder.create<arith::ExtUIOp>(
+        loc, i64(), load(i32(), at(tokens, mul(add(slotBegin, slot), 4))));
+    Value from, lanes = constant(1), lane = constant(0);
+    if (int64_t rows = table.getTileRows()) {
+      int64_t whole = tile::padToLanes(rows) / 32 * 32;
+      Value row = rem(id, rows);
+      lane = rem(row, 32);
+      lanes = select(less(row, constant(whole)), constant(32), constant(16));
+      from = at(load(pointer(), at(base, mul(div(id, rows), 8)), 8), mul(sub(row, lane), rowBytes));
+    } else {
+      from = at(base, mul(id, rowBytes));
+    }
+    Value out = this->row(to, slot);
+    loop(constant(0), constant((depth + group - 1) / group), 1, [&](Value number) {
+      int64_t groupBytes = scaleBytes + zeroBytes + group * bits / 8;
+      Value first = mul(number, group), here = at(from, mul(mul(lanes, groupBytes), number));
+      Value scale = loadScale(*this, type.getScale(), at(here, mul(lane, scaleBytes)));
+      scale = fmul(scale, real(op.getScale().convertToFloat()));
+      Value zeros = at(here, mul(lanes, scaleBytes)), codes = at(zeros, mul(lanes, zeroBytes));
+      Value zero = zeroBytes ? byteAt(at(zeros, lane)) : constant(bits == 8 ? 128 : 8);
+      loop(constant(0), min(constant(group), sub(constant(depth), first)), 1, [&](Value k) {
+        Value step = add(mul(div(k, perStep), lanes), lane);
+        Value code = byteAt(at(codes, add(mul(step, 4), rem(k, 4))));
+        if (bits == 4) {
+          Value isUpper = less(constant(3), rem(k, 8));
+          Value upper = div(code, 16);
+          code = select(isUpper, upper, sub(code, mul(upper, 16)));
+        }
+        Value number = builder.create<arith::SIToFPOp>(loc, f32(), sub(code, zero));
+        store(fmul(number, scale), at(out, mul(add(first, k), 4)));
+      });
     });
   });
 }

@@ -83,6 +83,7 @@ public:
   void lowerLoad(tile::LoadOp op);
   void lowerStore(tile::StoreOp op);
   void lowerGather(tile::GatherOp op);
+  void gatherCodes(tile::GatherOp op, encoding::ScaledType type, const Place &to);
   void lowerAppend(tile::AppendOp op);
   // Elementwise.cpp
   void lowerBias(tile::BiasOp op);

@@ -1,0 +1,28 @@
+// EncodingType.cpp - a tensor's encoding as a type of the compiler.
+#include "lib/encode/EncodingType.h"
+
+using namespace mlir;
+
+namespace pianola {
+
+static_assert(int(Code::F4E2M1) == int(encoding::Code::F4E2M1) &&
+              int(ScaleType::E8M0) == int(encoding::Scale::E8M0));
+
+Type encodingOf(MLIRContext *context, const TensorInfo &tensor) {
+  if (const std::optional<Scaling> &scaling = tensor.scaling)
+    return encoding::ScaledType::get(context, encoding::Code(scaling->code), scaling->group,
+                                     encoding::Scale(scaling->scale), scaling->zeros,
+                                     !scaling->order.empty());
+  switch (tensor.dtype) {
+  case DType::F32:
+    return Float32Type::get(context);
+  case DType::BF16:
+    return BFloat16Type::get(context);
+  case DType::F16:
+    return Float16Type::get(context);
+  default:
+    return Type();
+  }
+}
+
+} // namespace pianola

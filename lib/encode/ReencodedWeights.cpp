@@ -1,0 +1,138 @@
+// ReencodedWeights.cpp - weights that are encoded while they are read.
+#include "lib/encode/ReencodedWeights.h"
+
+#include "lib/encode/Quantise.h"
+
+#include "llvm/Support/Endian.h"
+#include "llvm/Support/Format.h"
+
+#include <cmath>
+
+namespace pianola {
+namespace {
+
+uint64_t scaleBytes(ScaleType type) {
+  return type == ScaleType::F32 ? 4 : type == ScaleType::E8M0 ? 1 : 2;
+}
+
+uint64_t storedBytes(const TensorInfo &tensor) {
+  if (!tensor.scaling)
+    return tensor.bytes;
+  const Scaling &scaling = *tensor.scaling;
+  bool isHalf = scaling.code == Code::I4 || scaling.code == Code::F4E2M1;
+  return tensor.elements() / (isHalf ? 2 : 1) + tensor.shape[0] * scaling.groups(tensor.shape[1]) *
+                                                    (scaleBytes(scaling.scale) + scaling.zeros);
+}
+
+} // namespace
+
+const TensorInfo &ReencodedWeights::encode(const TensorInfo &plain,
+                                           const WeightEncoding &encoding) {
+  auto encoded = std::make_unique<Encoded>();
+  encoded->plain = &plain;
+  encoded->encoding = encoding.name;
+  encoded->tensor = plain;
+  encoded->tensor.scaling = encoding.scaling;
+  encoded->tensor.dtype = encoding.scaling ? DType::U8 : encoding.dtype;
+  encoded->tensor.bytes = plain.elements() * dtypeBytes(encoded->tensor.dtype);
+  if (encoding.scaling && encoding.scaling->group >= plain.shape[1] && !encoding.scaling->zeros)
+    encoded->tensor.scaling->group = 0;
+  std::unique_ptr<Encoded> &place = tensors[plain.name];
+  place = std::move(encoded);
+  inOrder.push_back(place.get());
+  return place->tensor;
+}
+
+const TensorInfo *ReencodedWeights::find(llvm::StringRef name) const {
+  auto it = tensors.find(name);
+  return it == tensors.end() ? source->find(name) : &it->second->tensor;
+}
+
+void ReencodedWeights::measure(const Encoded &encoded, llvm::ArrayRef<float> wanted,
+                               llvm::ArrayRef<float> found) const {
+  double error = 0, size = 0;
+  for (auto [a, b] : llvm::zip_equal(wanted, found)) {
+    error += (double(a) - b) * (double(a) - b);
+    size += double(a) * a;
+  }
+  std::lock_guard lock(mutex);
+  encoded.error += error;
+  encoded.size += size;
+}
+
+llvm::Error ReencodedWeights::read(const TensorInfo &tensor, uint64_t firstByte,
+                                   llvm::MutableArrayRef<uint8_t> out) const {
+  auto it = tensors.find(tensor.name);
+  if (it == tensors.end() || &it->second->tensor != &tensor)
+    return source->read(tensor, firstByte, out);
+  if (tensor.scaling)
+    return llvm::createStringError("tensor " + tensor.name +
+                                   ": has codes and scales, and no bytes of its own");
+  uint64_t width = dtypeBytes(tensor.dtype);
+  std::vector<float> values(out.size() / width), found(values.size());
+  if (llvm::Error error = source->readFloats(*it->second->plain, firstByte / width, values))
+    return error;
+  for (size_t i = 0; i < values.size(); ++i) {
+    uint8_t *to = out.data() + i * width;
+    switch (tensor.dtype) {
+    case DType::BF16:
+      llvm::support::endian::write16le(to, toBf16(values[i]));
+      found[i] = fromBf16(toBf16(values[i]));
+      break;
+    case DType::F16:
+      llvm::support::endian::write16le(to, toF16(values[i]));
+      found[i] = fromF16(toF16(values[i]));
+      break;
+    default:
+      llvm::support::endian::write32le(to, llvm::bit_cast<uint32_t>(values[i]));
+      found[i] = values[i];
+    }
+  }
+  measure(*it->second, values, found);
+  return llvm::Error::success();
+}
+
+llvm::Expected<EncodedRows> ReencodedWeights::readRows(const TensorInfo &tensor, int64_t first,
+                                                       int64_t count) const {
+  auto it = tensors.find(tensor.name);
+  if (it == tensors.end())
+    return source->readRows(tensor, first, count);
+  const Encoded &encoded = *it->second;
+  int64_t columns = tensor.shape[1];
+  std::vector<float> values(count * columns), found(values.size());
+  if (llvm::Error error = source->readFloats(*encoded.plain, first * columns, values))
+    return std::move(error);
+  EncodedRows rows = emptyRows(tensor, count);
+  for (int64_t r = 0; r < count; ++r) {
+    auto row = llvm::ArrayRef<float>(values).slice(r * columns, columns);
+    quantiseRow(*tensor.scaling, row, r, rows);
+    decodeRow(*tensor.scaling, rows, r, llvm::MutableArrayRef(found).slice(r * columns, columns));
+  }
+  measure(encoded, values, found);
+  return rows;
+}
+
+void ReencodedWeights::printErrors(llvm::raw_ostream &out) const {
+  size_t longest = 6;
+  uint64_t before = 0, after = 0;
+  for (const Encoded *encoded : inOrder)
+    longest = std::max(longest, encoded->tensor.name.size());
+  auto line = [&](llvm::StringRef name, llvm::StringRef encoding, uint64_t from, uint64_t to) {
+    out << llvm::left_justify(name, longest + 2) << llvm::left_justify(encoding, 10)
+        << llvm::format("%12.2f %12.2f", from / 1e6, to / 1e6);
+  };
+  out << llvm::left_justify("tensor", longest + 2)
+      << "encoding    MB before     MB after   error\n";
+  for (const Encoded *encoded : inOrder) {
+    uint64_t from = encoded->plain->bytes, to = storedBytes(encoded->tensor);
+    before += from;
+    after += to;
+    line(encoded->tensor.name, encoded->encoding, from, to);
+    out << llvm::format("  %.2e\n",
+                        encoded->size ? std::sqrt(encoded->error / encoded->size) : 0.0);
+  }
+  line("all", "", before, after);
+  out << "\n";
+}
+
+} // namespace pianola

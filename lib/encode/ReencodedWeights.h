@@ -1,0 +1,59 @@
+// ReencodedWeights.h - weights that are encoded while they are read.
+#ifndef PIANOLA_LIB_ENCODE_REENCODEDWEIGHTS_H
+#define PIANOLA_LIB_ENCODE_REENCODEDWEIGHTS_H
+
+#include "lib/encode/WeightSpec.h"
+
+#include "llvm/ADT/MapVector.h"
+#include "llvm/ADT/StringMap.h"
+#include "llvm/Support/raw_ostream.h"
+
+#include <memory>
+#include <mutex>
+
+namespace pianola {
+
+/// What another source has, matrices in other encodings. Rows are encoded when they are asked for:
+/// memory holds no more of a model than before.
+class ReencodedWeights : public WeightSource {
+public:
+  explicit ReencodedWeights(std::unique_ptr<WeightSource> source) : source(std::move(source)) {}
+
+  /// From now on the matrix has this encoding.
+  const TensorInfo &encode(const TensorInfo &plain, const WeightEncoding &encoding);
+  bool isReencoded(llvm::StringRef name) const { return tensors.contains(name); }
+  /// A line for each matrix: bytes before and after, and the relative error (of squares) of the
+  /// rows that were read.
+  void printErrors(llvm::raw_ostream &out) const;
+
+  const TensorInfo *find(llvm::StringRef name) const override;
+  llvm::Expected<const TensorInfo *> require(llvm::StringRef name, llvm::ArrayRef<int64_t> shape,
+                                             TensorRole role) override {
+    return source->require(name, shape, role);
+  }
+  llvm::Error read(const TensorInfo &tensor, uint64_t firstByte,
+                   llvm::MutableArrayRef<uint8_t> out) const override;
+  llvm::Expected<EncodedRows> readRows(const TensorInfo &tensor, int64_t first,
+                                       int64_t count) const override;
+  std::vector<std::string> names() const override { return source->names(); }
+  std::string origin(llvm::StringRef name) const override { return source->origin(name); }
+
+private:
+  struct Encoded {
+    TensorInfo tensor;
+    const TensorInfo *plain;
+    std::string encoding;
+    mutable double error = 0, size = 0; // sums of squares
+  };
+  void measure(const Encoded &encoded, llvm::ArrayRef<float> wanted,
+               llvm::ArrayRef<float> found) const;
+
+  std::unique_ptr<WeightSource> source;
+  llvm::StringMap<std::unique_ptr<Encoded>> tensors;
+  std::vector<const Encoded *> inOrder;
+  mutable std::mutex mutex; // of the sums
+};
+
+} // namespace pianola
+
+#endif
