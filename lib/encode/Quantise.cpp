@@ -22,7 +22,8 @@ float roundScale(ScaleType type, float scale) {
   case ScaleType::F16:
     return fromF16(toF16(std::clamp(scale, -65504.0f, 65504.0f)));
   case ScaleType::E8M0:
-    return std::ldexp(1.0f, std::clamp(int(std::lround(std::log2(scale))), -127, 127));
+    return scale == 0 ? 0
+                      : std::ldexp(1.0f, std::clamp(int(std::lround(std::log2(scale))), -127, 127));
   }
   llvm_unreachable("unknown scale type");
 }
@@ -46,65 +47,83 @@ public:
 private:
   bool isInteger() const { return scaling.code == Code::I8 || scaling.code == Code::I4; }
   float levels() const { return scaling.code == Code::I8 ? 256 : 16; }
+  struct Fit {
+    double product = 0, square = 0;
+  };
+  Fit measure(float tried, uint8_t triedZero) const;
   void tryScale(float candidate, uint8_t candidateZero);
 
   const Scaling &scaling;
   llvm::ArrayRef<float> values;
   float least = 0, most = 0;
   double bestError = INFINITY;
-  float fitted = 0; // the best scale for the codes that were measured last
 };
 
 uint8_t Group::codeOf(float value) const {
   if (scale == 0)
     return isInteger() ? zero : 0;
   if (isInteger())
-    return uint8_t(std::clamp(roundOff(value / scale) + zero, 0.0f, levels() - 1));
+    return uint8_t(std::clamp(roundOff(value * (1 / scale)) + zero, 0.0f, levels() - 1));
   return scaling.code == Code::F8E4M3 ? toF8E4M3(value / scale) : toF4E2M1(value / scale);
 }
 
-// With the codes that the candidate gives, and of these the best scale.
-void Group::tryScale(float candidate, uint8_t candidateZero) {
-  auto measure = [&](float tried) -> double {
+// What a scale gives: sums over the group of value * level, level^2, level being the code less its
+// zero point. Eight sums of each, so that a compiler may take them at once.
+Group::Fit Group::measure(float tried, uint8_t triedZero) const {
+  constexpr size_t kLanes = 8;
+  float products[kLanes] = {}, squares[kLanes] = {};
+  float inverse = 1 / tried;
+  if (isInteger()) {
+    float low = -float(triedZero), high = levels() - 1 - triedZero;
+    size_t i = 0;
+    for (; i + kLanes <= values.size(); i += kLanes)
+      for (size_t lane = 0; lane < kLanes; ++lane) {
+        float value = values[i + lane], level = roundOff(value * inverse);
+        level = level < low ? low : level;
+        level = level > high ? high : level;
+        products[lane] += value * level;
+        squares[lane] += level * level;
+      }
+    for (; i < values.size(); ++i) {
+      float level = std::clamp(roundOff(values[i] * inverse), low, high);
+      products[0] += values[i] * level;
+      squares[0] += level * level;
+    }
+  } else {
     Group with = *this;
     with.scale = tried;
-    with.zero = candidateZero;
-    double product = 0, square = 0, size = 0, inverse = 1.0 / tried;
-    if (isInteger()) {
-      float low = -float(candidateZero), high = levels() - 1 - candidateZero;
-      for (float value : values) {
-        float level = std::clamp(roundOff(value * float(inverse)), low, high);
-        product += value * level;
-        square += level * level;
-        size += value * value;
-      }
-    } else {
-      for (float value : values) {
-        float level = codeValue(scaling.code, with.codeOf(value));
-        product += value * level;
-        square += level * level;
-        size += value * value;
-      }
+    for (float value : values) {
+      float level = codeValue(scaling.code, with.codeOf(value));
+      products[0] += value * level;
+      squares[0] += level * level;
     }
-    fitted = square > 0 ? float(product / square) : 0;
-    // The error with the scale as it is.
-    return size - 2 * tried * product + double(tried) * tried * square;
-  };
-  candidate = roundScale(scaling.scale, candidate);
-  if (candidate == 0 || !std::isfinite(candidate))
+  }
+  Fit fit;
+  for (size_t lane = 0; lane < kLanes; ++lane) {
+    fit.product += products[lane];
+    fit.square += squares[lane];
+  }
+  return fit;
+}
+
+// The error with the codes that the candidate gives and the best scale for these, which a power of
+// two cannot be.
+void Group::tryScale(float candidate, uint8_t candidateZero) {
+  bool isPower = scaling.scale == ScaleType::E8M0;
+  if (isPower)
+    candidate = roundScale(scaling.scale, candidate);
+  if (candidate == 0 || !std::isfinite(1 / candidate))
     return;
-  measure(candidate);
-  for (float tried : {candidate, fitted}) {
-    if (scaling.scale == ScaleType::E8M0 && tried <= 0)
-      continue;
-    tried = roundScale(scaling.scale, tried);
-    if (tried == 0 || !std::isfinite(tried))
-      continue;
-    if (double error = measure(tried); error < bestError) {
-      bestError = error;
-      scale = tried;
-      zero = candidateZero;
-    }
+  Fit fit = measure(candidate, candidateZero);
+  if (fit.square == 0)
+    return;
+  double best = isPower ? candidate : fit.product / fit.square;
+  // The squared error, less the sum of squares of the values.
+  double error = best * (best * fit.square - 2 * fit.product);
+  if (error < bestError) {
+    bestError = error;
+    scale = float(best);
+    zero = candidateZero;
   }
 }
 
@@ -154,6 +173,7 @@ void quantiseRow(const Scaling &scaling, llvm::ArrayRef<float> values, int64_t r
     int64_t first = g * size, count = std::min(size, out.columns - first);
     Group group(scaling, values.slice(first, count));
     group.findScale();
+    group.scale = roundScale(scaling.scale, group.scale);
     out.scales[row * out.groups + g] = group.scale;
     if (scaling.zeros)
       out.zeros[row * out.groups + g] = group.zero;
