@@ -82,6 +82,9 @@ static llvm::Error checkWeightsAtLoad(const CompileOptions &options) {
   if (!options.seed || *options.seed > INT64_MAX)
     return llvm::createStringError(
         "--weights-at-load: expected --weights-from-seed of 0 to 2^63 - 1");
+  if (!options.weights.empty())
+    return llvm::createStringError(
+        "--weights-at-load: makes bf16 up, and takes no --weights beside it");
   return llvm::Error::success();
 }
 
