@@ -101,8 +101,8 @@ int64_t Simulation::earlyTapeOf(StepOp step, ArrayRef<int64_t> tiles) {
   tile::StageOp stage = step.getStageOp();
   if (program.getSlots() > 8 || !tile::getResidentPieces(stage).empty() || !machine.getPanel())
     return 0;
-  int64_t warps = machine.getWarps(), lineBytes = 8 * machine.getPanel() * 2;
-  int64_t room = machine.getEarly() / (program.getSlots() > 4 ? 2 : 1) / (lineBytes * warps);
+  int64_t warps = machine.getWarps(), registerBytes = 4 * 32 * warps;
+  int64_t room = machine.getEarly() / (program.getSlots() > 4 ? 2 : 1) / registerBytes;
   int64_t first = 0, early = 0;
   SmallVector<tile::SectionOp> sections = stage.getSections();
   for (auto [section, plan] :
@@ -113,7 +113,8 @@ int64_t Simulation::earlyTapeOf(StepOp step, ArrayRef<int64_t> tiles) {
     for (auto [contract, panels] :
          llvm::zip(section.getBody().front().getOps<tile::ContractOp>(), plan.panels)) {
       tile::MatrixType matrix = contract.getMatrix().getType();
-      taken += std::min(panels * warps, matrix.getPanels()) * matrix.getRowPad() / 8 * lineBytes;
+      taken += matrix.getFirstPanel() +
+               std::min(panels * warps, matrix.getPanels()) * matrix.getPanelBytes();
     }
     early += std::min(plan.tiles, here) * taken;
     if (here > plan.tiles)

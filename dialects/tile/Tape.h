@@ -34,8 +34,8 @@ struct EarlyPanels {
   int64_t tiles = 0;
   llvm::SmallVector<int64_t, 2> panels; // of each matrix of a tile
 };
-/// For each section, with room for `room` lines of 8 rows of a panel in a warp: as many tiles as a
-/// worker has, or as fit; of the first section at least part of one. At most `most` of a section.
+/// For each section, with `room` registers of each lane: as many tiles as a worker has, or as fit; of
+/// the first section at least part of one. At most `most` of a section.
 llvm::SmallVector<EarlyPanels> planEarly(StageOp stage, int64_t workers, int64_t warps,
                                          int64_t room, llvm::function_ref<int64_t(SectionOp)> most);
 

@@ -113,10 +113,25 @@ def Tile_MatrixType : Tile_Type<"Matrix", "matrix"> {
     With a `panel` P (for GPUs) a tile has `rows = row_pad` rows, a multiple of 8, and stands panel by
     panel of P columns, in each row by row, the last panel padded with zeros: element (r, k) is at
     `((k/P) * rows + r) * P + k%P`, so that a warp's 16-byte reads of 8 rows are one run of bytes. A
-    tile is padded to a multiple of 2048 bytes: no panel then lies across two slots of a ring. The
-    matrix's rows may come in blocks of `row_block` rows, each followed by zero rows up to
+    tile is padded to a multiple of 2048 bytes: no panel then lies across two slots of a ring, as
+    long as the program has no codes. The matrix's rows may come in blocks of `row_block` rows, each followed by zero rows up to
     `row_block_pad` (heads); tile t holds rows `t*rows ..` of these padded rows. Example:
     `!tile.matrix<rows = 8, row_pad = 8, blocks = 1, columns = 88, column_pad = 96, element = bf16, panel = 32, row_block = 24, row_block_pad = 32>`.
+
+    A panel of codes is 64 bytes of each row: 64 or 128 columns. Before its codes it has for each row
+    the scales of its columns, one for each S of them (S divides the panel and the group: 32, 64 or
+    128), and behind these, if there are any, the zero points, a byte each; both are padded to 16 bytes.
+    Scales of whole rows, and their zero points, stand once before the first panel. Column k of a panel
+    is, with t = k/8 % 4 and i = k%8, in byte `r * 64 + t * 16` and further
+
+    ```
+      8 bits   (k/32) * 8 + i
+      4 bits   (k/32) * 4 + i%2 * 2 + i/4, in the lower half if i/2 is even
+    ```
+
+    so that the four lanes that share a row in an mma have 16 bytes each, and 8 columns of each 32. Such
+    a tile is padded to a multiple of 64 bytes, and its panels lie across slots of a ring. Example:
+    `!tile.matrix<rows = 16, row_pad = 16, blocks = 1, columns = 96, column_pad = 96, element = !encoding.scaled<code = i4, group = 32, scale = f16>, panel = 128>`.
   }];
   let parameters = (ins "int64_t":$rows, "int64_t":$rowPad, "int64_t":$blocks, "int64_t":$columns,
                         "int64_t":$columnPad, "::mlir::Type":$element,
@@ -135,13 +150,25 @@ def Tile_MatrixType : Tile_Type<"Matrix", "matrix"> {
     int64_t getPanels() const {
       return getPanel() ? (getDepth() + getPanel() - 1) / getPanel() : 1;
     }
-    /// Bytes of one tile, a multiple of 64.
-    int64_t getTileBytes() const {
-      if (!getPanel())
-        return (getRowPad() * encoding::rowBytes(getElement(), getDepth()) + 63) / 64 * 64;
-      int64_t element = getElement().getIntOrFloatBitWidth() / 8;
-      return (getRowPad() * getPanels() * getPanel() * element + 2047) / 2048 * 2048;
+    /// The element as codes; null if it is none.
+    encoding::ScaledType getCodes() const {
+      return ::mlir::dyn_cast<encoding::ScaledType>(getElement());
     }
+    /// Columns of a panel that share a scale; 0 if all columns of a row do. Codes only.
+    int64_t getScaleColumns() const;
+    /// Scales of a row in a panel: 0 if they are of whole rows.
+    int64_t getPanelScales() const {
+      return getScaleColumns() ? getPanel() / getScaleColumns() : 0;
+    }
+    /// Bytes of the scales, or zero points, of so many columns of each row, as panels have them.
+    int64_t getScalesBytes(int64_t ofRow) const;
+    int64_t getZerosBytes(int64_t ofRow) const;
+    /// Bytes of a panel with its scales.
+    int64_t getPanelBytes() const;
+    /// Where a tile's first panel begins.
+    int64_t getFirstPanel() const;
+    /// Bytes of one tile, a multiple of 64.
+    int64_t getTileBytes() const;
   }];
 }
 

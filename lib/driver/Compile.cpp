@@ -63,19 +63,6 @@ static llvm::Expected<int64_t> checkMaxModelLen(const CompileOptions &options,
   return options.maxModelLen;
 }
 
-// What a GPU's tape does not hold as codes would stand there as f32.
-static llvm::Error checkPlain(const LoadedModel &model) {
-  llvm::Error error = llvm::Error::success();
-  mlir::OwningOpRef<ModuleOp> const &module = model.module;
-  module.get()->walk([&](transformer::WeightOp op) {
-    if (!error && model.reencoded && isa<encoding::ScaledType>(op.getEncoding()) &&
-        model.reencoded->isReencoded(op.getTensor()))
-      error = llvm::createStringError("--weights: a GPU takes f32, bf16 or f16; of " +
-                                      op.getTensor() + " it was to take codes");
-  });
-  return error;
-}
-
 static llvm::Error checkWeightsAtLoad(const CompileOptions &options) {
   if (!options.weightsAtLoad)
     return llvm::Error::success();
@@ -100,8 +87,6 @@ static llvm::Error compileForDevice(const CompileOptions &options, const DeviceR
       loadModel(context, options.directory, options.seed, options.weights);
   if (!model)
     return model.takeError();
-  if (llvm::Error error = checkPlain(*model))
-    return error;
   llvm::Expected<int64_t> maxModelLen = checkMaxModelLen(options, model->config);
   if (!maxModelLen)
     return maxModelLen.takeError();

@@ -33,7 +33,7 @@ Value StageBuilder::weight(SymbolRefAttr symbol, Type type) {
 Value StageBuilder::matrix(SymbolRefAttr symbol, Layout output, int64_t rows, Layout input) {
   auto op = owner.symbols.lookup<WeightOp>(symbol.getRootReference());
   Type element = owner.elementOnTape(op, input);
-  int64_t panel = owner.machine.getPanel();
+  int64_t panel = owner.panelOf(element);
   if (!panel)
     return weight(symbol,
                   tile::MatrixType::get(owner.context, output.byHead ? output.size : rows, rows,
@@ -50,8 +50,15 @@ Type ProgramBuilder::elementOnTape(WeightOp weight, Layout input) {
     return weight.getEncoding();
   // A group of columns goes on over the border of a head, but not over padding.
   bool isPadded = input.blocks > 1 && input.size != input.pad && type.getGroup();
-  bool isTaken = type.isInteger() && !type.getOrder() && !(type.getZeros() && !type.getGroup());
+  bool isTaken = !type.getOrder() && (machine.getPanel() ||
+                                      (type.isInteger() && !(type.getZeros() && !type.getGroup())));
   return machine.getCodes() && isTaken && !isPadded ? weight.getEncoding() : f32();
+}
+
+int64_t ProgramBuilder::panelOf(Type element) {
+  // Of codes there are as many in a panel's row as there are bytes in one of bf16.
+  auto codes = dyn_cast<encoding::ScaledType>(element);
+  return codes ? machine.getPanel() * 16 / codes.getCodeBits() : machine.getPanel();
 }
 
 Value StageBuilder::vector(SymbolRefAttr symbol, Layout layout) {

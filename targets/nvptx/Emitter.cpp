@@ -185,6 +185,11 @@ Value Emitter::packBf16(Value low, Value high) {
   Type pair = vector(builder.getBF16Type(), 2);
   return bits(call("llvm.nvvm.ff2bf16x2.rn", pair, {high, low}), i32());
 }
+Value Emitter::fmaPairs(Value a, Value b, Value c) {
+  Type pair = vector(builder.getBF16Type(), 2);
+  return bits(call("llvm.nvvm.fma.rn.bf16x2", pair, {bits(a, pair), bits(b, pair), bits(c, pair)}),
+              i32());
+}
 Emitter::Pairs Emitter::splitPairs(ArrayRef<Value> values) {
   Pairs pairs;
   for (size_t i = 0; i < values.size(); i += 2) {

@@ -126,6 +126,8 @@ public:
   /// Floats as sums of two bf16 numbers, in pairs.
   Pairs splitPairs(llvm::ArrayRef<Value> values);
   Value packBf16(Value low, Value high);
+  /// a * b + c in both halves of pairs of bf16, rounded once.
+  Value fmaPairs(Value a, Value b, Value c);
   /// The halves of a pair of bf16 as f32.
   Value lowBf16(Value pair);
   Value highBf16(Value pair);

@@ -85,7 +85,7 @@ tile::MachineAttr machineFor(mlir::MLIRContext *context, const DeviceRow &device
       /*rows=*/8, /*panel=*/32, shape.chunk, megabytes(clocks * kConsumedPerClock),
       megabytes(clocks * rates.cache), /*loops=*/true, /*waits=*/4,
       megabytes(device.clock * kPortPerClock), early, shape.warps,
-      /*codes=*/false);
+      /*codes=*/true);
 }
 
 } // namespace pianola

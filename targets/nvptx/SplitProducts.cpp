@@ -1,8 +1,8 @@
-//===- SplitProducts.cpp - Inner products with bf16 weights ---------------===//
+//===- SplitProducts.cpp - Inner products of split activations ------------===//
 //
-// Of 8 rows of a panel, lane (g, t) = (lane / 4, lane % 4) reads row g's elements 8t .. 8t+7: four
-// pairs. Which of mma.m16n8k16's operands they are, and with which activations, depends on how many
-// slots there are:
+// Of 8 rows and 32 columns, lane (g, t) = (lane / 4, lane % 4) has row g's elements 8t .. 8t+7:
+// four pairs of bf16 (WeightPanels.h). Which of mma.m16n8k16's operands they are, and with which
+// activations, depends on how many slots there are:
 //
 //   up to 4, 16 rows   A: row g and row g+8         B: column 2s+h is half h of slot s
 //   up to 2, 8 rows    A: pairs 0, 1 in row g,      B: the same; columns 4-7 for rows 8-15
@@ -13,6 +13,9 @@
 //
 // A panel of 16 rows takes two instructions, two, and four. In the second way an instruction also
 // multiplies what does not belong together: these sums are left alone. See docs/gpu.md.
+//
+// Sums of codes that share scales begin at zero, and are added to those of their rows times these
+// scales; scales of whole rows wait for the end.
 //
 //===----------------------------------------------------------------------===//
 
@@ -29,11 +32,12 @@ constexpr int64_t kChains = 4;
 // Operands
 //===----------------------------------------------------------------------===//
 
-// The pairs of activations that a lane has of the panel `further` behind `panel`: where weights are
-// A, of one half of one slot, otherwise greater ones, then lesser ones. `firstSlot` is the first of
-// a block. Addresses begin with what is the same for all panels, and end with what is constant.
-SmallVector<Value> ProductEmitter::activations(const Place &place, int64_t firstSlot, Value panel,
-                                               int64_t further) {
+// The pairs of activations that a lane has of a step of 32 columns, the one `further` behind
+// `step`: where weights are A, of one half of one slot, otherwise greater ones, then lesser ones.
+// `firstSlot` is the first of a block. Addresses begin with what is the same for all steps, and end
+// with what is constant.
+SmallVector<Value> ProductEmitter::activations(const Place &place, int64_t firstSlot, Value step,
+                                               int64_t further, int64_t stepsOfPanel) {
   Value slot = e.shiftRight(e.lane, 2), t = e.both(e.lane, e.constant(3)), isLesser;
   Value column = e.mul(t, 8);
   int64_t pairs = 4;
@@ -55,15 +59,15 @@ SmallVector<Value> ProductEmitter::activations(const Place &place, int64_t first
     isThere = e.less(slot, e.sub(high, firstSlot));
   // Columns of the last panel may be beyond the row, where nothing is that could be multiplied with
   // the weights' zeros.
-  if (place.columns % 32 != 0) {
-    Value isInside = e.less(e.add(column, e.mul(panel, 32)), place.columns - further * 32);
+  if (place.columns % (stepsOfPanel * 32) != 0) {
+    Value isInside = e.less(e.add(column, e.mul(step, 32)), place.columns - further * 32);
     isThere = isThere ? e.both(isThere, isInside) : isInside;
   }
 
   Type words = e.vector(e.i32(), pairs);
   auto addressOf = [&](Value base, int64_t bytes) {
     Value ofLane = e.mul(e.add(e.mul(slot, place.stride), column), bytes);
-    return e.at(e.at(e.at(base, ofLane), e.mul(panel, 32 * bytes)),
+    return e.at(e.at(e.at(base, ofLane), e.mul(step, 32 * bytes)),
                 (further * 32 + firstSlot * place.stride) * bytes);
   };
   auto load = [&]() -> SmallVector<Value> {
@@ -96,61 +100,87 @@ SmallVector<Value> ProductEmitter::activations(const Place &place, int64_t first
   return flat;
 }
 
-// The weights that a lane has of a panel: of each 8 rows one, four pairs.
-SmallVector<Value> ProductEmitter::weightsOf(Value panelStart) {
-  Value first = e.ringAt(panelStart, e.mul(e.lane, 16));
-  SmallVector<Value> quads;
-  for (int64_t block = 0; block < rows / 8; ++block)
-    quads.push_back(e.load(e.vector(e.i32(), 4), e.at(first, block * 512)));
-  return quads;
-}
-
 //===----------------------------------------------------------------------===//
 // Products
 //===----------------------------------------------------------------------===//
 
-void ProductEmitter::multiplySplit(tile::ContractOp contract, Value panelStart,
+void ProductEmitter::multiplySplit(tile::ContractOp contract, Value tileStart,
                                    ArrayRef<Value> taken, Put put) {
   tile::MatrixType matrix = contract.getMatrix().getType();
+  WeightPanels source = panelsOf(contract);
   Place place = s.places.lookup(contract.getValue());
-  int64_t warps = e.shape.warps, panels = matrix.getPanels();
-  int64_t panelBytes = rows * matrix.getPanel() * 2, quads = rows / 8;
-  int64_t slotBlocks = (slots + kSlotsOfA - 1) / kSlotsOfA;
+  int64_t warps = e.shape.warps, panels = matrix.getPanels(), panelBytes = matrix.getPanelBytes();
+  int64_t slotBlocks = (slots + kSlotsOfA - 1) / kSlotsOfA, steps = source.steps();
   // One instruction takes one or two rows of each lane.
   int64_t rowsAtOnce = weightsAreA() && rows > 8 ? 16 : 8, groups = rows / rowsAtOnce;
-  int64_t chains = slotBlocks == 1 ? std::max<int64_t>(1, kChains / groups) : 1;
+  // Steps whose products are added before they are scaled: those of one scale, as long as their
+  // sums are few.
+  int64_t scaled =
+      slotBlocks == 1 ? source.stepsOfScale() : std::min<int64_t>(source.stepsOfScale(), 1);
+  int64_t chains = slotBlocks == 1 && !scaled ? std::max<int64_t>(1, kChains / groups) : 1;
+
+  int64_t ofRows = source.zerosOfRows().size();
+  SmallVector<Value> rowsTaken(taken.take_front(std::min<int64_t>(ofRows, taken.size())));
+  taken = taken.drop_front(rowsTaken.size());
+  if (rowsTaken.empty())
+    rowsTaken = source.readRows(tileStart);
+  Value firstPanel = e.add(tileStart, matrix.getFirstPanel());
 
   SmallVector<Value> sums(slotBlocks * groups * chains * 4, e.real(0));
   auto sumOf = [&](MutableArrayRef<Value> all, int64_t slotBlock, int64_t group, int64_t chain) {
     return all.slice(((slotBlock * groups + group) * chains + chain) * 4, 4);
   };
+  // Adds to `sum` the products of one step.
+  auto multiplyInto = [&](MutableArrayRef<Value> sum, ArrayRef<Value> pairs, ArrayRef<Value> values,
+                          int64_t part) {
+    ArrayRef<Value> a = weightsAreA() ? pairs : values, b = weightsAreA() ? values : pairs;
+    ArrayRef<Value> upper = a.slice(part * 2, 2), lower = a.slice(b.size() + part * 2, 2);
+    llvm::copy(e.multiply({upper[0], lower[0], upper[1], lower[1]}, b.slice(part * 2, 2), sum),
+               sum.begin());
+  };
   // The panel is its warp's `which`-th one, as far as chains are concerned.
-  auto accumulate = [&](ArrayRef<Value> weights, ArrayRef<Value> values, int64_t which,
-                        int64_t slotBlock, MutableArrayRef<Value> all) {
-    for (int64_t group = 0; group < groups; ++group) {
-      SmallVector<Value, 8> pairs;
-      for (Value quad : weights.slice(group * rowsAtOnce / 8, rowsAtOnce / 8))
-        for (int64_t i = 0; i < 4; ++i)
-          pairs.push_back(e.element(quad, i));
-      ArrayRef<Value> a = weightsAreA() ? ArrayRef<Value>(pairs) : values;
-      ArrayRef<Value> b = weightsAreA() ? values : ArrayRef<Value>(pairs);
-      int64_t steps = b.size() / 2;
-      for (int64_t step = 0; step < steps; ++step) {
-        ArrayRef<Value> upper = a.slice(step * 2, 2), lower = a.slice(b.size() + step * 2, 2);
-        MutableArrayRef<Value> sum = sumOf(all, slotBlock, group, (which * steps + step) % chains);
-        llvm::copy(e.multiply({upper[0], lower[0], upper[1], lower[1]}, b.slice(step * 2, 2), sum),
-                   sum.begin());
+  using ValuesOf = llvm::function_ref<SmallVector<Value>(int64_t step, int64_t slotBlock)>;
+  auto accumulate = [&](ArrayRef<Value> panel, ValuesOf valuesOf, int64_t which,
+                        MutableArrayRef<Value> all) {
+    SmallVector<Value> unscaled;
+    for (int64_t step = 0; step < steps; ++step) {
+      SmallVector<Value> pairs = source.pairs(panel, rowsTaken, step);
+      for (int64_t slotBlock = 0; slotBlock < slotBlocks; ++slotBlock) {
+        SmallVector<Value> values = valuesOf(step, slotBlock);
+        int64_t parts = (weightsAreA() ? values : pairs).size() / 2;
+        if (!weightsAreA())
+          parts = 2;
+        if (scaled && step % scaled == 0)
+          unscaled.assign(groups * 4, e.real(0));
+        for (int64_t group = 0; group < groups; ++group) {
+          ArrayRef<Value> mine = ArrayRef(pairs).slice(group * rowsAtOnce / 2, rowsAtOnce / 2);
+          for (int64_t part = 0; part < parts; ++part)
+            multiplyInto(scaled ? MutableArrayRef(unscaled).slice(group * 4, 4)
+                                : sumOf(all, slotBlock, group,
+                                        ((which * steps + step) * parts + part) % chains),
+                         mine, values, part);
+          if (!scaled || (step + 1) % scaled != 0)
+            continue;
+          MutableArrayRef<Value> sum = sumOf(all, slotBlock, group, 0);
+          for (auto [to, from, scale] : llvm::zip_equal(sum, ArrayRef(unscaled).slice(group * 4, 4),
+                                                        source.scales(panel, group, step)))
+            to = e.fma(scale, from, to);
+        }
       }
     }
   };
 
   // First what is in registers.
-  int64_t takenPanels = taken.size() / quads;
+  int64_t registers = source.zeros().size(), takenPanels = taken.size() / registers;
   for (int64_t which = 0; which < takenPanels; ++which) {
     auto play = [&] {
       SmallVector<Value> next(sums);
-      accumulate(taken.slice(which * quads, quads), activations(place, 0, e.warp, which * warps),
-                 which, 0, next);
+      accumulate(
+          taken.slice(which * registers, registers),
+          [&](int64_t step, int64_t) {
+            return activations(place, 0, e.mul(e.warp, steps), which * warps * steps + step, steps);
+          },
+          which, next);
       return next;
     };
     sums = (which + 1) * warps <= panels
@@ -161,18 +191,25 @@ void ProductEmitter::multiplySplit(tile::ContractOp contract, Value panelStart,
   auto playPanels = [&](Value panel, int64_t count, ValueRange carried) {
     SmallVector<Value> next(carried);
     SmallVector<SmallVector<Value>> weights, values;
-    Value start = e.add(panelStart, e.mul(panel, panelBytes));
+    Value start = e.add(firstPanel, e.mul(panel, panelBytes));
     for (int64_t i = 0; i < count; ++i)
-      weights.push_back(weightsOf(e.add(start, i * warps * panelBytes)));
-    auto valuesOf = [&](int64_t i, int64_t slotBlock) {
-      return activations(place, slotBlock * kSlotsOfA, panel, i * warps);
+      weights.push_back(source.read(e.add(start, i * warps * panelBytes)));
+    auto valuesOf = [&](int64_t i, int64_t step, int64_t slotBlock) {
+      return activations(place, slotBlock * kSlotsOfA, e.mul(panel, steps),
+                         i * warps * steps + step, steps);
     };
-    if (slotBlocks == 1)
+    // So are the activations of one step.
+    bool isEarly = slotBlocks == 1 && steps == 1;
+    if (isEarly)
       for (int64_t i = 0; i < count; ++i)
-        values.push_back(valuesOf(i, 0));
+        values.push_back(valuesOf(i, 0, 0));
     for (int64_t i = 0; i < count; ++i)
-      for (int64_t block = 0; block < slotBlocks; ++block)
-        accumulate(weights[i], slotBlocks == 1 ? values[i] : valuesOf(i, block), i, block, next);
+      accumulate(
+          weights[i],
+          [&](int64_t step, int64_t slotBlock) {
+            return isEarly ? values[i] : valuesOf(i, step, slotBlock);
+          },
+          i, next);
     return next;
   };
   // A warp's reads of 2 KiB are under way at a time, where sums leave it the registers.
@@ -196,6 +233,9 @@ void ProductEmitter::multiplySplit(tile::ContractOp contract, Value panelStart,
       for (int64_t chain = 1; chain < chains; ++chain)
         for (auto [to, from] : llvm::zip_equal(sum, sumOf(sums, slotBlock, group, chain)))
           to = e.fadd(to, from);
+      if (source.hasRowScales())
+        for (auto [each, scale] : llvm::zip_equal(sum, source.rowScales(rowsTaken, group)))
+          each = e.fmul(each, scale);
       if (!weightsAreA()) {
         put(e.add(g, slotBlock * kSlotsOfA), e.add(e.mul(t, 2), group * 8),
             {e.fadd(sum[0], sum[2]), e.fadd(sum[1], sum[3])});
@@ -245,38 +285,40 @@ Value ProductEmitter::anticipate(Value start, Value stopped) {
   Value count = e.select(stopped, e.constant(0), countTaken());
   // Zeros, not just anything: what is not set on one way would stand in registers through all
   // stages.
-  VectorType quad = e.vector(e.i32(), 4);
-  int64_t quads = rows / 8, warps = e.shape.warps, offset = 0, takenEnd = 0, panelsTaken = 0;
-  for (int64_t panels : plan.panels)
-    panelsTaken += panels;
+  int64_t warps = e.shape.warps, offset = 0, takenEnd = 0;
   for (int64_t tile = 0; tile < plan.tiles; ++tile) {
-    SmallVector<Value> ofTile = e.choose(
-        e.less(e.constant(tile), count),
-        [&] {
-          SmallVector<Value> all;
-          for (auto [contract, panels] : llvm::zip_equal(contracts, plan.panels)) {
-            tile::MatrixType matrix = contract.getMatrix().getType();
-            int64_t panelBytes = rows * matrix.getPanel() * 2;
-            for (int64_t which = 0; which < panels; ++which) {
-              Value panel = e.add(e.warp, which * warps);
-              auto take = [&] {
-                Value at = e.mul(panel, panelBytes);
-                return weightsOf(e.add(e.add(start, offset), at));
-              };
-              llvm::append_range(all, (which + 1) * warps <= matrix.getPanels()
-                                          ? take()
-                                          : e.choose(e.less(panel, matrix.getPanels()), take, [&] {
-                                              return SmallVector<Value>(quads, e.zeros(quad));
-                                            }));
-            }
-            if (panels)
-              takenEnd = offset + std::min(panels * warps, matrix.getPanels()) * panelBytes;
-            offset += matrix.getTileBytes();
-          }
-          return all;
-        },
-        [&] { return SmallVector<Value>(panelsTaken * quads, e.zeros(quad)); });
-    llvm::append_range(s.takenWeights[number], ofTile);
+    auto ofTile = [&](bool isThere) {
+      SmallVector<Value> all;
+      for (auto [contract, panels] : llvm::zip_equal(contracts, plan.panels)) {
+        tile::MatrixType matrix = contract.getMatrix().getType();
+        WeightPanels source = panelsOf(contract);
+        int64_t panelBytes = matrix.getPanelBytes(), first = offset + matrix.getFirstPanel();
+        if (panels)
+          llvm::append_range(all, isThere ? source.readRows(e.add(start, offset))
+                                          : source.zerosOfRows());
+        for (int64_t which = 0; which < panels; ++which) {
+          Value panel = e.add(e.warp, which * warps);
+          auto take = [&] {
+            return source.read(e.add(e.add(start, first), e.mul(panel, panelBytes)));
+          };
+          auto leave = [&] { return source.zeros(); };
+          llvm::append_range(all, !isThere ? leave()
+                                  : (which + 1) * warps <= matrix.getPanels()
+                                      ? take()
+                                      : e.choose(e.less(panel, matrix.getPanels()), take, leave));
+        }
+        if (!isThere)
+          continue;
+        if (panels)
+          takenEnd = first + std::min(panels * warps, matrix.getPanels()) * panelBytes;
+        offset += matrix.getTileBytes();
+      }
+      return all;
+    };
+    llvm::append_range(s.takenWeights[number],
+                       e.choose(
+                           e.less(e.constant(tile), count), [&] { return ofTile(true); },
+                           [&] { return ofTile(false); }));
   }
   // A warp that took less than others gives back the slots that they are done with: they may need
   // the whole ring before they come to a barrier.
@@ -292,9 +334,11 @@ void ProductEmitter::multiplyTaken(Value taken) {
   for (int64_t tile = 0; tile < plan.tiles; ++tile)
     e.when(e.less(e.constant(tile), taken), [&] {
       for (auto [which, panels] : llvm::enumerate(plan.panels)) {
-        int64_t quads = panels * (rows / 8);
-        multiply(which, e.constant(tile), weights.take_front(quads));
-        weights = weights.drop_front(quads);
+        WeightPanels source = panelsOf(contracts[which]);
+        int64_t registers =
+            panels ? source.zerosOfRows().size() + panels * source.zeros().size() : 0;
+        multiply(which, e.constant(tile), weights.take_front(registers));
+        weights = weights.drop_front(registers);
       }
     });
 }

@@ -1,6 +1,7 @@
 //===- Stage.cpp - The ops of a stage, lowered for a block ----------------===//
 
 #include "targets/nvptx/Stage.h"
+#include "targets/nvptx/WeightPanels.h"
 #include "llvm/ADT/TypeSwitch.h"
 #include <cstddef>
 
@@ -72,7 +73,7 @@ Place::Form StageEmitter::formOf(Value value) {
     if (auto yield = dyn_cast<tile::YieldOp>(use.getOwner()))
       return formOf(yield->getParentOp()->getResult(use.getOperandNumber()));
     if (auto contract = dyn_cast<tile::ContractOp>(use.getOwner())) {
-      if (!contract.getMatrix().getType().getElement().isBF16())
+      if (!takesSplit(contract.getMatrix().getType().getElement()))
         return Place::F32;
       isSplit = true;
     }

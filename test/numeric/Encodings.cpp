@@ -1,17 +1,12 @@
 // Encodings.cpp - rolls whose weights were encoded on the way, against the interpreter with the
 // same encoded weights.
+#include "test/numeric/Encodings.h"
 #include "test/numeric/Seeded.h"
 #include "test/numeric/Tolerance.h"
 
 using namespace pianola;
 
 namespace {
-
-constexpr const char *kSpecs[] = {
-    "f32",      "bf16",     "f16",     "int8",
-    "int8/row", "int8/32",  "int8/64", "int4",
-    "int4/64",  "int4/128", "int4z",   "int4/128z",
-    "fp8",      "fp8/128",  "mxfp4",   "*down*=int8,*o_proj*=keep,*embed*=int4,int4/64z"};
 
 class Encodings : public testing::TestWithParam<std::tuple<const char *, const char *>> {};
 
@@ -45,6 +40,6 @@ TEST_P(Encodings, AgreeWithTheInterpreter) {
 
 INSTANTIATE_TEST_SUITE_P(All, Encodings,
                          testing::Combine(testing::Values("llama", "qwen3", "mistral"),
-                                          testing::ValuesIn(kSpecs)));
+                                          testing::ValuesIn(kEncodingSpecs)));
 
 } // namespace
