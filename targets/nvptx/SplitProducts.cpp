@@ -138,44 +138,52 @@ void ProductEmitter::multiplySplit(tile::ContractOp contract, Value tileStart,
     llvm::copy(e.multiply({upper[0], lower[0], upper[1], lower[1]}, b.slice(part * 2, 2), sum),
                sum.begin());
   };
-  // The panel is its warp's `which`-th one, as far as chains are concerned.
-  using ValuesOf = llvm::function_ref<SmallVector<Value>(int64_t step, int64_t slotBlock)>;
-  auto accumulate = [&](ArrayRef<Value> panel, ValuesOf valuesOf, int64_t which,
-                        MutableArrayRef<Value> all) {
-    SmallVector<Value> unscaled;
-    for (int64_t step = 0; step < steps; ++step) {
-      SmallVector<Value> pairs = source.pairs(panel, rowsTaken, step);
-      for (int64_t slotBlock = 0; slotBlock < slotBlocks; ++slotBlock) {
-        SmallVector<Value> values = valuesOf(step, slotBlock);
-        int64_t parts = (weightsAreA() ? values : pairs).size() / 2;
-        if (!weightsAreA())
-          parts = 2;
-        if (scaled && step % scaled == 0)
-          unscaled.assign(groups * 4, e.real(0));
-        for (int64_t group = 0; group < groups; ++group) {
-          ArrayRef<Value> mine = ArrayRef(pairs).slice(group * rowsAtOnce / 2, rowsAtOnce / 2);
-          for (int64_t part = 0; part < parts; ++part)
-            multiplyInto(scaled ? MutableArrayRef(unscaled).slice(group * 4, 4)
-                                : sumOf(all, slotBlock, group,
-                                        ((which * steps + step) * parts + part) % chains),
-                         mine, values, part);
-          if (!scaled || (step + 1) % scaled != 0)
-            continue;
-          MutableArrayRef<Value> sum = sumOf(all, slotBlock, group, 0);
-          for (auto [to, from, scale] : llvm::zip_equal(sum, ArrayRef(unscaled).slice(group * 4, 4),
-                                                        source.scales(panel, group, step)))
-            to = e.fma(scale, from, to);
-        }
+  // Adds the products of a step: the `number`-th of the `which`-th panel of its warp, as far as
+  // chains and scales are concerned. `unscaled` are the sums that wait for their scales.
+  using ValuesOf = llvm::function_ref<SmallVector<Value>(int64_t slotBlock)>;
+  auto multiplyStep = [&](const WeightPanels::Step &weights, ValuesOf valuesOf, int64_t which,
+                          int64_t number, MutableArrayRef<Value> unscaled,
+                          MutableArrayRef<Value> all) {
+    for (int64_t slotBlock = 0; slotBlock < slotBlocks; ++slotBlock) {
+      SmallVector<Value> values = valuesOf(slotBlock);
+      int64_t parts = (weightsAreA() ? values.size() : 4) / 2;
+      if (scaled && number % scaled == 0)
+        std::fill(unscaled.begin(), unscaled.end(), e.real(0));
+      for (int64_t group = 0; group < groups; ++group) {
+        ArrayRef<Value> pairs =
+            ArrayRef(weights.pairs).slice(group * rowsAtOnce / 2, rowsAtOnce / 2);
+        for (int64_t part = 0; part < parts; ++part)
+          multiplyInto(scaled ? unscaled.slice(group * 4, 4)
+                              : sumOf(all, slotBlock, group,
+                                      ((which * steps + number) * parts + part) % chains),
+                       pairs, values, part);
+        if (!scaled || (number + 1) % scaled != 0)
+          continue;
+        for (auto [to, from, scale] :
+             llvm::zip_equal(sumOf(all, slotBlock, group, 0), unscaled.slice(group * 4, 4),
+                             weights.scales[group]))
+          to = e.fma(scale, from, to);
       }
     }
   };
+  auto multiplyPanel =
+      [&](ArrayRef<Value> panel,
+          llvm::function_ref<SmallVector<Value>(int64_t step, int64_t slotBlock)> valuesOf,
+          int64_t which, MutableArrayRef<Value> all) {
+        SmallVector<Value> unscaled(groups * 4);
+        for (int64_t step = 0; step < steps; ++step)
+          multiplyStep(
+              source.step(panel, rowsTaken, step),
+              [&](int64_t slotBlock) { return valuesOf(step, slotBlock); }, which, step, unscaled,
+              all);
+      };
 
   // First what is in registers.
   int64_t registers = source.zeros().size(), takenPanels = taken.size() / registers;
   for (int64_t which = 0; which < takenPanels; ++which) {
     auto play = [&] {
       SmallVector<Value> next(sums);
-      accumulate(
+      multiplyPanel(
           taken.slice(which * registers, registers),
           [&](int64_t step, int64_t) {
             return activations(place, 0, e.mul(e.warp, steps), which * warps * steps + step, steps);
@@ -193,7 +201,7 @@ void ProductEmitter::multiplySplit(tile::ContractOp contract, Value tileStart,
     SmallVector<SmallVector<Value>> weights, values;
     Value start = e.add(firstPanel, e.mul(panel, panelBytes));
     for (int64_t i = 0; i < count; ++i)
-      weights.push_back(source.read(e.add(start, i * warps * panelBytes)));
+      weights.push_back(source.read(source.await(e.add(start, i * warps * panelBytes))));
     auto valuesOf = [&](int64_t i, int64_t step, int64_t slotBlock) {
       return activations(place, slotBlock * kSlotsOfA, e.mul(panel, steps),
                          i * warps * steps + step, steps);
@@ -204,7 +212,7 @@ void ProductEmitter::multiplySplit(tile::ContractOp contract, Value tileStart,
       for (int64_t i = 0; i < count; ++i)
         values.push_back(valuesOf(i, 0, 0));
     for (int64_t i = 0; i < count; ++i)
-      accumulate(
+      multiplyPanel(
           weights[i],
           [&](int64_t step, int64_t slotBlock) {
             return isEarly ? values[i] : valuesOf(i, step, slotBlock);
@@ -212,13 +220,31 @@ void ProductEmitter::multiplySplit(tile::ContractOp contract, Value tileStart,
           i, next);
     return next;
   };
+  // The same step by step.
+  auto playSteps = [&](Value panel, ValueRange carried) {
+    Value position = source.await(e.add(firstPanel, e.mul(panel, panelBytes)));
+    return e.loop(e.constant(0), e.constant(steps), e.constant(1), SmallVector<Value>(carried),
+                  [&](Value step, ValueRange carried) {
+                    SmallVector<Value> next(carried), unscaled(groups * 4);
+                    multiplyStep(
+                        source.readStep(position, rowsTaken, step),
+                        [&](int64_t slotBlock) {
+                          return activations(place, slotBlock * kSlotsOfA,
+                                             e.add(e.mul(panel, steps), step), 0, steps);
+                        },
+                        0, 0, unscaled, next);
+                    return next;
+                  });
+  };
   // A warp's reads of 2 KiB are under way at a time, where sums leave it the registers.
   int64_t ahead = slotBlocks == 1 ? std::max<int64_t>(1, 2048 / panelBytes) : 1;
   auto playFrom = [&](int64_t first, int64_t end, int64_t count) {
     if (first < end)
-      sums = e.loop(
-          e.add(e.warp, first), e.constant(end), e.constant(warps * count), sums,
-          [&](Value panel, ValueRange carried) { return playPanels(panel, count, carried); });
+      sums = e.loop(e.add(e.warp, first), e.constant(end), e.constant(warps * count), sums,
+                    [&](Value panel, ValueRange carried) {
+                      return slotBlocks > 1 && steps > 1 ? playSteps(panel, carried)
+                                                         : playPanels(panel, count, carried);
+                    });
   };
   int64_t first = takenPanels * warps, stride = warps * ahead;
   int64_t whole =
@@ -299,7 +325,8 @@ Value ProductEmitter::anticipate(Value start, Value stopped) {
         for (int64_t which = 0; which < panels; ++which) {
           Value panel = e.add(e.warp, which * warps);
           auto take = [&] {
-            return source.read(e.add(e.add(start, first), e.mul(panel, panelBytes)));
+            Value at = e.add(e.add(start, first), e.mul(panel, panelBytes));
+            return source.read(source.await(at));
           };
           auto leave = [&] { return source.zeros(); };
           llvm::append_range(all, !isThere ? leave()

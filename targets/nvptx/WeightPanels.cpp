@@ -71,14 +71,12 @@ SmallVector<Value> WeightPanels::readRows(Value start) {
   return registers;
 }
 
-SmallVector<Value> WeightPanels::read(Value start) {
-  Value position = e.ringBytes(start, matrix.getPanelBytes());
+SmallVector<Value> WeightPanels::read(Value position) {
   Type quad = e.vector(e.i32(), 4);
   Value mine = e.mul(e.lane, 16);
-  int64_t codeBytes = blocks() * 512, before = matrix.getPanelBytes() - codeBytes;
   SmallVector<Value> registers;
   for (int64_t block = 0; block < blocks(); ++block)
-    registers.push_back(e.load(quad, e.inRing(position, mine, before + block * 512)));
+    registers.push_back(e.load(quad, e.inRing(position, mine, bytesBeforeCodes() + block * 512)));
   if (stepsOfScale())
     readScales(position, scalesOf(matrix.getPanelScales()), registers);
   return registers;
@@ -141,44 +139,83 @@ SmallVector<Value, 4> WeightPanels::scalesOfSums(ArrayRef<Value> registers, cons
   return {upper, upper, lower, lower};
 }
 
-SmallVector<Value, 4> WeightPanels::scales(ArrayRef<Value> panel, int64_t group, int64_t step) {
-  return scalesOfSums(panel.drop_front(blocks()), scalesOf(matrix.getPanelScales()), group,
-                      step / stepsOfScale());
-}
-
 SmallVector<Value, 4> WeightPanels::rowScales(ArrayRef<Value> ofRows, int64_t group) {
   return scalesOfSums(ofRows, scalesOf(1), group, 0);
 }
 
 //===----------------------------------------------------------------------===//
-// Codes
+// Steps
 //===----------------------------------------------------------------------===//
 
-SmallVector<Value> WeightPanels::pairs(ArrayRef<Value> panel, ArrayRef<Value> ofRows,
-                                       int64_t step) {
-  SmallVector<Value> all;
-  for (int64_t block = 0; block < blocks(); ++block) {
-    Value quad = panel[block];
-    if (!codes) {
-      for (int64_t i = 0; i < 4; ++i)
-        all.push_back(e.element(quad, i));
-      continue;
-    }
-    Value zero;
-    if (codes.getZeros()) {
-      bool ofPanel = stepsOfScale();
-      Scales scales = scalesOf(ofPanel ? matrix.getPanelScales() : 1);
-      ArrayRef<Value> behind = ofPanel ? panel.drop_front(blocks()) : ofRows;
-      Value zeros = behind[blocks() * scales.words + block];
-      zero = e.both(e.shiftRight(zeros, ofPanel ? step / stepsOfScale() * 8 : 0), e.constant(255));
-    }
-    bool isByte = codes.getCodeBits() == 8;
-    Value low = e.element(quad, isByte ? 2 * step : step);
-    Value high = isByte ? e.element(quad, 2 * step + 1) : Value();
-    llvm::append_range(all, unpack(low, high, zero));
-  }
-  return all;
+Value WeightPanels::zeroOfRow(ArrayRef<Value> ofRows, int64_t block) {
+  return codes.getZeros() ? ofRows[blocks() * scalesOf(1).words + block] : Value();
 }
+
+WeightPanels::Step WeightPanels::step(ArrayRef<Value> panel, ArrayRef<Value> ofRows,
+                                      int64_t number) {
+  Step step;
+  if (!codes) {
+    for (Value quad : panel)
+      for (int64_t i = 0; i < 4; ++i)
+        step.pairs.push_back(e.element(quad, i));
+    return step;
+  }
+  Scales scales{};
+  ArrayRef<Value> behind = panel.drop_front(blocks());
+  int64_t index = 0;
+  if (stepsOfScale()) {
+    scales = scalesOf(matrix.getPanelScales());
+    index = number / stepsOfScale();
+    for (int64_t group = 0; group < groups(); ++group)
+      step.scales.push_back(scalesOfSums(behind, scales, group, index));
+  }
+  for (int64_t block = 0; block < blocks(); ++block) {
+    Value zero;
+    if (scales.zeros)
+      zero =
+          e.both(e.shiftRight(behind[blocks() * scales.words + block], index * 8), e.constant(255));
+    else
+      zero = zeroOfRow(ofRows, block);
+    bool isByte = codes.getCodeBits() == 8;
+    Value low = e.element(panel[block], isByte ? 2 * number : number);
+    Value high = isByte ? e.element(panel[block], 2 * number + 1) : Value();
+    llvm::append_range(step.pairs, unpack(low, high, zero));
+  }
+  return step;
+}
+
+WeightPanels::Step WeightPanels::readStep(Value position, ArrayRef<Value> ofRows, Value number) {
+  assert(codes && !areA && "what weights are A for has few sums");
+  Value g = e.shiftRight(e.lane, 2), t = e.both(e.lane, e.constant(3));
+  int64_t ofRow = matrix.getPanelScales(), bytes = codes.getScaleBytes();
+  Value index = stepsOfScale() ? e.div(number, stepsOfScale()) : Value();
+  Value mine = e.add(e.mul(e.lane, 16), e.mul(number, codes.getCodeBits()));
+  Step step;
+  for (int64_t block = 0; block < blocks(); ++block) {
+    if (index) {
+      Value row = e.add(e.mul(t, 2), block * 8);
+      auto scaleAt = [&](Value row) {
+        Value at = e.mul(e.add(e.mul(row, ofRow), index), bytes);
+        return scaleIn(e, codes.getScale(), load(position, at, bytes, bytes), 0);
+      };
+      Value even = scaleAt(row), odd = scaleAt(e.add(row, 1));
+      step.scales.push_back({even, odd, even, odd});
+    }
+    Value zero = index ? Value() : zeroOfRow(ofRows, block);
+    if (index && codes.getZeros()) {
+      Value at = e.add(e.mul(e.add(g, block * 8), ofRow), index);
+      zero = load(position, e.add(at, matrix.getScalesBytes(ofRow)), 1, 1).front();
+    }
+    SmallVector<Value> words =
+        load(position, e.add(mine, bytesBeforeCodes() + block * 512), codes.getCodeBits(), 4);
+    llvm::append_range(step.pairs, unpack(words.front(), words.back(), zero));
+  }
+  return step;
+}
+
+//===----------------------------------------------------------------------===//
+// Codes
+//===----------------------------------------------------------------------===//
 
 // Two equal bf16, by their bits.
 static int64_t twice(int64_t bf16) { return bf16 << 16 | bf16; }

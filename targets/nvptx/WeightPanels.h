@@ -38,19 +38,26 @@ public:
   int64_t stepsOfScale() const;
   bool hasRowScales() const { return matrix.getFirstPanel() > 0; }
 
-  /// Reads the panel that begins at byte `start` of the tape.
-  llvm::SmallVector<Value> read(Value start);
+  /// Waits for the panel that begins at byte `start` of the tape; then it can be read.
+  Value await(Value start) { return e.ringBytes(start, matrix.getPanelBytes()); }
+  llvm::SmallVector<Value> read(Value position);
   /// Scales and zero points of whole rows, of the tile that begins there; nothing without.
   llvm::SmallVector<Value> readRows(Value start);
   /// As many zeros, for what was not read.
   llvm::SmallVector<Value> zeros();
   llvm::SmallVector<Value> zerosOfRows();
 
-  /// Four pairs of row g of each 8 rows. `ofRows` is what readRows gave.
-  llvm::SmallVector<Value> pairs(llvm::ArrayRef<Value> panel, llvm::ArrayRef<Value> ofRows,
-                                 int64_t step);
-  /// The scales of the four sums that a lane has of rows `group`: 16 or 8 rows.
-  llvm::SmallVector<Value, 4> scales(llvm::ArrayRef<Value> panel, int64_t group, int64_t step);
+  /// Operands of one step.
+  struct Step {
+    llvm::SmallVector<Value> pairs;                        // four of row g of each 8 rows
+    llvm::SmallVector<llvm::SmallVector<Value, 4>> scales; // of a lane's sums: see scalesOfSums
+  };
+  /// `ofRows` is what readRows gave.
+  Step step(llvm::ArrayRef<Value> panel, llvm::ArrayRef<Value> ofRows, int64_t number);
+  /// Of a panel that was not read, for products that leave no registers for it. Weights are the
+  /// second operand.
+  Step readStep(Value position, llvm::ArrayRef<Value> ofRows, Value number);
+  /// The scales of the four sums that a lane has of 16 or 8 rows.
   llvm::SmallVector<Value, 4> rowScales(llvm::ArrayRef<Value> ofRows, int64_t group);
 
 private:
@@ -63,9 +70,12 @@ private:
   };
   Scales scalesOf(int64_t ofRow) const;
   int64_t blocks() const { return matrix.getRows() / 8; }
+  int64_t groups() const { return areA && blocks() > 1 ? blocks() / 2 : blocks(); }
+  int64_t bytesBeforeCodes() const { return matrix.getPanelBytes() - blocks() * 512; }
   llvm::SmallVector<Value> zerosFor(const Scales &scales);
   llvm::SmallVector<Value> load(Value position, Value within, int64_t bytes, int64_t alignment);
   void readScales(Value position, const Scales &scales, llvm::SmallVectorImpl<Value> &into);
+  Value zeroOfRow(llvm::ArrayRef<Value> ofRows, int64_t block);
   llvm::SmallVector<Value, 4> scalesOfSums(llvm::ArrayRef<Value> registers, const Scales &scales,
                                            int64_t group, int64_t index);
   llvm::SmallVector<Value, 4> unpack(Value low, Value high, Value zero);
