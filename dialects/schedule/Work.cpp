@@ -143,7 +143,7 @@ Work WorkOfProgram::ofBlock(StepOp step, Block &block, ArrayRef<int64_t> at) {
             rows = 1;
           // A GPU's products are of four slots at least, or eight: see docs/gpu.md.
           if (matrix.getPanel()) {
-            int64_t least = rows <= 2 || (rows <= 4 && matrix.getRowPad() % 16 == 0) ? 4 : 8;
+            int64_t least = tile::areWeightsFirst(matrix.getRows(), rows) ? 4 : 8;
             rows = (rows + least - 1) / least * least;
           }
           work.flops += 2 * matrix.getRowPad() * matrix.getDepth() * rows;

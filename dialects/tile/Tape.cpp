@@ -37,18 +37,19 @@ int64_t getTapeBytes(ArrayRef<TapePiece> pieces) {
   return pieces.empty() ? 0 : pieces.back().offset + pieces.back().bytes;
 }
 
-// Registers that a lane needs for panels of a matrix, and for scales of whole rows. Of 8 rows'
-// scales it may want two rows'.
+// Registers that a lane needs for panels of a matrix, and for scales of whole rows: of 8 rows' scales
+// it wants one row's where weights are the first operand of products, and two rows' otherwise.
 struct Registers {
   int64_t ofPanel, ofRows;
 };
-static Registers registersOf(MatrixType matrix) {
+static Registers registersOf(MatrixType matrix, int64_t slots) {
   int64_t lines = matrix.getRows() / 8;
   encoding::ScaledType codes = matrix.getCodes();
   if (!codes)
     return {4 * lines, 0};
+  int64_t rows = areWeightsFirst(matrix.getRows(), slots) ? 1 : 2;
   auto forScales = [&](int64_t ofRow) {
-    return lines * ((2 * ofRow * codes.getScaleBytes() + 3) / 4 + codes.getZeroBytes());
+    return lines * ((rows * ofRow * codes.getScaleBytes() + 3) / 4 + codes.getZeroBytes());
   };
   int64_t ofRow = matrix.getPanelScales();
   return ofRow ? Registers{4 * lines + forScales(ofRow), 0} : Registers{4 * lines, forScales(1)};
@@ -71,12 +72,21 @@ SmallVector<EarlyPanels> planEarly(StageOp stage, int64_t workers, int64_t warps
   SmallVector<EarlyPanels> plans(sections.size());
   for (auto [section, plan] : llvm::zip_equal(sections, plans)) {
     SmallVector<MatrixType, 2> matrices;
-    for (auto contract : section.getBody().front().getOps<ContractOp>())
+    int64_t slots = 0;
+    for (auto contract : section.getBody().front().getOps<ContractOp>()) {
       matrices.push_back(contract.getMatrix().getType());
+      slots = cast<RankedTensorType>(contract.getValue().getType()).getDimSize(0);
+    }
     SmallVector<int64_t, 2> panels = panelsOf(matrices, warps);
+    // Codes need registers to be unpacked, too.
+    if (section == sections.front() &&
+        llvm::any_of(matrices, [](MatrixType matrix) { return bool(matrix.getCodes()); }))
+      room = room * 3 / 5;
     int64_t ofTile = 0;
-    for (auto [matrix, count] : llvm::zip(matrices, panels))
-      ofTile += registersOf(matrix).ofRows + count * registersOf(matrix).ofPanel;
+    for (auto [matrix, count] : llvm::zip(matrices, panels)) {
+      auto [ofPanel, ofRows] = registersOf(matrix, slots);
+      ofTile += ofRows + count * ofPanel;
+    }
     if (panels.empty())
       break;
     plan.panels = panels;
@@ -85,7 +95,7 @@ SmallVector<EarlyPanels> planEarly(StageOp stage, int64_t workers, int64_t warps
     room -= plan.tiles * ofTile;
     if (plan.tiles == 0 && section == sections.front()) {
       for (auto [matrix, count] : llvm::zip(matrices, plan.panels)) {
-        auto [ofPanel, ofRows] = registersOf(matrix);
+        auto [ofPanel, ofRows] = registersOf(matrix, slots);
         count = std::clamp<int64_t>((room - ofRows) / ofPanel, 0, count);
         room -= count ? ofRows + count * ofPanel : 0;
         plan.tiles |= count > 0;

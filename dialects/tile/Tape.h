@@ -28,6 +28,12 @@ llvm::SmallVector<TapePiece> getTilePieces(SectionOp section);
 /// Bytes of pieces laid end to end.
 int64_t getTapeBytes(llvm::ArrayRef<TapePiece> pieces);
 
+/// Whether panels are the first operand of products with so many slots, 16 or twice 8 rows of them;
+/// otherwise 8 rows are the second. See docs/gpu.md.
+inline bool areWeightsFirst(int64_t rows, int64_t slots) {
+  return slots <= std::min<int64_t>(rows / 4, 4);
+}
+
 /// What registers take of a section's first tiles before the step's events have happened: so many
 /// panels of a warp.
 struct EarlyPanels {

@@ -37,9 +37,8 @@ LogicalResult checkArgument(tile::StageOp stage, BlockArgument argument, const K
             type.getRows() % 8 != 0)
           return refuse("weights must stand in panels of 32 columns, or 64 bytes of codes, and "
                         "tiles of 8 rows or a multiple");
-        if (type.getCodes())
-          return success();
-        int64_t bytes = type.getPanelBytes();
+        int64_t bytes =
+            type.getRows() * (type.getCodes() ? 64 : type.getPanelBytes() / type.getRows());
         if (2048 % bytes != 0 || shape.chunk % 2048 != 0)
           return refuse("a panel's bytes must divide 2048, and these the ring's slots");
         return success();

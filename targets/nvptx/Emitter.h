@@ -69,6 +69,10 @@ public:
   Value both(Value a, Value b);   // bitwise and
   Value either(Value a, Value b); // bitwise or
   Value exclusive(Value a, Value b);
+  /// (a & mask) | c and (a & mask) ^ c in one instruction: ptxas does not find it where both are
+  /// constants.
+  Value maskedOr(Value a, int64_t mask, int64_t c);
+  Value maskedXor(Value a, int64_t mask, int64_t c);
   Value negate(Value condition);
   Value shiftLeft(Value a, int64_t bits);
   Value shiftLeft(Value a, Value bits);

@@ -57,7 +57,7 @@ private:
   WeightPanels panelsOf(tile::ContractOp contract) {
     return WeightPanels(e, contract.getMatrix().getType(), weightsAreA());
   }
-  bool weightsAreA() const { return slots <= std::min<int64_t>(rows / 4, 4); }
+  bool weightsAreA() const { return tile::areWeightsFirst(rows, slots); }
   llvm::SmallVector<Value> activations(const Place &place, int64_t firstSlot, Value step,
                                        int64_t further, int64_t stepsOfPanel);
   int64_t panelsOfWarp(tile::ContractOp contract) const; // at most

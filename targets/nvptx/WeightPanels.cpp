@@ -249,14 +249,13 @@ SmallVector<Value, 4> WeightPanels::unpack(Value low, Value high, Value zero) {
     switch (codes.getCode()) {
     case encoding::Code::I8: {
       Value both = bytesOf(p, false);
-      Value value = less(e.either(mask(both, twice(0x7f)), e.constant(twice(k128))),
-                         e.exclusive(mask(both, twice(0x80)), e.constant(twice(k256))));
+      Value value = less(e.maskedOr(both, twice(0x7f), twice(k128)),
+                         e.maskedXor(both, twice(0x80), twice(k256)));
       result.push_back(less128 ? less(value, less128) : value);
       break;
     }
     case encoding::Code::I4:
-      result.push_back(
-          less(e.either(mask(moved(4 * p, 0), twice(0xf)), e.constant(twice(k128))), from));
+      result.push_back(less(e.maskedOr(moved(4 * p, 0), twice(0xf), twice(k128)), from));
       break;
     case encoding::Code::F8E4M3: {
       Value both = bytesOf(p, true);
