@@ -33,7 +33,7 @@ constexpr int64_t kChains = 4;
 //===----------------------------------------------------------------------===//
 
 // The pairs of activations that a lane has of a step of 32 columns, the one `further` behind
-// `step`: where weights are A, of one half of one slot, otherwise greater ones, then lesser ones.
+// `step`: where weights are A, of one half of one slot; otherwise those of two A operands.
 // `firstSlot` is the first of a block. Addresses begin with what is the same for all steps, and end
 // with what is constant.
 SmallVector<Value> ProductEmitter::activations(const Place &place, int64_t firstSlot, Value step,
@@ -71,6 +71,12 @@ SmallVector<Value> ProductEmitter::activations(const Place &place, int64_t first
                 (further * 32 + firstSlot * place.stride) * bytes);
   };
   auto load = [&]() -> SmallVector<Value> {
+    if (place.form == Place::Paired) {
+      Value ofLane = e.add(e.mul(slot, place.stride * 2), e.mul(t, 16));
+      Value first = e.at(e.at(e.at(place.base, ofLane), e.mul(step, 128)),
+                         further * 128 + firstSlot * place.stride * 2);
+      return {e.load(words, first), e.load(words, e.at(first, 64))};
+    }
     if (place.form == Place::Split) {
       auto half = [&](Value base) { return e.load(words, addressOf(base, 2)); };
       if (isLesser)
@@ -94,9 +100,11 @@ SmallVector<Value> ProductEmitter::activations(const Place &place, int64_t first
     return SmallVector<Value>(isLesser ? 1 : 2, e.zeros(cast<VectorType>(words)));
   });
   SmallVector<Value> flat;
-  for (Value half : loaded)
+  for (Value four : loaded)
     for (int64_t i = 0; i < pairs; ++i)
-      flat.push_back(e.element(half, i));
+      flat.push_back(e.element(four, i));
+  if (!isLesser && place.form != Place::Paired)
+    flat = {flat[0], flat[4], flat[1], flat[5], flat[2], flat[6], flat[3], flat[7]};
   return flat;
 }
 
@@ -133,10 +141,14 @@ void ProductEmitter::multiplySplit(tile::ContractOp contract, Value tileStart,
   // Adds to `sum` the products of one step.
   auto multiplyInto = [&](MutableArrayRef<Value> sum, ArrayRef<Value> pairs, ArrayRef<Value> values,
                           int64_t part) {
-    ArrayRef<Value> a = weightsAreA() ? pairs : values, b = weightsAreA() ? values : pairs;
-    ArrayRef<Value> upper = a.slice(part * 2, 2), lower = a.slice(b.size() + part * 2, 2);
-    llvm::copy(e.multiply({upper[0], lower[0], upper[1], lower[1]}, b.slice(part * 2, 2), sum),
-               sum.begin());
+    SmallVector<Value, 4> a(values.slice(weightsAreA() ? 0 : part * 4, weightsAreA() ? 0 : 4));
+    ArrayRef<Value> b = (weightsAreA() ? values : pairs).slice(part * 2, 2);
+    if (weightsAreA()) {
+      ArrayRef<Value> upper = pairs.slice(part * 2, 2);
+      ArrayRef<Value> lower = pairs.slice(values.size() + part * 2, 2);
+      a = {upper[0], lower[0], upper[1], lower[1]};
+    }
+    llvm::copy(e.multiply(a, b, sum), sum.begin());
   };
   // Adds the products of a step: the `number`-th of the `which`-th panel of its warp, as far as
   // chains and scales are concerned. `unscaled` are the sums that wait for their scales.
