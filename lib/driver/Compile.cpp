@@ -8,6 +8,7 @@
 #include "lib/driver/Pipeline.h"
 #include "lib/driver/Punch.h"
 #include "lib/driver/WriteRoll.h"
+#include "lib/encode/Calibrate.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/IR/MLIRContext.h"
 #include "mlir/IR/Verifier.h"
@@ -76,6 +77,21 @@ static llvm::Error checkPlain(const LoadedModel &model) {
   return error;
 }
 
+// The codes of matrices, on the activations of a text.
+static llvm::Error calibrateModel(const CompileOptions &options, LoadedModel &model,
+                                  Progress &progress) {
+  if (options.calibrate.empty() || options.emit != Emit::Roll)
+    return llvm::Error::success();
+  if (!model.reencoded || !model.reencoded->hasCodes())
+    return llvm::createStringError("--calibrate: no matrix becomes codes; give --weights, such as "
+                                   "int4");
+  llvm::Expected<CalibrationText> text =
+      readCalibrationText(options.calibrate, options.directory, model.config);
+  if (!text)
+    return text.takeError();
+  return calibrate(*model.module, *model.reencoded, *text, progress);
+}
+
 static llvm::Error checkWeightsAtLoad(const CompileOptions &options) {
   if (!options.weightsAtLoad)
     return llvm::Error::success();
@@ -108,6 +124,8 @@ static llvm::Error compileForDevice(const CompileOptions &options, const DeviceR
   llvm::Expected<llvm::SmallVector<int64_t>> slots = slotsOf(options, true);
   if (!slots)
     return slots.takeError();
+  if (llvm::Error error = calibrateModel(options, *model, progress))
+    return error;
   ModuleOp module = *model->module;
   ModelSummary summary = summarise(*model, *maxModelLen);
   tile::MachineAttr machine =
@@ -184,6 +202,8 @@ llvm::Error compile(const CompileOptions &options, Progress &progress, llvm::raw
     return llvm::Error::success();
   }
 
+  if (llvm::Error error = calibrateModel(options, *model, progress))
+    return error;
   tile::MachineAttr machine = machineFor(&context, *cpu, workers);
   Phase until = options.emit == Emit::Tile ? Phase::Tile : Phase::Schedule;
   ModelSummary summary = summarise(*model, *maxModelLen);

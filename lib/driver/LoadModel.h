@@ -13,7 +13,7 @@ struct LoadedModel {
   std::unique_ptr<WeightSource> weights;
   mlir::OwningOpRef<mlir::ModuleOp> module; // transformer dialect
   ImportNotes notes;
-  const ReencodedWeights *reencoded = nullptr; // `weights`, if any of them has another encoding
+  ReencodedWeights *reencoded = nullptr; // `weights`, if any of them has another encoding
 };
 
 /// Reads config.json and the headers of the weights of `directory`, and imports the model. With a

@@ -1,9 +1,9 @@
 // LogitSource.cpp - who says logits: a roll, or the reference interpreter on a model directory.
 #include "lib/quality/LogitSource.h"
 
-#include "lib/checkpoint/InputFile.h"
 #include "lib/checkpoint/Refusal.h"
 #include "lib/driver/LoadModel.h"
+#include "lib/quality/TextTokens.h"
 #include "lib/reference/Interpreter.h"
 
 #include "mlir/IR/MLIRContext.h"
@@ -12,8 +12,6 @@
 
 namespace pianola {
 namespace {
-
-constexpr uint64_t kMostText = uint64_t(256) << 20;
 
 class PlayedLogits : public LogitSource {
 public:
@@ -30,7 +28,11 @@ public:
     session = std::move(*created);
     vocabulary = roll->manifest().model.vocabulary;
     maxPositions = session->maxLen();
-    return readTokenizer(roll->tokenizer());
+    llvm::Expected<std::unique_ptr<Tokenizer>> read = parseTokenizer(path, roll->tokenizer());
+    if (!read)
+      return read.takeError();
+    tokenizer = std::move(*read);
+    return llvm::Error::success();
   }
 
   llvm::Error logits(llvm::ArrayRef<int32_t> ids, std::vector<float> &out) override {
@@ -62,10 +64,11 @@ public:
     interpreter = std::make_unique<Interpreter>(*model.module, *model.weights);
     vocabulary = model.config.vocabulary;
     maxPositions = model.config.maxPositions;
-    if (!llvm::sys::fs::exists(path + "/tokenizer.json"))
-      return readTokenizer({});
-    llvm::Expected<std::string> json = readText(path + "/tokenizer.json", kMostText);
-    return json ? readTokenizer(*json) : json.takeError();
+    llvm::Expected<std::unique_ptr<Tokenizer>> read = readTokenizer(path);
+    if (!read)
+      return read.takeError();
+    tokenizer = std::move(*read);
+    return llvm::Error::success();
   }
 
   llvm::Error logits(llvm::ArrayRef<int32_t> ids, std::vector<float> &out) override {
@@ -99,16 +102,6 @@ llvm::Expected<std::unique_ptr<LogitSource>> LogitSource::open(const std::string
   return source;
 }
 
-llvm::Error LogitSource::readTokenizer(std::string_view json) {
-  if (json.empty())
-    return llvm::createStringError(path + ": has no tokenizer to read a text with");
-  Result<std::unique_ptr<Tokenizer>> read = Tokenizer::fromJson(json);
-  if (!read)
-    return llvm::createStringError(path + ": " + read.message());
-  tokenizer = std::move(*read);
-  return llvm::Error::success();
-}
-
 llvm::Error checkSameTokens(const LogitSource &a, const LogitSource &b) {
   auto differ = [&](const llvm::Twine &how) {
     return llvm::createStringError(b.path + " and " + a.path + " cannot be compared: " + how);
@@ -122,26 +115,6 @@ llvm::Error checkSameTokens(const LogitSource &a, const LogitSource &b) {
       return differ("their tokenizers have " + inQuotes(ofB.bytesOf(id, false)) + " and " +
                     inQuotes(ofA.bytesOf(id, false)) + " as token " + llvm::Twine(id));
   return llvm::Error::success();
-}
-
-llvm::Expected<std::vector<int32_t>> readTokens(const std::string &path,
-                                                const Tokenizer &tokenizer) {
-  auto refuseText = [&](const llvm::Twine &what) {
-    return llvm::createStringError(path + ": " + what);
-  };
-  llvm::Expected<std::string> text = readText(path, kMostText);
-  if (!text)
-    return text.takeError();
-  if (text->empty())
-    return refuseText("is empty");
-  EncodeOptions options;
-  options.addSpecial = false;
-  Result<std::vector<int32_t>> ids = tokenizer.encode(*text, options);
-  if (!ids)
-    return refuseText(ids.message());
-  if (ids->size() < 2)
-    return refuseText("has " + llvm::Twine(ids->size()) + " tokens; two are the least");
-  return std::move(*ids);
 }
 
 } // namespace pianola

@@ -30,16 +30,10 @@ public:
 
 protected:
   explicit LogitSource(std::string path) : path(std::move(path)) {}
-  llvm::Error readTokenizer(std::string_view json);
 };
 
 /// Where an id does not mean the same to both: an error that names the first difference.
 llvm::Error checkSameTokens(const LogitSource &a, const LogitSource &b);
-
-/// The ids of a text file, without what the tokenizer puts before and after. Errors: no such file,
-/// an empty one, no UTF-8, fewer than two tokens.
-llvm::Expected<std::vector<int32_t>> readTokens(const std::string &path,
-                                                const Tokenizer &tokenizer);
 
 } // namespace pianola
 

@@ -40,6 +40,9 @@ void addCompileVerb(CLI::App &app, int &exitCode) {
       "bf16, f16, int8[/row|/32|/64|/128], int4[/32|/64|/128][z], fp8[/row|/128] or "
       "mxfp4; the first whose pattern matches the tensor's name counts (under int4 and "
       "mxfp4, embedding and head are int8 unless named)");
+  verb->add_option("--calibrate", options->calibrate,
+                   "A text like those that the model is for: codes are chosen to change least what "
+                   "the model makes of its first 65536 tokens (slow)");
   CLI::Option *seeded = verb->add_option("--weights-from-seed", *seed,
                                          "Make the weights up; config.json alone is enough");
   verb->add_flag("--weights-at-load", options->weightsAtLoad,

@@ -2,6 +2,7 @@
 // weights has cost.
 #include "lib/quality/LogitSource.h"
 #include "lib/quality/Perplexity.h"
+#include "lib/quality/TextTokens.h"
 #include "tools/pianola/Verbs.h"
 
 #include <cmath>
