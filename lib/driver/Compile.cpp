@@ -8,7 +8,7 @@
 #include "lib/driver/Pipeline.h"
 #include "lib/driver/Punch.h"
 #include "lib/driver/WriteRoll.h"
-#include "lib/encode/Calibrate.h"
+#include "lib/encode/Budget.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/IR/MLIRContext.h"
 #include "mlir/IR/Verifier.h"
@@ -77,18 +77,35 @@ static llvm::Error checkPlain(const LoadedModel &model) {
   return error;
 }
 
-// The codes of matrices, on the activations of a text.
-static llvm::Error calibrateModel(const CompileOptions &options, LoadedModel &model,
-                                  Progress &progress) {
-  if (options.calibrate.empty() || options.emit != Emit::Roll)
-    return llvm::Error::success();
-  if (!model.reencoded || !model.reencoded->hasCodes())
+// Encodings within a budget, and codes on the activations of a text.
+static llvm::Error encodeWeights(const CompileOptions &options, LoadedModel &model,
+                                 Progress &progress) {
+  std::optional<CalibrationText> text;
+  if (!options.calibrate.empty()) {
+    llvm::Expected<CalibrationText> read =
+        readCalibrationText(options.calibrate, options.directory, model.config);
+    if (!read)
+      return read.takeError();
+    text = std::move(*read);
+  }
+  if (!options.budget.empty()) {
+    llvm::Expected<uint64_t> budget = parseBytes(options.budget);
+    if (!budget)
+      return budget.takeError();
+    llvm::Expected<llvm::StringMap<WeightEncoding>> chosen =
+        encodeWithin(*budget, *model.module, *model.weights, text ? &*text : nullptr);
+    if (!chosen)
+      return chosen.takeError();
+    reencode(model, [&](llvm::StringRef tensor) {
+      auto it = chosen->find(tensor);
+      return it == chosen->end() ? nullptr : &it->second;
+    });
+  } else if (text && !(model.reencoded && model.reencoded->hasCodes())) {
     return llvm::createStringError("--calibrate: no matrix becomes codes; give --weights, such as "
-                                   "int4");
-  llvm::Expected<CalibrationText> text =
-      readCalibrationText(options.calibrate, options.directory, model.config);
-  if (!text)
-    return text.takeError();
+                                   "int4, or --budget");
+  }
+  if (!text || options.emit != Emit::Roll)
+    return llvm::Error::success();
   return calibrate(*model.module, *model.reencoded, *text, progress);
 }
 
@@ -116,6 +133,8 @@ static llvm::Error compileForDevice(const CompileOptions &options, const DeviceR
       loadModel(context, options.directory, options.seed, options.weights);
   if (!model)
     return model.takeError();
+  if (llvm::Error error = encodeWeights(options, *model, progress))
+    return error;
   if (llvm::Error error = checkPlain(*model))
     return error;
   llvm::Expected<int64_t> maxModelLen = checkMaxModelLen(options, model->config);
@@ -124,8 +143,6 @@ static llvm::Error compileForDevice(const CompileOptions &options, const DeviceR
   llvm::Expected<llvm::SmallVector<int64_t>> slots = slotsOf(options, true);
   if (!slots)
     return slots.takeError();
-  if (llvm::Error error = calibrateModel(options, *model, progress))
-    return error;
   ModuleOp module = *model->module;
   ModelSummary summary = summarise(*model, *maxModelLen);
   tile::MachineAttr machine =
@@ -196,14 +213,14 @@ llvm::Error compile(const CompileOptions &options, Progress &progress, llvm::raw
   llvm::Expected<llvm::SmallVector<int64_t>> slots = slotsOf(options, false);
   if (!slots)
     return slots.takeError();
+  if (llvm::Error error = encodeWeights(options, *model, progress))
+    return error;
   ModuleOp module = *model->module;
   if (options.emit == Emit::Transformer) {
     module.print(text);
     return llvm::Error::success();
   }
 
-  if (llvm::Error error = calibrateModel(options, *model, progress))
-    return error;
   tile::MachineAttr machine = machineFor(&context, *cpu, workers);
   Phase until = options.emit == Emit::Tile ? Phase::Tile : Phase::Schedule;
   ModelSummary summary = summarise(*model, *maxModelLen);

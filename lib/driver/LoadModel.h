@@ -22,6 +22,11 @@ struct LoadedModel {
 llvm::Expected<LoadedModel> loadModel(mlir::MLIRContext &context, llvm::StringRef directory,
                                       std::optional<uint64_t> seed, llvm::StringRef encodings = "");
 
+/// Gives matrices other encodings, those that `find` has one for; what a checkpoint has quantised
+/// stays as it is.
+void reencode(LoadedModel &model,
+              llvm::function_ref<const WeightEncoding *(llvm::StringRef tensor)> find);
+
 } // namespace pianola
 
 #endif

@@ -16,11 +16,6 @@ namespace {
 
 constexpr int64_t kSequence = 512;
 
-transformer::WeightOp weightOf(Operation *op) {
-  return SymbolTable::lookupNearestSymbolFrom<transformer::WeightOp>(
-      op, op->getAttrOfType<FlatSymbolRefAttr>("weight"));
-}
-
 class Calibration {
 public:
   Calibration(ModuleOp module, ReencodedWeights &weights, Progress &progress)
@@ -28,7 +23,7 @@ public:
     module.walk([&](transformer::EmbedOp op) { tables.insert(op.getWeight()); });
   }
 
-  llvm::Error hear(transformer::WeightOp weight, Value input, const reference::Rows &x);
+  llvm::Error hear(Operation *op, Value input, const reference::Rows &x);
 
 private:
   ReencodedWeights &weights;
@@ -38,7 +33,8 @@ private:
   reference::Rows factor;
 };
 
-llvm::Error Calibration::hear(transformer::WeightOp weight, Value input, const reference::Rows &x) {
+llvm::Error Calibration::hear(Operation *op, Value input, const reference::Rows &x) {
+  transformer::WeightOp weight = weightOf(op);
   const TensorInfo &tensor = *weights.find(weight.getTensor());
   progress.advance(tensor.bytes);
   if (!tensor.scaling || !weights.isReencoded(tensor.name) || tables.contains(weight.getSymName()))
@@ -93,10 +89,9 @@ llvm::Error calibrate(ModuleOp module, ReencodedWeights &weights, const Calibrat
   Calibration calibration(module, weights, progress);
   llvm::Error error =
       Interpreter(module, weights)
-          .walk(text.ids, text.sequence,
-                [&](transformer::WeightOp weight, Value input, const reference::Rows &x) {
-                  return calibration.hear(weight, input, x);
-                });
+          .walk(text.ids, text.sequence, [&](Operation *op, Value input, const reference::Rows &x) {
+            return calibration.hear(op, input, x);
+          });
   progress.end();
   weights.forgetErrors(); // those of the interpreter's reads
   return error;

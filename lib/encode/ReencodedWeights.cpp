@@ -15,6 +15,8 @@ uint64_t scaleBytes(ScaleType type) {
   return type == ScaleType::F32 ? 4 : type == ScaleType::E8M0 ? 1 : 2;
 }
 
+} // namespace
+
 uint64_t storedBytes(const TensorInfo &tensor) {
   if (!tensor.scaling)
     return tensor.bytes;
@@ -24,19 +26,22 @@ uint64_t storedBytes(const TensorInfo &tensor) {
                                                     (scaleBytes(scaling.scale) + scaling.zeros);
 }
 
-} // namespace
+TensorInfo encodedAs(const TensorInfo &plain, const WeightEncoding &encoding) {
+  TensorInfo tensor = plain;
+  tensor.scaling = encoding.scaling;
+  tensor.dtype = encoding.scaling ? DType::U8 : encoding.dtype;
+  tensor.bytes = plain.elements() * dtypeBytes(tensor.dtype);
+  if (encoding.scaling && encoding.scaling->group >= plain.shape[1] && !encoding.scaling->zeros)
+    tensor.scaling->group = 0;
+  return tensor;
+}
 
 const TensorInfo &ReencodedWeights::encode(const TensorInfo &plain,
                                            const WeightEncoding &encoding) {
   auto encoded = std::make_unique<Encoded>();
   encoded->plain = &plain;
   encoded->encoding = encoding.name;
-  encoded->tensor = plain;
-  encoded->tensor.scaling = encoding.scaling;
-  encoded->tensor.dtype = encoding.scaling ? DType::U8 : encoding.dtype;
-  encoded->tensor.bytes = plain.elements() * dtypeBytes(encoded->tensor.dtype);
-  if (encoding.scaling && encoding.scaling->group >= plain.shape[1] && !encoding.scaling->zeros)
-    encoded->tensor.scaling->group = 0;
+  encoded->tensor = encodedAs(plain, encoding);
   std::unique_ptr<Encoded> &place = tensors[plain.name];
   place = std::move(encoded);
   inOrder.push_back(place.get());

@@ -13,6 +13,12 @@
 
 namespace pianola {
 
+/// Bytes of a tensor, of codes and scales if it has them.
+uint64_t storedBytes(const TensorInfo &tensor);
+
+/// What a matrix is in another encoding.
+TensorInfo encodedAs(const TensorInfo &plain, const WeightEncoding &encoding);
+
 /// What another source has, matrices in other encodings. Rows are encoded when they are asked for:
 /// memory holds no more of a model than before, but for matrices whose rows were placed.
 class ReencodedWeights : public WeightSource {

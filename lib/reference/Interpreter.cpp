@@ -13,6 +13,11 @@ namespace pianola {
 
 using reference::Rows;
 
+WeightOp weightOf(Operation *op) {
+  return SymbolTable::lookupNearestSymbolFrom<WeightOp>(
+      op, op->getAttrOfType<FlatSymbolRefAttr>("weight"));
+}
+
 llvm::Expected<ReferenceResult> interpret(ModuleOp module, const WeightSource &weights,
                                           llvm::ArrayRef<int32_t> ids) {
   return Interpreter(module, weights).feed(ids);
@@ -67,7 +72,7 @@ llvm::Error Interpreter::walk(llvm::ArrayRef<int32_t> newIds, int64_t sequence,
   listener = hearer;
   for (Operation &op : (*block)->without_terminator()) {
     if (auto head = dyn_cast<LmHeadOp>(op))
-      return hear(head, head.getInput(), head.getWeightAttr());
+      return hear(head, head.getInput());
     if (llvm::Error error = evaluate(op))
       return error;
     decoded.clear();
@@ -98,7 +103,7 @@ Rows Interpreter::eachSequence(
 }
 
 llvm::Expected<Rows> Interpreter::multiply(Operation *op, Value input, FlatSymbolRefAttr name) {
-  if (llvm::Error error = hear(op, input, name))
+  if (llvm::Error error = hear(op, input))
     return std::move(error);
   llvm::Expected<const Rows *> w = weight(op, name);
   if (!w)
@@ -106,10 +111,10 @@ llvm::Expected<Rows> Interpreter::multiply(Operation *op, Value input, FlatSymbo
   return reference::linear(rows(input), **w);
 }
 
-llvm::Error Interpreter::hear(Operation *op, Value input, FlatSymbolRefAttr name) {
+llvm::Error Interpreter::hear(Operation *op, Value input) {
   if (!listener)
     return llvm::Error::success();
-  return listener(SymbolTable::lookupNearestSymbolFrom<WeightOp>(op, name), input, rows(input));
+  return listener(op, input, rows(input));
 }
 
 void Interpreter::rewind() {
@@ -269,7 +274,8 @@ llvm::Error Interpreter::evaluate(Operation &operation) {
         return Error::success();
       })
       .Case([&](ObserveOp op) {
-        result.observed[op.getName().str()] = rows(op.getValue());
+        if (!listener) // who walks keeps nothing
+          result.observed[op.getName().str()] = rows(op.getValue());
         return Error::success();
       })
       .Default([&](Operation *op) -> Error {

@@ -26,8 +26,11 @@ struct ReferenceResult {
 
 /// Hears of each product of activations by a weight, before that is read; `x` are the rows of
 /// `input`.
-using ProductListener = llvm::function_ref<llvm::Error(
-    transformer::WeightOp weight, mlir::Value input, const reference::Rows &x)>;
+using ProductListener = llvm::function_ref<llvm::Error(mlir::Operation *op, mlir::Value input,
+                                                       const reference::Rows &x)>;
+
+/// The weight of transformer.embed, .linear or .lm_head.
+transformer::WeightOp weightOf(mlir::Operation *op);
 
 class Interpreter {
 public:
@@ -62,7 +65,7 @@ private:
   llvm::Error evaluate(mlir::Operation &op);
   llvm::Expected<reference::Rows> multiply(mlir::Operation *op, mlir::Value input,
                                            mlir::FlatSymbolRefAttr weight);
-  llvm::Error hear(mlir::Operation *op, mlir::Value input, mlir::FlatSymbolRefAttr weight);
+  llvm::Error hear(mlir::Operation *op, mlir::Value input);
   /// A function of the rows of one sequence, for all of them.
   reference::Rows
   eachSequence(llvm::function_ref<reference::Rows(int64_t first, int64_t count)> compute) const;

@@ -166,8 +166,8 @@ TEST(Interpreter, WalksSequences) {
     auto walk = [&](llvm::ArrayRef<int32_t> some) {
       Heard heard;
       llvm::cantFail(
-          interpreter.walk(some, 5, [&](transformer::WeightOp weight, mlir::Value, const Rows &x) {
-            heard.emplace_back(weight.getTensor().str(), x.values);
+          interpreter.walk(some, 5, [&](mlir::Operation *op, mlir::Value, const Rows &x) {
+            heard.emplace_back(weightOf(op).getTensor().str(), x.values);
             return llvm::Error::success();
           }));
       return heard;
