@@ -7,7 +7,6 @@
 
 #include "llvm/ADT/MapVector.h"
 #include "llvm/ADT/StringSwitch.h"
-#include "llvm/Support/Format.h"
 #include "llvm/Support/Parallel.h"
 
 #include <cmath>
@@ -69,10 +68,16 @@ std::optional<std::vector<size_t>> spend(uint64_t budget,
   for (size_t matrix = 0; matrix < matrices.size(); ++matrix) {
     std::vector<double> with(most + 1, INFINITY);
     std::vector<uint8_t> &number = taken.emplace_back(most + 1);
-    for (size_t each : sorted[matrix])
-      for (size_t units = unitsOf(matrix, each), left = units; left <= most; ++left)
-        if (double error = errors[left - units] + matrices[matrix][each].error; error < with[left])
-          with[left] = error, number[left] = uint8_t(each);
+    for (size_t each : sorted[matrix]) {
+      size_t units = unitsOf(matrix, each);
+      for (size_t left = units; left <= most; ++left) {
+        double error = errors[left - units] + matrices[matrix][each].error;
+        if (error < with[left]) {
+          with[left] = error;
+          number[left] = uint8_t(each);
+        }
+      }
+    }
     errors = std::move(with);
   }
   std::vector<size_t> chosen(matrices.size());

@@ -1,6 +1,7 @@
 // Calibrate.cpp - weights are encoded while the model reads a text.
 #include "lib/encode/Calibrate.h"
 
+#include "lib/checkpoint/Refusal.h"
 #include "lib/encode/Compensate.h"
 #include "lib/quality/TextTokens.h"
 #include "lib/reference/Interpreter.h"
@@ -40,7 +41,12 @@ llvm::Error Calibration::hear(Operation *op, Value input, const reference::Rows 
   if (!tensor.scaling || !weights.isReencoded(tensor.name) || tables.contains(weight.getSymName()))
     return llvm::Error::success();
   if (input != known) {
-    factor = inverseFactor(gram(x));
+    reference::Rows products = gram(x);
+    for (int64_t i = 0; i < products.rows; ++i)
+      if (!std::isfinite(products.row(i)[i]))
+        return refuse("--calibrate: activations that " + inQuotes(tensor.name) +
+                      " is multiplied by are not finite");
+    factor = inverseFactor(products);
     known = input;
   }
   reference::Rows plain(tensor.shape[0], tensor.shape[1]), found = plain;

@@ -16,7 +16,7 @@ namespace pianola {
 /// X X^T of rows x, which are the columns of X.
 reference::Rows gram(const reference::Rows &x);
 
-/// The upper triangular U with U^T U = (H + d)^-1, d being on the diagonal: a hundredth of its mean
+/// Of a finite H, the upper triangular U with U^T U = (H + d)^-1, d being on the diagonal: a hundredth of its mean
 /// (one, if that is 0), or as many times ten of it as rounding needs.
 reference::Rows inverseFactor(const reference::Rows &h);
 
