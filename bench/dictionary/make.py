@@ -3,7 +3,7 @@
   python make.py WORDNET_DIR
 
 held-back.txt asks for words that neither phase of its training has drawn; calibration.txt is of the same kind as
-its training. WordNet 3.0's licence, models/pocket-dictionary/LICENSE.WordNet, goes with both.
+its training. WordNet 3.0's licence, LICENSE.WordNet, goes with both.
 """
 import pathlib
 import random

@@ -16,8 +16,8 @@ namespace pianola {
 /// X X^T of rows x, which are the columns of X.
 reference::Rows gram(const reference::Rows &x);
 
-/// Of a finite H, the upper triangular U with U^T U = (H + d)^-1, d being on the diagonal: a hundredth of its mean
-/// (one, if that is 0), or as many times ten of it as rounding needs.
+/// Of a finite H, the upper triangular U with U^T U = (H + d)^-1, d being on the diagonal: a
+/// hundredth of its mean (one, if that is 0), or as many times ten of it as rounding needs.
 reference::Rows inverseFactor(const reference::Rows &h);
 
 /// Fills the rows of `out` one by one, columns in order. A group's scale is found, as quantiseRow
