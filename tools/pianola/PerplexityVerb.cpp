@@ -5,6 +5,8 @@
 #include "lib/quality/TextTokens.h"
 #include "tools/pianola/Verbs.h"
 
+#include "llvm/Support/Parallel.h"
+
 #include <cmath>
 #include <nlohmann/json.hpp>
 
@@ -20,6 +22,11 @@ struct PerplexityOptions {
   SessionOptions session;
 };
 
+struct Score {
+  double surprise = 0, otherSurprise = 0, divergence = 0;
+  bool agree = false;
+};
+
 class Comparison {
 public:
   explicit Comparison(const PerplexityOptions &options) : options(options) {}
@@ -29,7 +36,6 @@ public:
 private:
   llvm::Error open();
   llvm::Error play(const Window &window);
-  llvm::Error score(int32_t token, llvm::ArrayRef<float> mine, llvm::ArrayRef<float> other);
   nlohmann::json describe() const;
 
   const PerplexityOptions &options;
@@ -77,27 +83,6 @@ llvm::Error Comparison::open() {
   return llvm::Error::success();
 }
 
-llvm::Error Comparison::score(int32_t token, llvm::ArrayRef<float> mine,
-                              llvm::ArrayRef<float> other) {
-  auto isNumber = [&](double value, const LogitSource &source) -> llvm::Error {
-    if (!std::isnan(value))
-      return llvm::Error::success();
-    return llvm::createStringError(source.path + ": a logit is not a number");
-  };
-  surprises.push_back(surprise(mine, token));
-  if (llvm::Error error = isNumber(surprises.back(), *model))
-    return error;
-  if (!against)
-    return llvm::Error::success();
-  otherSurprises.push_back(surprise(other, token));
-  if (llvm::Error error = isNumber(otherSurprises.back(), *against))
-    return error;
-  ratios.push_back(surprises.back() - otherSurprises.back());
-  divergences.push_back(divergence(other, mine));
-  agreed += topToken(mine) == topToken(other);
-  return llvm::Error::success();
-}
-
 llvm::Error Comparison::play(const Window &window) {
   std::vector<int32_t> fed = begin;
   // Nobody is scored by the logits after the last token.
@@ -108,14 +93,28 @@ llvm::Error Comparison::play(const Window &window) {
     if (llvm::Error error = against->logits(fed, ofOther))
       return error;
   size_t vocabulary = model->vocabulary;
-  for (size_t i = window.scored; i < window.end; ++i) {
-    size_t at = (begin.size() + i - 1 - window.first) * vocabulary;
-    auto row = [&](const std::vector<float> &logits) {
-      return logits.empty() ? llvm::ArrayRef<float>()
-                            : llvm::ArrayRef(logits).slice(at, vocabulary);
-    };
-    if (llvm::Error error = score(ids[i], row(ofModel), row(ofOther)))
-      return error;
+  std::vector<Score> scores(window.end - window.scored);
+  llvm::parallelFor(0, scores.size(), [&](size_t number) {
+    size_t i = window.scored + number, at = (begin.size() + i - 1 - window.first) * vocabulary;
+    llvm::ArrayRef<float> mine = llvm::ArrayRef(ofModel).slice(at, vocabulary);
+    scores[number].surprise = surprise(mine, ids[i]);
+    if (!against)
+      return;
+    llvm::ArrayRef<float> other = llvm::ArrayRef(ofOther).slice(at, vocabulary);
+    scores[number].otherSurprise = surprise(other, ids[i]);
+    scores[number].divergence = divergence(other, mine);
+    scores[number].agree = topToken(mine) == topToken(other);
+  });
+  for (const Score &score : scores) {
+    for (auto [value, source] :
+         {std::pair(score.surprise, model.get()), std::pair(score.otherSurprise, against.get())})
+      if (std::isnan(value))
+        return llvm::createStringError(source->path + ": a logit is not a number");
+    surprises.push_back(score.surprise);
+    otherSurprises.push_back(score.otherSurprise);
+    ratios.push_back(score.surprise - score.otherSurprise);
+    divergences.push_back(score.divergence);
+    agreed += score.agree;
   }
   return llvm::Error::success();
 }
