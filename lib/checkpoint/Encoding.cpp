@@ -110,6 +110,14 @@ float codeValue(Code code, uint8_t bits) {
   llvm_unreachable("unknown code");
 }
 
+EncodedRows EncodedRows::slice(int64_t first, int64_t count) const {
+  auto part = [&](const auto &from, int64_t width) {
+    auto begin = from.begin() + (from.empty() ? 0 : first * width);
+    return std::decay_t<decltype(from)>(begin, begin + (from.empty() ? 0 : count * width));
+  };
+  return {count, columns, groups, part(codes, columns), part(scales, groups), part(zeros, groups)};
+}
+
 void decodeRow(const Scaling &scaling, const EncodedRows &rows, int64_t row,
                llvm::MutableArrayRef<float> out) {
   float values[256];

@@ -35,6 +35,9 @@ struct EncodedRows {
   std::vector<uint8_t> codes; // [rows][columns]
   std::vector<float> scales;  // [rows][groups], each exact in the scaling's type
   std::vector<uint8_t> zeros; // the same, where the scaling has zero points
+
+  /// Some of the rows.
+  EncodedRows slice(int64_t first, int64_t count) const;
 };
 
 float fromBf16(uint16_t bits);

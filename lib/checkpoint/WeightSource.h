@@ -95,8 +95,7 @@ public:
   llvm::Error readFloats(const TensorInfo &tensor, uint64_t firstElement,
                          llvm::MutableArrayRef<float> out) const;
 
-protected:
-  /// Room for rows of the matrix.
+  /// Room for rows of a matrix that has a scaling.
   static EncodedRows emptyRows(const TensorInfo &tensor, int64_t count);
 
 private:

@@ -8,6 +8,7 @@
 #include "lib/driver/Pipeline.h"
 #include "lib/driver/Punch.h"
 #include "lib/driver/WriteRoll.h"
+#include "lib/encode/Budget.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/IR/MLIRContext.h"
 #include "mlir/IR/Verifier.h"
@@ -63,6 +64,38 @@ static llvm::Expected<int64_t> checkMaxModelLen(const CompileOptions &options,
   return options.maxModelLen;
 }
 
+// Encodings within a budget, and codes on the activations of a text.
+static llvm::Error encodeWeights(const CompileOptions &options, LoadedModel &model,
+                                 Progress &progress) {
+  std::optional<CalibrationText> text;
+  if (!options.calibrate.empty()) {
+    llvm::Expected<CalibrationText> read =
+        readCalibrationText(options.calibrate, options.directory, model.config);
+    if (!read)
+      return read.takeError();
+    text = std::move(*read);
+  }
+  if (!options.budget.empty()) {
+    llvm::Expected<uint64_t> budget = parseBytes(options.budget);
+    if (!budget)
+      return budget.takeError();
+    llvm::Expected<llvm::StringMap<WeightEncoding>> chosen =
+        encodeWithin(*budget, *model.module, *model.weights, text ? &*text : nullptr);
+    if (!chosen)
+      return chosen.takeError();
+    reencode(model, [&](llvm::StringRef tensor) {
+      auto it = chosen->find(tensor);
+      return it == chosen->end() ? nullptr : &it->second;
+    });
+  } else if (text && !(model.reencoded && model.reencoded->hasCodes())) {
+    return llvm::createStringError("--calibrate: no matrix becomes codes; give --weights, such as "
+                                   "int4, or --budget");
+  }
+  if (!text || options.emit != Emit::Roll)
+    return llvm::Error::success();
+  return calibrate(*model.module, *model.reencoded, *text, progress);
+}
+
 static llvm::Error checkWeightsAtLoad(const CompileOptions &options) {
   if (!options.weightsAtLoad)
     return llvm::Error::success();
@@ -87,6 +120,8 @@ static llvm::Error compileForDevice(const CompileOptions &options, const DeviceR
       loadModel(context, options.directory, options.seed, options.weights);
   if (!model)
     return model.takeError();
+  if (llvm::Error error = encodeWeights(options, *model, progress))
+    return error;
   llvm::Expected<int64_t> maxModelLen = checkMaxModelLen(options, model->config);
   if (!maxModelLen)
     return maxModelLen.takeError();
@@ -163,6 +198,8 @@ llvm::Error compile(const CompileOptions &options, Progress &progress, llvm::raw
   llvm::Expected<llvm::SmallVector<int64_t>> slots = slotsOf(options, false);
   if (!slots)
     return slots.takeError();
+  if (llvm::Error error = encodeWeights(options, *model, progress))
+    return error;
   ModuleOp module = *model->module;
   if (options.emit == Emit::Transformer) {
     module.print(text);

@@ -20,6 +20,8 @@ struct CompileOptions {
   bool skipCheck = false;       // play a schedule that nobody proved
   std::optional<uint64_t> seed; // make the weights up
   std::string weights;          // their encodings: see WeightSpec; empty: as they are
+  std::string budget;           // bytes of all weights, such as 700MB, in place of `weights`
+  std::string calibrate;        // a text that codes are found on; empty: none
   bool weightsAtLoad = false;   // made up by who opens the roll; with a seed, for a GPU
   bool cubin = false;           // machine code beside PTX, for a GPU
   Emit emit = Emit::Roll;

@@ -9,14 +9,12 @@
 
 namespace pianola {
 
-static llvm::Error reencode(LoadedModel &model, llvm::StringRef encodings) {
-  llvm::Expected<WeightSpec> spec = WeightSpec::parse(encodings);
-  if (!spec)
-    return spec.takeError();
+void reencode(LoadedModel &model,
+              llvm::function_ref<const WeightEncoding *(llvm::StringRef tensor)> find) {
   auto weights = std::make_unique<ReencodedWeights>(std::move(model.weights));
   model.module->walk([&](transformer::WeightOp op) {
     const TensorInfo *plain = weights->find(op.getTensor());
-    const WeightEncoding *encoding = spec->find(op.getTensor());
+    const WeightEncoding *encoding = find(op.getTensor());
     if (op.getShape().size() != 2 || plain->scaling || !encoding)
       return;
     const TensorInfo &encoded = weights->encode(*plain, *encoding);
@@ -24,7 +22,6 @@ static llvm::Error reencode(LoadedModel &model, llvm::StringRef encodings) {
   });
   model.reencoded = weights.get();
   model.weights = std::move(weights);
-  return llvm::Error::success();
 }
 
 llvm::Expected<LoadedModel> loadModel(mlir::MLIRContext &context, llvm::StringRef directory,
@@ -50,9 +47,12 @@ llvm::Expected<LoadedModel> loadModel(mlir::MLIRContext &context, llvm::StringRe
   if (!module)
     return module.takeError();
   model.module = std::move(*module);
-  if (!encodings.empty())
-    if (llvm::Error error = reencode(model, encodings))
-      return std::move(error);
+  if (encodings.empty())
+    return model;
+  llvm::Expected<WeightSpec> spec = WeightSpec::parse(encodings);
+  if (!spec)
+    return spec.takeError();
+  reencode(model, [&](llvm::StringRef tensor) { return spec->find(tensor); });
   return model;
 }
 

@@ -13,7 +13,7 @@ struct LoadedModel {
   std::unique_ptr<WeightSource> weights;
   mlir::OwningOpRef<mlir::ModuleOp> module; // transformer dialect
   ImportNotes notes;
-  const ReencodedWeights *reencoded = nullptr; // `weights`, if any of them has another encoding
+  ReencodedWeights *reencoded = nullptr; // `weights`, if any of them has another encoding
 };
 
 /// Reads config.json and the headers of the weights of `directory`, and imports the model. With a
@@ -21,6 +21,11 @@ struct LoadedModel {
 /// WeightSpec, or empty; what a checkpoint has quantised stays as it is.
 llvm::Expected<LoadedModel> loadModel(mlir::MLIRContext &context, llvm::StringRef directory,
                                       std::optional<uint64_t> seed, llvm::StringRef encodings = "");
+
+/// Gives matrices other encodings, those that `find` has one for; what a checkpoint has quantised
+/// stays as it is.
+void reencode(LoadedModel &model,
+              llvm::function_ref<const WeightEncoding *(llvm::StringRef tensor)> find);
 
 } // namespace pianola
 

@@ -28,6 +28,12 @@ float roundScale(ScaleType type, float scale) {
   llvm_unreachable("unknown scale type");
 }
 
+bool isIntegerCode(const Scaling &scaling) {
+  return scaling.code == Code::I8 || scaling.code == Code::I4;
+}
+
+float levelsOf(const Scaling &scaling) { return scaling.code == Code::I8 ? 256 : 16; }
+
 // One group of numbers.
 class Group {
 public:
@@ -38,15 +44,12 @@ public:
     }
   }
 
-  float scale = 0;
-  uint8_t zero = 0;
-
   void findScale();
-  uint8_t codeOf(float value) const;
+  GroupScale best; // the scale not yet rounded
 
 private:
-  bool isInteger() const { return scaling.code == Code::I8 || scaling.code == Code::I4; }
-  float levels() const { return scaling.code == Code::I8 ? 256 : 16; }
+  bool isInteger() const { return isIntegerCode(scaling); }
+  float levels() const { return levelsOf(scaling); }
   struct Fit {
     double product = 0, square = 0;
   };
@@ -58,14 +61,6 @@ private:
   float least = 0, most = 0;
   double bestError = INFINITY;
 };
-
-uint8_t Group::codeOf(float value) const {
-  if (scale == 0)
-    return isInteger() ? zero : 0;
-  if (isInteger())
-    return uint8_t(std::clamp(roundOff(value * (1 / scale)) + zero, 0.0f, levels() - 1));
-  return scaling.code == Code::F8E4M3 ? toF8E4M3(value / scale) : toF4E2M1(value / scale);
-}
 
 // What a scale gives: sums over the group of value * level, level^2, level being the code less its
 // zero point. Eight sums of each, so that a compiler may take them at once.
@@ -90,10 +85,8 @@ Group::Fit Group::measure(float tried, uint8_t triedZero) const {
       squares[0] += level * level;
     }
   } else {
-    Group with = *this;
-    with.scale = tried;
     for (float value : values) {
-      float level = codeValue(scaling.code, with.codeOf(value));
+      float level = codeValue(scaling.code, codeOf(scaling, {tried, 0}, value));
       products[0] += value * level;
       squares[0] += level * level;
     }
@@ -117,19 +110,19 @@ void Group::tryScale(float candidate, uint8_t candidateZero) {
   Fit fit = measure(candidate, candidateZero);
   if (fit.square == 0)
     return;
-  double best = isPower ? candidate : fit.product / fit.square;
+  double scale = isPower ? candidate : fit.product / fit.square;
   // The squared error, less the sum of squares of the values.
-  double error = best * (best * fit.square - 2 * fit.product);
+  double error = scale * (scale * fit.square - 2 * fit.product);
   if (error < bestError) {
     bestError = error;
-    scale = float(best);
-    zero = candidateZero;
+    best = {float(scale), candidateZero};
   }
 }
 
 void Group::findScale() {
   float greatest = -least > most ? least : most; // with its sign
-  zero = impliedZero(scaling.code);
+  uint8_t zero = impliedZero(scaling.code);
+  best.zero = zero;
   if (greatest == 0)
     return;
   if (scaling.zeros) {
@@ -166,19 +159,37 @@ void Group::findScale() {
 
 } // namespace
 
+GroupScale findScale(const Scaling &scaling, llvm::ArrayRef<float> values) {
+  Group group(scaling, values);
+  group.findScale();
+  return {roundScale(scaling.scale, group.best.scale), group.best.zero};
+}
+
+uint8_t codeOf(const Scaling &scaling, GroupScale group, float value) {
+  if (group.scale == 0)
+    return isIntegerCode(scaling) ? group.zero : 0;
+  if (isIntegerCode(scaling))
+    return uint8_t(
+        std::clamp(roundOff(value * (1 / group.scale)) + group.zero, 0.0f, levelsOf(scaling) - 1));
+  return scaling.code == Code::F8E4M3 ? toF8E4M3(value / group.scale)
+                                      : toF4E2M1(value / group.scale);
+}
+
+void setGroup(GroupScale group, int64_t row, int64_t number, EncodedRows &out) {
+  out.scales[row * out.groups + number] = group.scale;
+  if (!out.zeros.empty())
+    out.zeros[row * out.groups + number] = group.zero;
+}
+
 void quantiseRow(const Scaling &scaling, llvm::ArrayRef<float> values, int64_t row,
                  EncodedRows &out) {
   int64_t size = scaling.groupOf(out.columns);
   for (int64_t g = 0; g < out.groups; ++g) {
     int64_t first = g * size, count = std::min(size, out.columns - first);
-    Group group(scaling, values.slice(first, count));
-    group.findScale();
-    group.scale = roundScale(scaling.scale, group.scale);
-    out.scales[row * out.groups + g] = group.scale;
-    if (scaling.zeros)
-      out.zeros[row * out.groups + g] = group.zero;
+    GroupScale group = findScale(scaling, values.slice(first, count));
+    setGroup(group, row, g, out);
     for (int64_t i = first; i < first + count; ++i)
-      out.codes[row * out.columns + i] = group.codeOf(values[i]);
+      out.codes[row * out.columns + i] = codeOf(scaling, group, values[i]);
   }
 }
 

@@ -15,6 +15,8 @@ uint64_t scaleBytes(ScaleType type) {
   return type == ScaleType::F32 ? 4 : type == ScaleType::E8M0 ? 1 : 2;
 }
 
+} // namespace
+
 uint64_t storedBytes(const TensorInfo &tensor) {
   if (!tensor.scaling)
     return tensor.bytes;
@@ -24,23 +26,46 @@ uint64_t storedBytes(const TensorInfo &tensor) {
                                                     (scaleBytes(scaling.scale) + scaling.zeros);
 }
 
-} // namespace
+TensorInfo encodedAs(const TensorInfo &plain, const WeightEncoding &encoding) {
+  TensorInfo tensor = plain;
+  tensor.scaling = encoding.scaling;
+  tensor.dtype = encoding.scaling ? DType::U8 : encoding.dtype;
+  tensor.bytes = plain.elements() * dtypeBytes(tensor.dtype);
+  if (encoding.scaling && encoding.scaling->group >= plain.shape[1] && !encoding.scaling->zeros)
+    tensor.scaling->group = 0;
+  return tensor;
+}
 
 const TensorInfo &ReencodedWeights::encode(const TensorInfo &plain,
                                            const WeightEncoding &encoding) {
   auto encoded = std::make_unique<Encoded>();
   encoded->plain = &plain;
   encoded->encoding = encoding.name;
-  encoded->tensor = plain;
-  encoded->tensor.scaling = encoding.scaling;
-  encoded->tensor.dtype = encoding.scaling ? DType::U8 : encoding.dtype;
-  encoded->tensor.bytes = plain.elements() * dtypeBytes(encoded->tensor.dtype);
-  if (encoding.scaling && encoding.scaling->group >= plain.shape[1] && !encoding.scaling->zeros)
-    encoded->tensor.scaling->group = 0;
+  encoded->tensor = encodedAs(plain, encoding);
   std::unique_ptr<Encoded> &place = tensors[plain.name];
   place = std::move(encoded);
   inOrder.push_back(place.get());
   return place->tensor;
+}
+
+void ReencodedWeights::place(llvm::StringRef name, EncodedRows rows, double outputError) {
+  Encoded &encoded = *tensors.find(name)->second;
+  encoded.placed = std::move(rows);
+  encoded.outputError = outputError;
+}
+
+bool ReencodedWeights::hasCodes() const {
+  return llvm::any_of(inOrder, [](const Encoded *each) { return bool(each->tensor.scaling); });
+}
+
+llvm::Error ReencodedWeights::readPlain(const TensorInfo &tensor,
+                                        llvm::MutableArrayRef<float> out) const {
+  return source->readFloats(*tensors.find(tensor.name)->second->plain, 0, out);
+}
+
+void ReencodedWeights::forgetErrors() {
+  for (Encoded *encoded : inOrder)
+    encoded->error = encoded->size = 0;
 }
 
 const TensorInfo *ReencodedWeights::find(llvm::StringRef name) const {
@@ -103,9 +128,12 @@ llvm::Expected<EncodedRows> ReencodedWeights::readRows(const TensorInfo &tensor,
   if (llvm::Error error = source->readFloats(*encoded.plain, first * columns, values))
     return std::move(error);
   EncodedRows rows = emptyRows(tensor, count);
+  if (encoded.placed)
+    rows = encoded.placed->slice(first, count);
   for (int64_t r = 0; r < count; ++r) {
     auto row = llvm::ArrayRef<float>(values).slice(r * columns, columns);
-    quantiseRow(*tensor.scaling, row, r, rows);
+    if (!encoded.placed)
+      quantiseRow(*tensor.scaling, row, r, rows);
     decodeRow(*tensor.scaling, rows, r, llvm::MutableArrayRef(found).slice(r * columns, columns));
   }
   measure(encoded, values, found);
@@ -121,15 +149,18 @@ void ReencodedWeights::printErrors(llvm::raw_ostream &out) const {
     out << llvm::left_justify(name, longest + 2) << llvm::left_justify(encoding, 10)
         << llvm::format("%12.2f %12.2f", from / 1e6, to / 1e6);
   };
-  out << llvm::left_justify("tensor", longest + 2)
-      << "encoding    MB before     MB after   error\n";
+  bool outputs = llvm::any_of(inOrder, [](const Encoded *each) { return bool(each->placed); });
+  out << llvm::left_justify("tensor", longest + 2) << "encoding    MB before     MB after  error"
+      << (outputs ? "     of outputs" : "") << "\n";
   for (const Encoded *encoded : inOrder) {
     uint64_t from = encoded->plain->bytes, to = storedBytes(encoded->tensor);
     before += from;
     after += to;
     line(encoded->tensor.name, encoded->encoding, from, to);
-    out << llvm::format("  %.2e\n",
-                        encoded->size ? std::sqrt(encoded->error / encoded->size) : 0.0);
+    out << llvm::format("  %.2e", encoded->size ? std::sqrt(encoded->error / encoded->size) : 0.0);
+    if (encoded->placed)
+      out << llvm::format("  %.2e", encoded->outputError);
+    out << "\n";
   }
   line("all", "", before, after);
   out << "\n";

@@ -13,17 +13,31 @@
 
 namespace pianola {
 
+/// Bytes of a tensor, of codes and scales if it has them.
+uint64_t storedBytes(const TensorInfo &tensor);
+
+/// What a matrix is in another encoding.
+TensorInfo encodedAs(const TensorInfo &plain, const WeightEncoding &encoding);
+
 /// What another source has, matrices in other encodings. Rows are encoded when they are asked for:
-/// memory holds no more of a model than before.
+/// memory holds no more of a model than before, but for matrices whose rows were placed.
 class ReencodedWeights : public WeightSource {
 public:
   explicit ReencodedWeights(std::unique_ptr<WeightSource> source) : source(std::move(source)) {}
 
   /// From now on the matrix has this encoding.
   const TensorInfo &encode(const TensorInfo &plain, const WeightEncoding &encoding);
+  /// The rows of a matrix that has codes, found by someone who knew more than the matrix: from now
+  /// on they are what is read. Errors are relative ones of what the matrix makes of activations.
+  void place(llvm::StringRef name, EncodedRows rows, double outputError);
+  /// What the source has of a matrix.
+  llvm::Error readPlain(const TensorInfo &tensor, llvm::MutableArrayRef<float> out) const;
+  /// Its reads so far do not count in the table.
+  void forgetErrors();
+  bool hasCodes() const;
   bool isReencoded(llvm::StringRef name) const { return tensors.contains(name); }
-  /// A line for each matrix: bytes before and after, and the relative error (of squares) of the
-  /// rows that were read.
+  /// A line for each matrix: bytes before and after, the relative error (of squares) of the
+  /// rows that were read, and that of the outputs if it is known.
   void printErrors(llvm::raw_ostream &out) const;
 
   const TensorInfo *find(llvm::StringRef name) const override;
@@ -44,13 +58,15 @@ private:
     const TensorInfo *plain;
     std::string encoding;
     mutable double error = 0, size = 0; // sums of squares
+    std::optional<EncodedRows> placed;
+    double outputError = 0;
   };
   void measure(const Encoded &encoded, llvm::ArrayRef<float> wanted,
                llvm::ArrayRef<float> found) const;
 
   std::unique_ptr<WeightSource> source;
   llvm::StringMap<std::unique_ptr<Encoded>> tensors;
-  std::vector<const Encoded *> inOrder;
+  std::vector<Encoded *> inOrder;
   mutable std::mutex mutex; // of the sums
 };
 

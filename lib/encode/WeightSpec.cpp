@@ -13,7 +13,14 @@ llvm::Error refuseEncoding(llvm::StringRef found) {
                 inQuotes(found));
 }
 
-llvm::Expected<std::optional<WeightEncoding>> parseEncoding(llvm::StringRef text) {
+bool isLowBit(const std::optional<WeightEncoding> &encoding) {
+  return encoding && encoding->scaling &&
+         (encoding->scaling->code == Code::I4 || encoding->scaling->code == Code::F4E2M1);
+}
+
+} // namespace
+
+llvm::Expected<std::optional<WeightEncoding>> parseWeightEncoding(llvm::StringRef text) {
   auto [kind, detail] = text.split('/');
   bool hasDetail = text.contains('/');
   auto plain = [&](DType dtype) -> llvm::Expected<std::optional<WeightEncoding>> {
@@ -62,13 +69,6 @@ llvm::Expected<std::optional<WeightEncoding>> parseEncoding(llvm::StringRef text
   return WeightEncoding{text.str(), scaling};
 }
 
-bool isLowBit(const std::optional<WeightEncoding> &encoding) {
-  return encoding && encoding->scaling &&
-         (encoding->scaling->code == Code::I4 || encoding->scaling->code == Code::F4E2M1);
-}
-
-} // namespace
-
 llvm::Expected<WeightSpec> WeightSpec::parse(llvm::StringRef text) {
   WeightSpec spec;
   llvm::SmallVector<llvm::StringRef> parts;
@@ -76,7 +76,7 @@ llvm::Expected<WeightSpec> WeightSpec::parse(llvm::StringRef text) {
   for (llvm::StringRef part : parts) {
     auto [pattern, name] =
         part.contains('=') ? part.split('=') : std::pair(llvm::StringRef(), part);
-    llvm::Expected<std::optional<WeightEncoding>> encoding = parseEncoding(name.trim());
+    llvm::Expected<std::optional<WeightEncoding>> encoding = parseWeightEncoding(name.trim());
     if (!encoding)
       return encoding.takeError();
     Entry entry{std::nullopt, std::move(*encoding)};
@@ -89,7 +89,7 @@ llvm::Expected<WeightSpec> WeightSpec::parse(llvm::StringRef text) {
     } else if (isLowBit(entry.encoding)) {
       for (const char *ends : {"*embed_tokens.weight", "*lm_head.weight"})
         spec.entries.push_back({llvm::cantFail(llvm::GlobPattern::create(ends)),
-                                *llvm::cantFail(parseEncoding("int8"))});
+                                *llvm::cantFail(parseWeightEncoding("int8"))});
     }
     spec.entries.push_back(std::move(entry));
   }

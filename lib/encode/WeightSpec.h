@@ -15,6 +15,9 @@ struct WeightEncoding {
   DType dtype = DType::BF16;
 };
 
+/// As SPEC below has it; nothing for "keep".
+llvm::Expected<std::optional<WeightEncoding>> parseWeightEncoding(llvm::StringRef text);
+
 /// SPEC is entries with commas in between, [PATTERN=]ENCODING; the first whose pattern (a glob of
 /// the tensor's name) matches counts. An encoding is one of
 ///

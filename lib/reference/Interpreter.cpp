@@ -13,12 +13,17 @@ namespace pianola {
 
 using reference::Rows;
 
+WeightOp weightOf(Operation *op) {
+  return SymbolTable::lookupNearestSymbolFrom<WeightOp>(
+      op, op->getAttrOfType<FlatSymbolRefAttr>("weight"));
+}
+
 llvm::Expected<ReferenceResult> interpret(ModuleOp module, const WeightSource &weights,
                                           llvm::ArrayRef<int32_t> ids) {
   return Interpreter(module, weights).feed(ids);
 }
 
-llvm::Expected<ReferenceResult> Interpreter::feed(llvm::ArrayRef<int32_t> newIds) {
+llvm::Expected<Block *> Interpreter::begin(llvm::ArrayRef<int32_t> newIds, int64_t positions) {
   auto forward = module.lookupSymbol<func::FuncOp>("forward");
   if (!forward || !forward.getBody().hasOneBlock() || forward.getNumArguments() != 1 ||
       forward.getNumResults() != 1)
@@ -26,21 +31,90 @@ llvm::Expected<ReferenceResult> Interpreter::feed(llvm::ArrayRef<int32_t> newIds
   if (newIds.empty())
     return refuse("no ids to run @forward on");
   if (auto model = module->getAttrOfType<ModelAttr>(modelAttrName))
-    if (base + int64_t(newIds.size()) > model.getMaxPositions())
-      return refuse(llvm::Twine(base + int64_t(newIds.size())) +
-                    " positions are more than the model's " + llvm::Twine(model.getMaxPositions()));
+    if (positions > model.getMaxPositions())
+      return refuse(llvm::Twine(positions) + " positions are more than the model's " +
+                    llvm::Twine(model.getMaxPositions()));
+  ids = newIds;
+  result = {};
+  return &forward.getBody().front();
+}
+
+llvm::Expected<ReferenceResult> Interpreter::feed(llvm::ArrayRef<int32_t> newIds) {
+  llvm::Expected<Block *> block = begin(newIds, base + int64_t(newIds.size()));
+  if (!block)
+    return block.takeError();
   auto forget = llvm::make_scope_exit([&] {
     values.clear();
     contexts.clear();
   });
-  ids = newIds;
-  result = {};
-  Block &block = forward.getBody().front();
-  if (llvm::Error error = evaluateBlock(block))
+  if (llvm::Error error = evaluateBlock(**block))
     return std::move(error);
-  result.logits = rows(block.getTerminator()->getOperand(0));
+  result.logits = rows((*block)->getTerminator()->getOperand(0));
   base += int64_t(ids.size());
   return std::move(result);
+}
+
+llvm::Error Interpreter::walk(llvm::ArrayRef<int32_t> newIds, int64_t sequence,
+                              ProductListener hearer) {
+  rewind();
+  auto forget = llvm::make_scope_exit([&] {
+    rewind();
+    values.clear();
+    contexts.clear();
+    decoded.clear();
+    length = 0;
+    listener = nullptr;
+  });
+  llvm::Expected<Block *> block = begin(newIds, sequence);
+  if (!block)
+    return block.takeError();
+  length = sequence;
+  listener = hearer;
+  for (Operation &op : (*block)->without_terminator()) {
+    if (auto head = dyn_cast<LmHeadOp>(op))
+      return hear(head, head.getInput());
+    if (llvm::Error error = evaluate(op))
+      return error;
+    decoded.clear();
+    forgetDead(op);
+  }
+  return llvm::Error::success();
+}
+
+// What nobody after the op reads.
+void Interpreter::forgetDead(Operation &op) {
+  for (Value operand : op.getOperands()) {
+    auto isAfter = [&](Operation *user) { return op.isBeforeInBlock(user); };
+    if (llvm::any_of(operand.getUsers(), isAfter))
+      continue;
+    values.erase(operand);
+    if (contexts.erase(operand))
+      caches.clear();
+  }
+}
+
+Rows Interpreter::eachSequence(
+    llvm::function_ref<Rows(int64_t first, int64_t count)> compute) const {
+  int64_t all = int64_t(ids.size()), size = length ? length : all;
+  Rows joined;
+  for (int64_t first = 0; first < all; first += size)
+    joined.append(compute(first, std::min(size, all - first)));
+  return joined;
+}
+
+llvm::Expected<Rows> Interpreter::multiply(Operation *op, Value input, FlatSymbolRefAttr name) {
+  if (llvm::Error error = hear(op, input))
+    return std::move(error);
+  llvm::Expected<const Rows *> w = weight(op, name);
+  if (!w)
+    return w.takeError();
+  return reference::linear(rows(input), **w);
+}
+
+llvm::Error Interpreter::hear(Operation *op, Value input) {
+  if (!listener)
+    return llvm::Error::success();
+  return listener(op, input, rows(input));
 }
 
 void Interpreter::rewind() {
@@ -128,13 +202,8 @@ llvm::Error Interpreter::embed(EmbedOp op) {
 
 llvm::Error Interpreter::append(AppendOp op) {
   Cache &cache = caches[op.getCache()];
-  auto join = [](Rows &all, const Rows &more) {
-    all.columns = more.columns;
-    all.rows += more.rows;
-    all.values.insert(all.values.end(), more.values.begin(), more.values.end());
-  };
-  join(cache.keys, rows(op.getKeys()));
-  join(cache.values, rows(op.getValues()));
+  cache.keys.append(rows(op.getKeys()));
+  cache.values.append(rows(op.getValues()));
   if (cache.keys.rows != base + int64_t(ids.size()))
     return refuse("cache @" + op.getCache() + " is appended to more than once");
   contexts[op.getResult()] = &cache;
@@ -155,41 +224,44 @@ llvm::Error Interpreter::evaluate(Operation &operation) {
         return Error::success();
       })
       .Case([&](LinearOp op) -> Error {
-        llvm::Expected<const Rows *> w = weight(op, op.getWeightAttr());
-        if (!w)
-          return w.takeError();
-        llvm::ArrayRef<float> bias;
+        llvm::Expected<Rows> y = multiply(op, op.getInput(), op.getWeightAttr());
+        if (!y)
+          return y.takeError();
         if (op.getBias()) {
           llvm::Expected<const Rows *> b = weight(op, op.getBiasAttr());
           if (!b)
             return b.takeError();
-          bias = (*b)->values;
+          reference::addToRows(*y, (*b)->values);
         }
-        set(op.getResult(), reference::linear(rows(op.getInput()), **w, bias));
+        set(op.getResult(), std::move(*y));
         return Error::success();
       })
       .Case([&](LmHeadOp op) -> Error {
-        llvm::Expected<const Rows *> w = weight(op, op.getWeightAttr());
-        if (!w)
-          return w.takeError();
-        set(op.getResult(), reference::linear(rows(op.getInput()), **w, {}));
+        llvm::Expected<Rows> y = multiply(op, op.getInput(), op.getWeightAttr());
+        if (!y)
+          return y.takeError();
+        set(op.getResult(), std::move(*y));
         return Error::success();
       })
       .Case([&](RopeOp op) {
         auto table = SymbolTable::lookupNearestSymbolFrom<RopeTableOp>(op, op.getTableAttr());
-        set(op.getResult(),
-            reference::rope(rows(op.getInput()), table.getInvFreq(),
-                            table.getScale().convertToFloat(), int64_t(op.getHeads()), base));
+        set(op.getResult(), eachSequence([&](int64_t first, int64_t count) {
+              return reference::rope(rows(op.getInput()).slice(first, count), table.getInvFreq(),
+                                     table.getScale().convertToFloat(), int64_t(op.getHeads()),
+                                     base);
+            }));
         return Error::success();
       })
       .Case([&](AppendOp op) { return append(op); })
       .Case([&](AttentionOp op) {
         const Cache &cache = *contexts.find(op.getContext())->second;
-        set(op.getResult(),
-            reference::attention(rows(op.getQuery()), cache.keys, cache.values,
-                                 int64_t(op.getHeads()), op.getContext().getType().getHeadSize(),
-                                 op.getScale().convertToFloat(),
-                                 int64_t(op.getWindow().value_or(0)), base));
+        set(op.getResult(), eachSequence([&](int64_t first, int64_t count) {
+              return reference::attention(
+                  rows(op.getQuery()).slice(first, count), cache.keys.slice(first, base + count),
+                  cache.values.slice(first, base + count), int64_t(op.getHeads()),
+                  op.getContext().getType().getHeadSize(), op.getScale().convertToFloat(),
+                  int64_t(op.getWindow().value_or(0)), base);
+            }));
         return Error::success();
       })
       .Case([&](GluOp op) {
@@ -202,7 +274,8 @@ llvm::Error Interpreter::evaluate(Operation &operation) {
         return Error::success();
       })
       .Case([&](ObserveOp op) {
-        result.observed[op.getName().str()] = rows(op.getValue());
+        if (!listener) // who walks keeps nothing
+          result.observed[op.getName().str()] = rows(op.getValue());
         return Error::success();
       })
       .Default([&](Operation *op) -> Error {

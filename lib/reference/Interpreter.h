@@ -24,6 +24,14 @@ struct ReferenceResult {
   std::map<std::string, reference::Rows> observed; // what transformer.observe named
 };
 
+/// Hears of each product of activations by a weight, before that is read; `x` are the rows of
+/// `input`.
+using ProductListener = llvm::function_ref<llvm::Error(mlir::Operation *op, mlir::Value input,
+                                                       const reference::Rows &x)>;
+
+/// The weight of transformer.embed, .linear or .lm_head.
+transformer::WeightOp weightOf(mlir::Operation *op);
+
 class Interpreter {
 public:
   /// The module and the weights must outlive the interpreter.
@@ -34,6 +42,12 @@ public:
   /// outside of the vocabulary, more positions than the model has, a weight that cannot be read or
   /// is not of its declared shape, an op without a meaning here. After an error, rewind.
   llvm::Expected<ReferenceResult> feed(llvm::ArrayRef<int32_t> ids);
+
+  /// Runs @forward on sequences of so many ids each, the last perhaps shorter, every one from
+  /// position 0: op by op, each for all sequences before the next op, until the head is heard of.
+  /// Keeps no weight longer than one op and no value longer than it is read. What was fed is
+  /// forgotten.
+  llvm::Error walk(llvm::ArrayRef<int32_t> ids, int64_t sequence, ProductListener listener);
 
   /// Forgets what was fed.
   void rewind();
@@ -46,7 +60,16 @@ private:
     reference::Rows keys, values; // a row per position
   };
 
+  /// The body of @forward, for these ids, if the model has so many positions.
+  llvm::Expected<mlir::Block *> begin(llvm::ArrayRef<int32_t> ids, int64_t positions);
   llvm::Error evaluate(mlir::Operation &op);
+  llvm::Expected<reference::Rows> multiply(mlir::Operation *op, mlir::Value input,
+                                           mlir::FlatSymbolRefAttr weight);
+  llvm::Error hear(mlir::Operation *op, mlir::Value input);
+  /// A function of the rows of one sequence, for all of them.
+  reference::Rows
+  eachSequence(llvm::function_ref<reference::Rows(int64_t first, int64_t count)> compute) const;
+  void forgetDead(mlir::Operation &op);
   llvm::Error evaluateBlock(mlir::Block &block);
   llvm::Error evaluateRegion(mlir::Operation &op);
   llvm::Error embed(transformer::EmbedOp op);
@@ -67,6 +90,8 @@ private:
 
   // Of the call under way.
   llvm::ArrayRef<int32_t> ids;
+  int64_t length = 0; // of a sequence; 0: there is one
+  ProductListener listener = nullptr;
   llvm::DenseMap<mlir::Value, std::shared_ptr<const reference::Rows>> values;
   llvm::DenseMap<mlir::Value, const Cache *> contexts;
   ReferenceResult result;

@@ -3,30 +3,66 @@
 
 #include "llvm/ADT/STLExtras.h"
 #include "llvm/Support/MathExtras.h"
+#include "llvm/Support/Parallel.h"
 
 #include <algorithm>
 #include <cmath>
+#include <cstring>
 
 namespace pianola::reference {
 
-double dot(llvm::ArrayRef<float> a, llvm::ArrayRef<float> b) {
-  // Eight sums side by side, because one would make every addition wait for the last.
-  double sums[8] = {};
-  size_t n = a.size(), i = 0;
-  for (; i + 8 <= n; i += 8)
-    for (size_t lane = 0; lane < 8; ++lane)
-      sums[lane] += double(a[i + lane]) * double(b[i + lane]);
-  for (; i < n; ++i)
-    sums[i % 8] += double(a[i]) * double(b[i]);
-  return ((sums[0] + sums[1]) + (sums[2] + sums[3])) + ((sums[4] + sums[5]) + (sums[6] + sums[7]));
+Rows Rows::slice(int64_t first, int64_t count) const {
+  Rows part(count, columns);
+  std::copy_n(values.begin() + first * columns, count * columns, part.values.begin());
+  return part;
 }
 
-Rows linear(const Rows &x, const Rows &weight, llvm::ArrayRef<float> bias) {
+void Rows::append(const Rows &more) {
+  columns = more.columns;
+  rows += more.rows;
+  values.insert(values.end(), more.values.begin(), more.values.end());
+}
+
+using Floats = float __attribute__((vector_size(32)));
+using Doubles = double __attribute__((vector_size(64)));
+
+// Products of two f32 are exact in double, so every machine finds the same sums.
+__attribute__((target_clones("avx512f", "avx2", "default"))) double
+dotProduct(const float *a, const float *b, size_t n) {
+  // Sums side by side, because one would make every addition wait for the last.
+  constexpr size_t kLanes = 8, kSums = 4;
+  Doubles sums[kSums] = {};
+  size_t i = 0;
+  for (; i + kLanes * kSums <= n; i += kLanes * kSums)
+    for (size_t s = 0; s < kSums; ++s) {
+      Floats x, y;
+      std::memcpy(&x, a + i + s * kLanes, sizeof(x));
+      std::memcpy(&y, b + i + s * kLanes, sizeof(y));
+      sums[s] += __builtin_convertvector(x, Doubles) * __builtin_convertvector(y, Doubles);
+    }
+  Doubles lanes = (sums[0] + sums[1]) + (sums[2] + sums[3]);
+  double sum = 0;
+  for (size_t lane = 0; lane < kLanes; ++lane)
+    sum += lanes[lane];
+  for (; i < n; ++i)
+    sum += double(a[i]) * double(b[i]);
+  return sum;
+}
+
+double dot(llvm::ArrayRef<float> a, llvm::ArrayRef<float> b) {
+  return dotProduct(a.data(), b.data(), a.size());
+}
+
+Rows linear(const Rows &x, const Rows &weight) {
   Rows y(x.rows, weight.rows);
-  for (int64_t out = 0; out < weight.rows; ++out)
-    for (int64_t i = 0; i < x.rows; ++i)
-      y.row(i)[size_t(out)] =
-          float(dot(x.row(i), weight.row(out))) + (bias.empty() ? 0.0f : bias[size_t(out)]);
+  // Some rows at a time, which a core's cache holds while all of the weight goes by.
+  constexpr int64_t kAtOnce = 32;
+  llvm::parallelFor(0, size_t(x.rows + kAtOnce - 1) / kAtOnce, [&](size_t block) {
+    int64_t first = int64_t(block) * kAtOnce, end = std::min(first + kAtOnce, x.rows);
+    for (int64_t out = 0; out < weight.rows; ++out)
+      for (int64_t i = first; i < end; ++i)
+        y.row(i)[size_t(out)] = float(dot(x.row(i), weight.row(out)));
+  });
   return y;
 }
 
@@ -69,9 +105,10 @@ Rows attention(const Rows &query, const Rows &keys, const Rows &values, int64_t 
   Rows y(query.rows, query.columns);
   size_t size = size_t(headSize);
   int64_t sharing = heads * headSize / keys.columns; // query heads per key head
-  std::vector<float> weights;
-  std::vector<double> sums(size);
-  for (int64_t i = 0; i < query.rows; ++i)
+  llvm::parallelFor(0, size_t(query.rows), [&](size_t row) {
+    auto i = int64_t(row);
+    std::vector<float> weights;
+    std::vector<double> sums(size);
     for (int64_t head = 0; head < heads; ++head) {
       int64_t last = base + i, first = window ? std::max<int64_t>(0, last - window + 1) : 0;
       size_t mine = size_t(head) * size, theirs = size_t(head / sharing) * size;
@@ -90,6 +127,7 @@ Rows attention(const Rows &query, const Rows &keys, const Rows &values, int64_t 
       for (size_t j = 0; j < size; ++j)
         y.row(i)[mine + j] = float(sums[j] / total);
     }
+  });
   return y;
 }
 
@@ -119,6 +157,12 @@ Rows add(const Rows &lhs, const Rows &rhs) {
   for (size_t i = 0; i < y.values.size(); ++i)
     y.values[i] += rhs.values[i];
   return y;
+}
+
+void addToRows(Rows &rows, llvm::ArrayRef<float> bias) {
+  for (int64_t i = 0; i < rows.rows; ++i)
+    for (size_t j = 0; j < bias.size(); ++j)
+      rows.row(i)[j] += bias[j];
 }
 
 } // namespace pianola::reference

@@ -22,6 +22,11 @@ struct Rows {
   Rows(int64_t rows, int64_t columns)
       : rows(rows), columns(columns), values(size_t(rows) * size_t(columns)) {}
 
+  /// Some of the rows.
+  Rows slice(int64_t first, int64_t count) const;
+  /// Puts more rows behind these; the first say how many columns there are.
+  void append(const Rows &more);
+
   llvm::ArrayRef<float> row(int64_t i) const {
     return {values.data() + i * columns, size_t(columns)};
   }
@@ -32,8 +37,8 @@ struct Rows {
 
 double dot(llvm::ArrayRef<float> a, llvm::ArrayRef<float> b);
 
-/// y[i] = W x[i] + b; an empty bias is none.
-Rows linear(const Rows &x, const Rows &weight, llvm::ArrayRef<float> bias);
+/// y[i] = W x[i].
+Rows linear(const Rows &x, const Rows &weight);
 
 /// RMS norm of each of `heads` equal slices of every row.
 Rows norm(const Rows &x, llvm::ArrayRef<float> weight, int64_t heads, float eps);
@@ -50,6 +55,9 @@ Rows attention(const Rows &query, const Rows &keys, const Rows &values, int64_t 
 Rows glu(const Rows &gate, const Rows &up, transformer::Activation activation);
 
 Rows add(const Rows &lhs, const Rows &rhs);
+
+/// Adds the same numbers to each row.
+void addToRows(Rows &rows, llvm::ArrayRef<float> bias);
 
 } // namespace pianola::reference
 

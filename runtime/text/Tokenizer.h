@@ -35,6 +35,9 @@ public:
   /// The bytes of one token, which need not be whole characters.
   std::string bytesOf(int32_t id, bool skipSpecial) const;
 
+  /// What the post-processor puts before a text.
+  const std::vector<int32_t> &beginning() const { return prefix; }
+
   std::optional<int32_t> tokenToId(std::string_view token) const;
   /// One more than the greatest id.
   int32_t vocabularySize() const { return static_cast<int32_t>(tokens.size()); }

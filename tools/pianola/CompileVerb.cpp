@@ -34,12 +34,19 @@ void addCompileVerb(CLI::App &app, int &exitCode) {
       ->check(CLI::Range(1, static_cast<int>(kMostProgramSlots)));
   verb->add_flag("--unsafe-skip-check", options->skipCheck,
                  "Do not prove the schedule: the roll may wait forever, or play what nobody wrote");
-  verb->add_option(
+  CLI::Option *weights = verb->add_option(
       "--weights", options->weights,
       "Encodings of matrices, [PATTERN=]ENCODING with commas in between: keep, f32, "
       "bf16, f16, int8[/row|/32|/64|/128], int4[/32|/64|/128][z], fp8[/row|/128] or "
       "mxfp4; the first whose pattern matches the tensor's name counts (under int4 and "
       "mxfp4, embedding and head are int8 unless named)");
+  verb->add_option("--budget", options->budget,
+                   "Bytes that all weights may take, such as 700MB or 1.5GiB: each matrix gets the "
+                   "encoding (as it is, bf16, int8 or int4) that serves best for its bytes")
+      ->excludes(weights);
+  verb->add_option("--calibrate", options->calibrate,
+                   "A text like those that the model is for: codes are chosen to change least what "
+                   "the model makes of its first 65536 tokens (slow)");
   CLI::Option *seeded = verb->add_option("--weights-from-seed", *seed,
                                          "Make the weights up; config.json alone is enough");
   verb->add_flag("--weights-at-load", options->weightsAtLoad,

@@ -16,6 +16,7 @@ void addLogitsVerb(CLI::App &app, int &exitCode);
 void addRunVerb(CLI::App &app, int &exitCode);
 void addBenchVerb(CLI::App &app, int &exitCode);
 void addInspectVerb(CLI::App &app, int &exitCode);
+void addPerplexityVerb(CLI::App &app, int &exitCode);
 void addPredictVerb(CLI::App &app, int &exitCode);
 void addTokenizeVerb(CLI::App &app, int &exitCode);
 

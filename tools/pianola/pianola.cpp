@@ -15,6 +15,7 @@ int main(int argc, char **argv) {
   pianola::addBenchVerb(app, exitCode);
   pianola::addInspectVerb(app, exitCode);
   pianola::addLogitsVerb(app, exitCode);
+  pianola::addPerplexityVerb(app, exitCode);
   pianola::addPredictVerb(app, exitCode);
   pianola::addRunVerb(app, exitCode);
   pianola::addTokenizeVerb(app, exitCode);

@@ -156,6 +156,35 @@ TEST(PocketDictionary, ContinuesAsTransformersDoes) {
   }
 }
 
+/// What goes into the products of several sequences at once is what goes into those of each alone.
+TEST(Interpreter, WalksSequences) {
+  for (const char *name : {"llama", "qwen2_win"}) {
+    Model model(source + "/test/golden/" + name);
+    Interpreter interpreter(*model.loaded.module, *model.loaded.weights);
+    std::vector<int32_t> ids = {1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12};
+    using Heard = std::vector<std::pair<std::string, std::vector<float>>>;
+    auto walk = [&](llvm::ArrayRef<int32_t> some) {
+      Heard heard;
+      llvm::cantFail(
+          interpreter.walk(some, 5, [&](mlir::Operation *op, mlir::Value, const Rows &x) {
+            heard.emplace_back(weightOf(op).getTensor().str(), x.values);
+            return llvm::Error::success();
+          }));
+      return heard;
+    };
+    Heard all = walk(ids), joined = walk(llvm::ArrayRef(ids).take_front(5));
+    for (auto rest : {llvm::ArrayRef(ids).slice(5, 5), llvm::ArrayRef(ids).slice(10)})
+      for (auto [to, from] : llvm::zip_equal(joined, walk(rest)))
+        to.second.insert(to.second.end(), from.second.begin(), from.second.end());
+    EXPECT_EQ(all, joined);
+    ReferenceResult last = llvm::cantFail(interpreter.feed(llvm::ArrayRef(ids).slice(10)));
+    llvm::ArrayRef<float> head = all.back().second;
+    EXPECT_EQ(last.observed["hidden.norm"].values,
+              head.take_back(last.observed["hidden.norm"].values.size()).vec());
+    EXPECT_EQ(all.size(), size_t(7 * model.loaded.config.layers + 1)); // and the head
+  }
+}
+
 /// An op with a region that only groups others changes nothing: here every residual sum is put into
 /// one, with its operands as block arguments.
 TEST(Interpreter, LooksIntoStages) {
