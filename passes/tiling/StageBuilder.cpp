@@ -50,8 +50,7 @@ Type ProgramBuilder::elementOnTape(WeightOp weight, Layout input) {
     return weight.getEncoding();
   // A group of columns goes on over the border of a head, but not over padding.
   bool isPadded = input.blocks > 1 && input.size != input.pad && type.getGroup();
-  bool isTaken = type.isInteger() && !type.getOrder() && !(type.getZeros() && !type.getGroup());
-  return machine.getCodes() && isTaken && !isPadded ? weight.getEncoding() : f32();
+  return machine.getCodes() && !type.getOrder() && !isPadded ? weight.getEncoding() : f32();
 }
 
 Value StageBuilder::vector(SymbolRefAttr symbol, Layout layout) {

@@ -15,11 +15,8 @@ namespace pianola::host {
 namespace {
 
 bool isWeight(Type type) { return type.isBF16() || type.isF16() || type.isF32(); }
-bool isTaken(encoding::ScaledType type) {
-  return type && type.isInteger() && !type.getOrder() && !(type.getZeros() && !type.getGroup());
-}
-constexpr const char *kWeights =
-    "weights must be bf16, f16, f32 or integers, in order and with zero points for groups only";
+bool isTaken(encoding::ScaledType type) { return type && !type.getOrder(); }
+constexpr const char *kWeights = "weights must be bf16, f16, f32 or codes in order";
 bool isStored(Type type) { return type.isBF16() || type.isF32(); }
 
 LogicalResult checkArgument(tile::StageOp stage, BlockArgument argument) {

@@ -10,6 +10,7 @@
 #include "mlir/Pass/PassManager.h"
 #include "mlir/Transforms/Passes.h"
 #include "pianola/roll.h"
+#include "targets/host/Codes.h"
 #include "targets/host/HostCode.h"
 #include "targets/host/Stage.h"
 #include "targets/host/TileProducts.h"
@@ -25,7 +26,7 @@ namespace {
 // Lowers the parts of one stage.
 class StageLowering {
 public:
-  StageLowering(tile::StageOp stage, const HostCpu &cpu, ProductKernels &kernels,
+  StageLowering(tile::StageOp stage, const HostCpu &cpu, KernelFunctions &kernels,
                 OpBuilder &builder)
       : stage(stage), cpu(cpu), kernels(kernels), builder(builder) {}
 
@@ -46,7 +47,7 @@ private:
 
   tile::StageOp stage;
   const HostCpu &cpu;
-  ProductKernels &kernels;
+  KernelFunctions &kernels;
   OpBuilder &builder;
   void keepResults(PartEmitter &emit, Block &block);
   void findResults(PartEmitter &emit);
@@ -148,7 +149,7 @@ void StageLowering::keepResults(PartEmitter &emit, Block &block) {
         if (auto scaled =
                 dyn_cast<encoding::ScaledType>(contract.getMatrix().getType().getElement()))
           if (IntegerRow packed(scaled, type.getDimSize(1));
-              !keep.integerOffsets.count(packed.block)) {
+              isCounted(scaled) && !keep.integerOffsets.count(packed.block)) {
             keep.integerOffsets[packed.block] = emit.scratchUsed;
             emit.storeIntegerRows(emit.places.lookup(inside), packed, type.getDimSize(0));
           }
@@ -231,7 +232,7 @@ llvm::Expected<LoweredStages> lowerStages(ModuleOp module, const HostCpu &cpu) {
   LoweredStages lowered;
   lowered.module = ModuleOp::create(module.getLoc());
   OpBuilder builder = OpBuilder::atBlockEnd(lowered.module->getBody());
-  ProductKernels kernels(*lowered.module, cpu);
+  KernelFunctions kernels(*lowered.module, cpu);
   bool fits = true;
   for (tile::StageOp stage : module.getOps<tile::StageOp>())
     fits &= succeeded(checkStage(stage));

@@ -13,6 +13,8 @@
 #include "dialects/tile/Tile.h"
 #include "targets/host/Emitter.h"
 #include "targets/host/HostCpu.h"
+#include "targets/host/IntegerRows.h"
+#include "targets/host/KernelFunctions.h"
 #include "targets/host/Products.h"
 #include "llvm/ADT/DenseMap.h"
 
@@ -32,10 +34,10 @@ struct Place {
 class PartEmitter : public Emitter {
 public:
   PartEmitter(mlir::OpBuilder &builder, mlir::Location loc, const HostCpu &cpu,
-              ProductKernels &kernels, Value call)
+              KernelFunctions &kernels, Value call)
       : Emitter(builder, loc, cpu), kernels(kernels), call(call) {}
 
-  ProductKernels &kernels;
+  KernelFunctions &kernels;
   Value call; // PianolaHostCall *
 
   // Fields of the call, loaded on entry.
@@ -93,7 +95,8 @@ public:
   void lowerRotate(tile::RotateOp op);
   // Contract.cpp
   void lowerContract(tile::ContractOp op);
-  void lowerIntegers(tile::ContractOp op, encoding::ScaledType type);
+  void lowerCodes(tile::ContractOp op, encoding::ScaledType type);
+  Place floatsOf(Value value);
   Value integersOf(Value value, const IntegerRow &packed);
   Value storeIntegerRows(const Place &from, const IntegerRow &packed, int64_t slots);
   // Attend.cpp

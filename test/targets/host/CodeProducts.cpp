@@ -1,5 +1,4 @@
-// Integers.cpp - products of integer codes, packed by the compiler, against sums in double
-// precision.
+// CodeProducts.cpp - products of codes, packed by the compiler, against sums in double precision.
 #include "dialects/tile/Tile.h"
 #include "lib/encode/PackTile.h"
 #include "mlir/AsmParser/AsmParser.h"
@@ -20,10 +19,14 @@ public:
       : tensor{"w", DType::U8, {rows, columns}, uint64_t(rows * columns), scaling} {
     all = emptyRows(tensor, rows);
     std::mt19937 engine(seed);
+    bool isHalf = scaling.code == Code::I4 || scaling.code == Code::F4E2M1;
+    auto random = [&] { return uint8_t(engine() & (isHalf ? 15 : 255)); };
     for (uint8_t &code : all.codes)
-      code = engine() & (scaling.code == Code::I4 ? 15 : 255);
+      do // e4m3 has two codes that are no numbers
+        code = random();
+      while (std::isnan(codeValue(scaling.code, code)));
     for (uint8_t &zero : all.zeros)
-      zero = engine() & (scaling.code == Code::I4 ? 15 : 255);
+      zero = random();
     for (float &scale : all.scales) // exact in every type
       scale = scaling.scale == ScaleType::E8M0 ? std::ldexp(1.0f, int(engine() % 5) - 8)
                                                : float(1 + engine() % 100) / 1024;
@@ -155,13 +158,22 @@ const std::vector<Encoded> &encodings() {
       {"code = i4, group = 128, scale = e8m0", {Code::I4, 128, ScaleType::E8M0}},
       {"code = i4, group = 256, scale = f16, zeros = true", {Code::I4, 256, ScaleType::F16, true}},
       {"code = i8, group = 160, scale = f16", {Code::I8, 160, ScaleType::F16}},
+      {"code = i8, scale = f32, zeros = true", {Code::I8, 0, ScaleType::F32, true}},
+      {"code = i4, scale = f16, zeros = true", {Code::I4, 0, ScaleType::F16, true}},
+      {"code = f8e4m3, scale = f32", {Code::F8E4M3, 0, ScaleType::F32}},
+      {"code = f8e4m3, group = 32, scale = bf16", {Code::F8E4M3, 32, ScaleType::BF16}},
+      {"code = f8e4m3, group = 128, scale = f32", {Code::F8E4M3, 128, ScaleType::F32}},
+      {"code = f8e4m3, group = 160, scale = e8m0", {Code::F8E4M3, 160, ScaleType::E8M0}},
+      {"code = f4e2m1, group = 32, scale = e8m0", {Code::F4E2M1, 32, ScaleType::E8M0}},
+      {"code = f4e2m1, group = 96, scale = f16", {Code::F4E2M1, 96, ScaleType::F16}},
+      {"code = f4e2m1, scale = f32", {Code::F4E2M1, 0, ScaleType::F32}},
   };
   return all;
 }
 
-class Integers : public ::testing::TestWithParam<std::string> {};
+class CodeProducts : public ::testing::TestWithParam<std::string> {};
 
-TEST_P(Integers, OneSlot) {
+TEST_P(CodeProducts, OneSlot) {
   for (const Encoded &each : encodings()) {
     check({32, 32, 256, 256, 1, 1}, each.text, each.scaling, GetParam());
     check({24, 32, 57, 64, 1, 1}, each.text, each.scaling, GetParam());
@@ -170,14 +182,17 @@ TEST_P(Integers, OneSlot) {
   }
 }
 
-TEST_P(Integers, ManySlots) {
+TEST_P(CodeProducts, ManySlots) {
   for (const Encoded &each : encodings())
     check({48, 48, 2200, 2208, 16, 13}, each.text, each.scaling, GetParam());
-  for (int64_t valid = 1; valid < 9; ++valid)
-    check({32, 32, 80, 80, 8, valid}, encodings()[6].text, encodings()[6].scaling, GetParam());
+  // Blocks of each number of slots.
+  for (const Encoded &each : encodings())
+    if (each.scaling.group == 64 || each.scaling.group == 128)
+      for (int64_t valid = 1; valid < 9; ++valid)
+        check({32, 32, 80, 80, 8, valid}, each.text, each.scaling, GetParam());
 }
 
-INSTANTIATE_TEST_SUITE_P(Host, Integers,
+INSTANTIATE_TEST_SUITE_P(Host, CodeProducts,
                          ::testing::Values("x86-64-v3", "x86-64-v4", "x86-64-v4+avx512vnni"),
                          [](const auto &info) { return nameOf(info.param); });
 
