@@ -26,6 +26,11 @@ std::string CodeKind::name() const {
 
 namespace {
 
+// What makes numbers of tiny ones is multiplied with weights, if several slots share these. One
+// slot's activations are fewer than weights: they take as much of it as keeps all products far from
+// the ends of f32, and sums take the rest.
+constexpr float kTimesOne = 0x1p64f;
+
 // Writes one kernel.
 class Kernel {
 public:
@@ -132,12 +137,14 @@ void Kernel::addCounts(Value codes, Value activation, int64_t first, MutableArra
 // The same of floats, for each row of activations and weights 16 * r and following.
 void Kernel::addFloats(Value step, ArrayRef<Value> activations, int64_t first, int64_t r,
                        MutableArrayRef<Value> sums) {
-  Value four = e.load(e.vector(e.i32()), step, 1);
-  for (int64_t i = 0; i < 4; ++i) {
-    Value upper = i == 3 ? four : op<arith::ShLIOp>(four, e.lanesOf(int32_t(24 - 8 * i)));
-    Value weights = floatOf(e, kind.type.getCode(), upper);
+  VectorType f32x16 = e.vector(e.f32());
+  Value times = e.real(f32x16, tinyTimes(kind.type.getCode()));
+  for (auto [i, tiny] : llvm::enumerate(tinyFloatsOf(e, e.load(e.vector(e.i32()), step, 1)))) {
+    Value weights = kind.single ? tiny : e.fmul(tiny, times);
     for (auto [v, row] : llvm::enumerate(activations)) {
       Value activation = e.splat(e.load(e.f32(), e.at(row, (first + i) * 4)));
+      if (kind.single)
+        activation = e.fmul(activation, e.real(f32x16, kTimesOne));
       Value &sum = sums[(v * kind.registers + r) * parts() + i % parts()];
       sum = e.fma(weights, activation, sum);
     }
@@ -175,8 +182,9 @@ SmallVector<Value> Kernel::unit(Value weights, ArrayRef<Value> activations, int6
 
 // Columns first .. first + columns - 1 of the call, whose codes stand at `codes`.
 SmallVector<Value> Kernel::sumUp(Value codes, ArrayRef<Value> rows, Value first, int64_t columns) {
-  // A block of activations in integer form is 32; floats of several slots fill pages of code.
-  int64_t size = counts() || kind.single ? 32 : 8, whole = columns / size * size;
+  // A block of activations in integer form is 32 columns. Floats of more columns than this would be
+  // more than registers hold, for LLVM widens them all first.
+  int64_t size = counts() ? 32 : 8, whole = columns / size * size;
   Value zero = counts() ? e.lanesOf(0) : e.real(sumType(), 0);
   SmallVector<Value> sums(rows.size() * kind.registers * parts(), zero);
   auto addUnit = [&](Value at, int64_t count, ValueRange carried) {
@@ -223,6 +231,8 @@ SmallVector<Value> Kernel::zerosOf(Value group) {
 void Kernel::addBlock(Value sum, Value zero, Value scale, const Rows &rows, int64_t v, Value block,
                       Value &result) {
   if (!counts()) {
+    if (kind.single)
+      sum = e.fmul(sum, e.real(sumType(), tinyTimes(kind.type.getCode()) / kTimesOne));
     result = scale ? e.fma(sum, scale, result) : e.fadd(result, sum);
     return;
   }

@@ -1,7 +1,6 @@
 //===- Codes.cpp - Codes and scales of the tape in registers --------------===//
 
 #include "targets/host/Codes.h"
-#include <cmath>
 
 using namespace mlir;
 
@@ -55,20 +54,37 @@ Value loadScales(Emitter &e, encoding::Scale type, Value pointer) {
   llvm_unreachable("unknown scale");
 }
 
-// The code's exponent and mantissa become the last bits of an f32's exponent and the first of its
-// mantissa, and a multiplication makes up for the two biases. So numbers without a leading bit are
-// such in f32 too, and exact. Shifting right with the sign brings it nowhere but where it is.
+float tinyTimes(Code code) { return code == Code::F8E4M3 ? 0x1p120f : 0x1p126f; }
+
+// Shifted right with its sign, a code has the sign where it was, copies of it, and the rest.
 Value floatOf(Emitter &e, Code code, Value upper) {
   bool isE4M3 = code == Code::F8E4M3;
-  int32_t exponent = isE4M3 ? 4 : 2, mantissa = isE4M3 ? 3 : 1, bias = isE4M3 ? 7 : 1;
-  Type type = upper.getType();
-  Value shifted = e.builder.create<arith::ShRSIOp>(e.loc, upper, filled(e, type, 8 - exponent));
-  int32_t kept = ((1 << (exponent + mantissa)) - 1) << (23 - mantissa);
+  Value moved = e.builder.create<arith::ShRSIOp>(e.loc, upper, filled(e, e.i32(), isE4M3 ? 4 : 6));
   Value bits = e.builder.create<arith::AndIOp>(
-      e.loc, shifted, filled(e, type, int32_t(0x80000000u | uint32_t(kept))));
-  Type f32 = isa<VectorType>(type) ? Type(e.vector(e.f32())) : e.f32();
-  Value tiny = e.builder.create<arith::BitcastOp>(e.loc, f32, bits);
-  return e.fmul(tiny, e.real(f32, std::ldexp(1.0f, 127 - bias)));
+      e.loc, moved, filled(e, e.i32(), int32_t(isE4M3 ? 0x87f00000 : 0x81c00000)));
+  Value tiny = e.builder.create<arith::BitcastOp>(e.loc, e.f32(), bits);
+  return e.fmul(tiny, e.real(tinyTimes(code)));
+}
+
+// Two columns at a time become upper halves of f32, which are bf16.
+SmallVector<Value> tinyFloatsOf(Emitter &e, Value fours) {
+  Type i16 = e.builder.getI16Type();
+  auto type = e.vector(i16, 32);
+  auto all = [&](int16_t value) -> Value {
+    return e.builder.create<arith::ConstantOp>(e.loc, DenseElementsAttr::get(type, value));
+  };
+  SmallVector<Value> floats(4);
+  for (int64_t odd = 0; odd < 2; ++odd) {
+    Value upper = e.bits(fours, i16);
+    if (!odd)
+      upper = e.builder.create<arith::ShLIOp>(e.loc, upper, all(8));
+    Value moved = e.builder.create<arith::ShRSIOp>(e.loc, upper, all(4));
+    Value pairs =
+        e.bits(e.builder.create<arith::AndIOp>(e.loc, moved, all(int16_t(0x87f0))), e.i32());
+    floats[odd] = e.evenOf(pairs);
+    floats[odd + 2] = e.oddOf(pairs);
+  }
+  return floats;
 }
 
 int64_t middleOf(Code code) { return code == Code::I8 ? 128 : code == Code::I4 ? 8 : 12; }

@@ -12,9 +12,15 @@ Value loadScale(Emitter &emit, encoding::Scale type, Value pointer);
 /// 16 scales of the tape as f32.
 Value loadScales(Emitter &emit, encoding::Scale type, Value pointer);
 
-/// Codes of floats as the f32 that they mean: of i32, or of 16 lanes of i32, whose upper bits are
-/// the code's and whose others may be anything.
+/// Codes of floats become f32 by moving their bits: the exponent's become the last of an f32's
+/// exponent, the mantissa's the first of its mantissa, and what that gives times a power of two is
+/// the number. So numbers without a leading bit are such in f32 too, and exact.
+float tinyTimes(encoding::Code code);
+/// A code of floats, an i32 whose upper bits it is, as the number that it means.
 Value floatOf(Emitter &emit, encoding::Code code, Value upper);
+/// Four codes of e4m3 in each of 16 i32, as four vectors of f32 that are to be multiplied by
+/// tinyTimes.
+llvm::SmallVector<Value> tinyFloatsOf(Emitter &emit, Value fours);
 
 /// Whether products take the code as an unsigned integer: e2m1 is that as well, being halves.
 inline bool isCounted(encoding::ScaledType type) {
