@@ -146,7 +146,7 @@ def Tile_MatrixType : Tile_Type<"Matrix", "matrix"> {
 }
 
 def Tile_VectorType : Tile_Type<"Vector", "vector"> {
-  let summary = "a norm weight or bias on the tape, f32";
+  let summary = "a norm weight or bias on the tape, f32, or the order of columns";
   let description = [{
     `blocks` blocks of `size` elements, each padded with zeros to `pad` (a multiple of 16). With
     `per_tile` (a bias) tile t holds elements `t*size ..` of the tensor and rides beside the tile's
@@ -155,12 +155,17 @@ def Tile_VectorType : Tile_Type<"Vector", "vector"> {
 
     A `constant` vector (for GPUs) stands whole in the roll's constants, once for all workers and not
     on the tape: so many workers would each stream a copy of what one cache can hold for all of them.
+
+    An `order` vector is made of a matrix, and i32: element j is the place, among `blocks` blocks of
+    `size` numbers padded to `pad`, of what column j of the matrix is multiplied with
+    (`tile.reorder`).
   }];
   let parameters = (ins "int64_t":$blocks, "int64_t":$size, "int64_t":$pad, "bool":$perTile,
-                        DefaultValuedParameter<"bool", "false">:$constant);
+                        DefaultValuedParameter<"bool", "false">:$constant,
+                        DefaultValuedParameter<"bool", "false">:$order);
   let assemblyFormat = [{
     `<` `blocks` `=` $blocks `,` `size` `=` $size `,` `pad` `=` $pad `,` `per_tile` `=` $perTile
-    (`,` `constant` `=` $constant^)? `>`
+    (`,` `constant` `=` $constant^)? (`,` `order` `=` $order^)? `>`
   }];
   let extraClassDeclaration = [{
     /// Bytes on the tape, a multiple of 64.

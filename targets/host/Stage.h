@@ -91,6 +91,7 @@ public:
   void lowerBias(tile::BiasOp op);
   void lowerAdd(tile::AddOp op);
   void lowerActivate(tile::ActivateOp op);
+  void lowerReorder(tile::ReorderOp op);
   void lowerNormalise(tile::NormaliseOp op);
   void lowerRotate(tile::RotateOp op);
   // Contract.cpp
