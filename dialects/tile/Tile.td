@@ -213,12 +213,12 @@ def Tile_ReorderOp : Tile_Op<"reorder", [Pure]> {
 
     ```mlir
     tile.stage @o(%x: !tile.buffer<1 x 96 x f32>,
-                  %o: !tile.vector<blocks = 3, size = 24, pad = 32, per_tile = false, order = true>,
+                  %o: !tile.vector<order = true, blocks = 3, size = 24, pad = 32, per_tile = false>,
                   %y: !tile.buffer<1 x 80 x f32>) {
       tile.section grid = [1] {
       ^bb0(%t: index):
         %0 = tile.load %x : !tile.buffer<1 x 96 x f32> -> tensor<1x96xf32>
-        %1 = tile.reorder %0, %o : tensor<1x96xf32>, !tile.vector<blocks = 3, size = 24, pad = 32, per_tile = false, order = true> -> tensor<1x80xf32>
+        %1 = tile.reorder %0, %o : tensor<1x96xf32>, !tile.vector<order = true, blocks = 3, size = 24, pad = 32, per_tile = false> -> tensor<1x80xf32>
         tile.store %1, %y : tensor<1x80xf32>, !tile.buffer<1 x 80 x f32>
       }
     }

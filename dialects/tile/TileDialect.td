@@ -164,8 +164,8 @@ def Tile_VectorType : Tile_Type<"Vector", "vector"> {
                         DefaultValuedParameter<"bool", "false">:$constant,
                         DefaultValuedParameter<"bool", "false">:$order);
   let assemblyFormat = [{
-    `<` `blocks` `=` $blocks `,` `size` `=` $size `,` `pad` `=` $pad `,` `per_tile` `=` $perTile
-    (`,` `constant` `=` $constant^)? (`,` `order` `=` $order^)? `>`
+    `<` (`order` `=` $order^ `,` ` `)? `blocks` `=` $blocks `,` `size` `=` $size `,` `pad` `=` $pad `,`
+    `per_tile` `=` $perTile (`,` `constant` `=` $constant^)? `>`
   }];
   let extraClassDeclaration = [{
     /// Bytes on the tape, a multiple of 64.
