@@ -102,9 +102,12 @@ def Tile_MatrixType : Tile_Type<"Matrix", "matrix"> {
     group. Column k of a group is at
 
     ```
-      i8   byte ((k/4) * G + r) * 4 + k%4
-      i4   byte ((k/8) * G + r) * 4 + k%4, in the lower half if k%8 < 4
+      8 bits   byte ((k/4) * G + r) * 4 + k%4
+      4 bits   byte ((k/8) * G + r) * 4 + k%4, in the lower half if k%8 < 4
     ```
+
+    With an order columns of the matrix are counted as they stand in the checkpoint, where those of a
+    group are together; a `tile.reorder` gives the rows that they are multiplied with.
 
     Rows beyond the matrix's last have scales of zero. A tile is padded to a multiple of 64 bytes.
 
@@ -220,7 +223,7 @@ def Tile_MachineAttr : AttrDef<Tile_Dialect, "Machine"> {
     `port`: MB/s at which one worker can read at most what does not come through its ring.
     `early`: bytes that its registers take in before a step's events have happened: the first weights
     of its tiles, or the first keys and values. `warps`: how many share the panels of a tile.
-    `codes`: products take integer codes with their scales from the tape.
+    `codes`: products take codes with their scales from the tape.
 
     It stands on the module, so that a test states its machine in its own text:
 
