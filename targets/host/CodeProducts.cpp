@@ -26,11 +26,6 @@ std::string CodeKind::name() const {
 
 namespace {
 
-// What makes numbers of tiny ones is multiplied with weights, if several slots share these. One
-// slot's activations are fewer than weights: they take as much of it as keeps all products far from
-// the ends of f32, and sums take the rest.
-constexpr float kTimesOne = 0x1p64f;
-
 // Writes one kernel.
 class Kernel {
 public:
@@ -137,18 +132,13 @@ void Kernel::addCounts(Value codes, Value activation, int64_t first, MutableArra
 // The same of floats, for each row of activations and weights 16 * r and following.
 void Kernel::addFloats(Value step, ArrayRef<Value> activations, int64_t first, int64_t r,
                        MutableArrayRef<Value> sums) {
-  VectorType f32x16 = e.vector(e.f32());
-  Value times = e.real(f32x16, tinyTimes(kind.type.getCode()));
-  for (auto [i, tiny] : llvm::enumerate(tinyFloatsOf(e, e.load(e.vector(e.i32()), step, 1)))) {
-    Value weights = kind.single ? tiny : e.fmul(tiny, times);
+  Value fours = e.load(e.vector(e.i32()), step, 1);
+  for (auto [i, weights] : llvm::enumerate(tinyFloatsOf(e, fours)))
     for (auto [v, row] : llvm::enumerate(activations)) {
       Value activation = e.splat(e.load(e.f32(), e.at(row, (first + i) * 4)));
-      if (kind.single)
-        activation = e.fmul(activation, e.real(f32x16, kTimesOne));
       Value &sum = sums[(v * kind.registers + r) * parts() + i % parts()];
       sum = e.fma(weights, activation, sum);
     }
-  }
 }
 
 //===----------------------------------------------------------------------===//
@@ -231,8 +221,7 @@ SmallVector<Value> Kernel::zerosOf(Value group) {
 void Kernel::addBlock(Value sum, Value zero, Value scale, const Rows &rows, int64_t v, Value block,
                       Value &result) {
   if (!counts()) {
-    if (kind.single)
-      sum = e.fmul(sum, e.real(sumType(), tinyTimes(kind.type.getCode()) / kTimesOne));
+    sum = e.fmul(sum, e.real(sumType(), tinyTimes(kind.type.getCode()) / kRaised));
     result = scale ? e.fma(sum, scale, result) : e.fadd(result, sum);
     return;
   }

@@ -3,11 +3,12 @@
 // Integers are multiplied as they are, unsigned, with activations in integer form: (q - z) times a
 // scale. e2m1 is counted in halves, which makes it integers from 0 to 24 around 12.
 //
-// e4m3 becomes f32 in registers, and is multiplied with activations of f32. As integers it would
-// have 18 bits, and AVX512-BF16 takes its least numbers, which have no leading bit, for zero. 64
-// codes take 9 instructions to widen and 4 to multiply, and a core of Zen 5 that streams 25 GB/s
-// gets them in some 10 cycles: decoding waits for memory. Of several slots up to eight share what
-// is widened.
+// e4m3 becomes f32 in registers. As integers it would have 18 bits, and AVX512-BF16 takes its least
+// numbers, which have no leading bit, for zero. What its bits become is 2^-120 of the number
+// (Codes.h): activations are raised by 2^64, so that products are far from both ends of f32, and
+// sums get the rest. So 64 codes take 9 instructions to widen and 4 to multiply; from the first
+// cache a core of Zen 5 multiplies more than twice what memory gives it. Of several slots up to
+// eight share what is widened.
 //
 //===----------------------------------------------------------------------===//
 #ifndef PIANOLA_TARGETS_HOST_CODEPRODUCTS_H
@@ -17,6 +18,9 @@
 #include "targets/host/KernelFunctions.h"
 
 namespace pianola::host {
+
+/// What activations are multiplied with before they meet codes that become floats.
+constexpr float kRaised = 0x1p64f;
 
 /// Groups of the same number of columns; of a last one with fewer there is a kind of its own.
 struct CodeKind {
@@ -36,8 +40,8 @@ struct CodeKind {
 /// result[v][r] = (result[v][r] or 0) + the sum over `groups` groups, for `count` rows of
 /// activations and 16 * registers rows of weights. Where the weights' scales are of whole rows,
 /// they are left out, and `zeros` is where the rows' zero points are, if there are any.
-/// `activations` is the first row, of f32 or in integer form, whose scales and sums are beside;
-/// `column` is where the first group stands in it.
+/// `activations` is the first row, of raised f32 or in integer form, whose scales and sums are
+/// beside; `column` is where the first group stands in it.
 struct CodeProducts {
   Value weights, zeros, activations, scales, sums, column, activationStride, results, resultStride,
       groups, count, fresh;

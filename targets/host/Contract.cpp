@@ -48,7 +48,7 @@ void PartEmitter::lowerCodes(tile::ContractOp op, encoding::ScaledType type) {
     of.scales = at(of.activations, packed.scalesAt());
     of.sums = at(of.activations, packed.sumsAt());
   } else {
-    Place floats = floatsOf(op.getValue());
+    Place floats = raisedOf(op.getValue());
     of.activations = row(floats, low);
     activationStride = floats.stride * 4;
     block = group;
@@ -119,15 +119,21 @@ Value PartEmitter::integersOf(Value value, const IntegerRow &packed) {
                           cast<RankedTensorType>(value.getType()).getDimSize(0));
 }
 
-// Products of codes that become floats take activations of f32.
-Place PartEmitter::floatsOf(Value value) {
-  Place from = places.lookup(value);
-  if (from.element.isF32())
-    return from;
-  int64_t slots = cast<RankedTensorType>(value.getType()).getDimSize(0);
+// Rows low .. high-1 as f32, raised.
+Place PartEmitter::raiseRows(const Place &from, int64_t slots) {
   Place to{allocate(f32(), slots * from.columns), f32(), from.columns, from.columns};
-  copyRows(from, to);
+  Value factor = real(vector(f32()), kRaised);
+  forLanes(from.columns, [&](Value slot, Value column) {
+    setLanes(fmul(lanes(from, slot, column), factor), to, slot, column);
+  });
   return to;
+}
+
+Place PartEmitter::raisedOf(Value value) {
+  auto found = raised.find(value);
+  if (found != raised.end())
+    return found->second;
+  return raiseRows(places.lookup(value), cast<RankedTensorType>(value.getType()).getDimSize(0));
 }
 
 void PartEmitter::lowerContract(tile::ContractOp op) {

@@ -52,6 +52,7 @@ public:
   llvm::DenseMap<Value, int64_t> residentOffsets; // of the resident vectors
   llvm::DenseMap<Value, Place> places;            // of values
   llvm::DenseMap<Value, Place> splits;            // of values in split form: see Products.h
+  llvm::DenseMap<Value, Place> raised;            // of values, raised: see CodeProducts.h
   /// Of values in integer form, by the size of their blocks: the first row.
   llvm::DenseMap<std::pair<Value, int64_t>, Value> integers;
   llvm::DenseMap<Value, int64_t> offsets; // of values, in scratch memory
@@ -97,7 +98,8 @@ public:
   // Contract.cpp
   void lowerContract(tile::ContractOp op);
   void lowerCodes(tile::ContractOp op, encoding::ScaledType type);
-  Place floatsOf(Value value);
+  Place raisedOf(Value value);
+  Place raiseRows(const Place &from, int64_t slots);
   Value integersOf(Value value, const IntegerRow &packed);
   Value storeIntegerRows(const Place &from, const IntegerRow &packed, int64_t slots);
   // Attend.cpp
