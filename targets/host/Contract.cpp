@@ -14,6 +14,8 @@ static constexpr int64_t kDepthBlock = 512;
 
 // Hardware follows a tape by itself, but stops at the ends of pages.
 static constexpr int64_t kAhead = 4096;
+// Codes take more instructions a line, so that a core runs ahead by fewer lines on its own.
+static constexpr int64_t kAheadOfCodes = 16384;
 
 bool PartEmitter::takesTiles(tile::ContractOp op) {
   auto type = cast<RankedTensorType>(op.getValue().getType());
@@ -67,7 +69,7 @@ void PartEmitter::lowerCodes(tile::ContractOp op, encoding::ScaledType type) {
       of.zeros = at(from, rows * scaleBytes);
     }
     of.results = at(row(results, low), mul(firstRow, 4));
-    CodeKind kind{type, group, block, registers, kAhead, oneSlot};
+    CodeKind kind{type, group, block, registers, kAheadOfCodes, oneSlot};
     int64_t groupBytes = kind.groupBytes();
     auto multiply = [&](Value firstGroup, Value groups, int64_t columns) {
       kind.group = columns;
