@@ -261,6 +261,22 @@ LogicalResult BiasOp::verify() {
   return success();
 }
 
+LogicalResult ReorderOp::verify() {
+  auto value = cast<RankedTensorType>(getValue().getType());
+  auto result = cast<RankedTensorType>(getResult().getType());
+  VectorType order = getOrder().getType();
+  if (!order.getOrder())
+    return emitOpError("needs an order, got ") << order;
+  if (value.getDimSize(1) != order.getBlocks() * order.getPad())
+    return emitOpError("has a value of ") << value.getDimSize(1) << " columns, but the order of "
+                                          << order.getBlocks() * order.getPad();
+  int64_t columns = padToLanes(order.getBlocks() * order.getSize());
+  if (result.getElementType() != value.getElementType() ||
+      result.getDimSize(0) != value.getDimSize(0) || result.getDimSize(1) != columns)
+    return emitOpError("of ") << value << " has " << columns << " columns, got " << result;
+  return success();
+}
+
 LogicalResult NormaliseOp::verify() {
   auto value = cast<RankedTensorType>(getValue().getType());
   int64_t groups = getGroups(), columns = value.getDimSize(1);

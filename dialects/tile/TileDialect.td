@@ -102,9 +102,12 @@ def Tile_MatrixType : Tile_Type<"Matrix", "matrix"> {
     group. Column k of a group is at
 
     ```
-      i8   byte ((k/4) * G + r) * 4 + k%4
-      i4   byte ((k/8) * G + r) * 4 + k%4, in the lower half if k%8 < 4
+      8 bits   byte ((k/4) * G + r) * 4 + k%4
+      4 bits   byte ((k/8) * G + r) * 4 + k%4, in the lower half if k%8 < 4
     ```
+
+    With an order columns of the matrix are counted as they stand in the checkpoint, where those of a
+    group are together; a `tile.reorder` gives the rows that they are multiplied with.
 
     Rows beyond the matrix's last have scales of zero. A tile is padded to a multiple of 64 bytes.
 
@@ -173,7 +176,7 @@ def Tile_MatrixType : Tile_Type<"Matrix", "matrix"> {
 }
 
 def Tile_VectorType : Tile_Type<"Vector", "vector"> {
-  let summary = "a norm weight or bias on the tape, f32";
+  let summary = "a norm weight or bias on the tape, f32, or the order of columns";
   let description = [{
     `blocks` blocks of `size` elements, each padded with zeros to `pad` (a multiple of 16). With
     `per_tile` (a bias) tile t holds elements `t*size ..` of the tensor and rides beside the tile's
@@ -182,12 +185,17 @@ def Tile_VectorType : Tile_Type<"Vector", "vector"> {
 
     A `constant` vector (for GPUs) stands whole in the roll's constants, once for all workers and not
     on the tape: so many workers would each stream a copy of what one cache can hold for all of them.
+
+    An `order` vector is made of a matrix, and i32: element j is the place, among `blocks` blocks of
+    `size` numbers padded to `pad`, of what column j of the matrix is multiplied with
+    (`tile.reorder`).
   }];
   let parameters = (ins "int64_t":$blocks, "int64_t":$size, "int64_t":$pad, "bool":$perTile,
-                        DefaultValuedParameter<"bool", "false">:$constant);
+                        DefaultValuedParameter<"bool", "false">:$constant,
+                        DefaultValuedParameter<"bool", "false">:$order);
   let assemblyFormat = [{
-    `<` `blocks` `=` $blocks `,` `size` `=` $size `,` `pad` `=` $pad `,` `per_tile` `=` $perTile
-    (`,` `constant` `=` $constant^)? `>`
+    `<` (`order` `=` $order^ `,` ` `)? `blocks` `=` $blocks `,` `size` `=` $size `,` `pad` `=` $pad `,`
+    `per_tile` `=` $perTile (`,` `constant` `=` $constant^)? `>`
   }];
   let extraClassDeclaration = [{
     /// Bytes on the tape, a multiple of 64.
@@ -242,7 +250,7 @@ def Tile_MachineAttr : AttrDef<Tile_Dialect, "Machine"> {
     `port`: MB/s at which one worker can read at most what does not come through its ring.
     `early`: bytes that its registers take in before a step's events have happened: the first weights
     of its tiles, or the first keys and values. `warps`: how many share the panels of a tile.
-    `codes`: products take integer codes with their scales from the tape.
+    `codes`: products take codes with their scales from the tape.
 
     It stands on the module, so that a test states its machine in its own text:
 

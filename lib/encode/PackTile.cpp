@@ -213,6 +213,15 @@ llvm::Error packPanelCodes(tile::MatrixType type, int64_t tile, const WeightSour
 
 llvm::Error packVector(tile::VectorType type, int64_t tile, const WeightSource &source,
                        const TensorInfo &tensor, MutableArrayRef<uint8_t> out) {
+  if (type.getOrder()) {
+    auto *places = reinterpret_cast<int32_t *>(out.data());
+    const std::vector<int32_t> &order = tensor.scaling->order;
+    for (int64_t j = 0; j < tensor.shape[1]; ++j) {
+      int64_t column = order.empty() ? j : order[j];
+      places[j] = int32_t(column / type.getSize() * type.getPad() + column % type.getSize());
+    }
+    return llvm::Error::success();
+  }
   auto *floats = reinterpret_cast<float *>(out.data());
   int64_t first = type.getPerTile() ? tile * type.getBlocks() * type.getSize() : 0;
   for (int64_t block = 0; block < type.getBlocks(); ++block) {
