@@ -116,7 +116,7 @@ Work WorkOfProgram::ofBlock(StepOp step, Block &block, ArrayRef<int64_t> at) {
         })
         .Case([&](tile::AttendOp attend) {
           tile::ContextType type = attend.getPast().getType();
-          int64_t position = 2 * type.getSize() * bytesOf(type.getElement());
+          int64_t position = 2 * type.getPositionBytes();
           if (!positions) {
             if (!attend.getKeys())
               work.memory +=

@@ -63,8 +63,8 @@ def Tile_BufferType : Tile_Type<"Buffer", "buffer"> {
 def Tile_ContextType : Tile_Type<"Context", "context"> {
   let summary = "keys and values of one layer, of all positions so far";
   let description = [{
-    `heads` key/value heads of `size` lanes (a multiple of 16, zero-padded) of `element` (f32 or
-    bf16). Capacity C, a multiple of 64, is the session's. For each head, at
+    `heads` key/value heads of `size` lanes (a multiple of 16, zero-padded) of `element`: f32, bf16,
+    i8 or f8E4M3FN. Capacity C, a multiple of 64, is the session's. For each head, at
     `head * C * size` elements, keys are packed like weight rows (see `!tile.matrix`): groups of 16
     positions, in each the lanes in order (pairs of lanes for bf16), in each the 16 positions. Values
     follow all keys, at `heads * C * size` elements, packed with positions as the contracted
@@ -77,9 +77,31 @@ def Tile_ContextType : Tile_Type<"Context", "context"> {
       bf16  K[p][d] at ((p/16) * size/2 + d/2) * 32 + (p%16) * 2 + d%2
             V[p][d] at ((p/2) * size + d) * 2 + p%2
     ```
+
+    i8 and f8E4M3FN are codes: each head of a position has a scale s for its key and one for its
+    value, and a code q means s * q. With m = max |x| over the head's lanes, s = m / 127 (f8E4M3FN:
+    m / 448), and q is x * (127 / m) to the nearest, ties to even; an m below 1e-30 counts as that in
+    the quotient. So an i8 is within m / 254 of what it stands for, an f8E4M3FN within 1/16 of
+    itself or m / 2^18, whichever is greater. The scales, f32, stand beside the codes: keys and
+    values of a head are each groups of 16 positions, of `16 * (size + 4)` bytes, in which the 16
+    scales come first, and then
+
+    ```
+            K[p][d] at byte 64 + d * 16 + p%16
+            V[p][d] at byte 64 + (p%16) * size + d
+    ```
   }];
   let parameters = (ins "int64_t":$heads, "int64_t":$size, "::mlir::Type":$element);
   let assemblyFormat = "`<` $heads `x` $size `x` $element `>`";
+  let genVerifyDecl = 1;
+  let extraClassDeclaration = [{
+    /// Whether elements are codes.
+    bool hasScales() const { return getElement().getIntOrFloatBitWidth() == 8; }
+    /// Bytes that the keys of one head, or its values, take for each position.
+    int64_t getPositionBytes() const {
+      return getSize() * (getElement().getIntOrFloatBitWidth() / 8) + (hasScales() ? 4 : 0);
+    }
+  }];
 }
 
 def Tile_MatrixType : Tile_Type<"Matrix", "matrix"> {

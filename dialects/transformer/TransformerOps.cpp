@@ -97,6 +97,11 @@ LogicalResult RopeTableOp::verify() {
 LogicalResult CacheOp::verify() {
   if (getHeads() < 1 || getHeadSize() < 1)
     return emitOpError("@") << getSymName() << " needs at least one head of at least one number";
+  Type element = getElement().value_or(Type());
+  if (element && !element.isF32() && !element.isBF16() && !element.isInteger(8) &&
+      !element.isFloat8E4M3FN())
+    return emitOpError("@") << getSymName() << " is of f32, bf16, i8 or f8E4M3FN, found "
+                            << element;
   return success();
 }
 

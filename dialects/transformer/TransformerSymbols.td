@@ -59,12 +59,20 @@ def Transformer_CacheOp : Transformer_Op<"cache", [Symbol]> {
     Declares the key/value cache of one layer: for every position, `heads` keys and as many values of
     `head_size` numbers. Keys are kept as attention reads them: after their norm, after rope.
 
+    `element` says as what: f32, bf16, or i8 or f8E4M3FN with a scale for each head of a position
+    (`!tile.context` has the rounding). Attention reads what was so rounded, of the tokens just fed as of
+    all before. Without it the target chooses.
+
     ```mlir
     transformer.cache @cache.0 heads = 2 head_size = 64
+    transformer.cache @cache.1 heads = 2 head_size = 64 element = i8
     ```
   }];
-  let arguments = (ins SymbolNameAttr:$sym_name, I64Attr:$heads, I64Attr:$head_size);
-  let assemblyFormat = "$sym_name `heads` `=` $heads `head_size` `=` $head_size attr-dict";
+  let arguments = (ins SymbolNameAttr:$sym_name, I64Attr:$heads, I64Attr:$head_size,
+                       OptionalAttr<TypeAttr>:$element);
+  let assemblyFormat = [{
+    $sym_name `heads` `=` $heads `head_size` `=` $head_size (`element` `=` $element^)? attr-dict
+  }];
   let hasVerifier = 1;
 }
 

@@ -37,7 +37,10 @@
  *    "generation": {"stop": [ids], ...},      defaults; each optional member but stop is
  *                                             {"value", "from"}: bos, pad, do_sample, temperature,
  *                                             top_k, top_p, min_p, repetition_penalty
- *    "contexts": [{"heads", "size", "element": "f32" | "bf16"}],
+ *    "contexts": [{"heads", "size", "element": "f32" | "bf16" | "i8" | "f8e4m3",
+ *                  "window"}],                of i8 and f8e4m3, a position has an f32 scale too for
+ *                                             each head's key and value. window, optional: how many
+ *                                             positions attention looks at, counted backwards
  *    "rotations": [{"inv_freq": [...], "scale"}],
  *    "tables": [{"space": "table" | "tiles", "offset", "count"}],
  *                                             table: first byte and bytes in the table section;

@@ -96,6 +96,25 @@ static llvm::Error encodeWeights(const CompileOptions &options, LoadedModel &mod
   return calibrate(*model.module, *model.reencoded, *text, progress);
 }
 
+// What keys and values are kept as.
+static llvm::Error encodeContexts(const CompileOptions &options, ModuleOp module) {
+  if (options.kv.empty())
+    return llvm::Error::success();
+  Builder builder(module.getContext());
+  Type element = llvm::StringSwitch<Type>(options.kv)
+                     .Case("f32", builder.getF32Type())
+                     .Case("bf16", builder.getBF16Type())
+                     .Case("int8", builder.getI8Type())
+                     .Case("fp8", builder.getFloat8E4M3FNType())
+                     .Default(Type());
+  if (!element)
+    return llvm::createStringError("--kv: expected f32, bf16, int8 or fp8, found \"" + options.kv +
+                                   "\"");
+  for (auto cache : module.getOps<transformer::CacheOp>())
+    cache.setElement(element);
+  return llvm::Error::success();
+}
+
 static llvm::Error checkWeightsAtLoad(const CompileOptions &options) {
   if (!options.weightsAtLoad)
     return llvm::Error::success();
@@ -113,6 +132,8 @@ static llvm::Error compileForDevice(const CompileOptions &options, const DeviceR
                                     llvm::raw_ostream &notes) {
   if (llvm::Error error = checkWeightsAtLoad(options))
     return error;
+  if (!options.kv.empty() && options.kv != "f32")
+    return llvm::createStringError("--kv " + options.kv + ": GPUs keep keys and values as f32");
   MLIRContext context(MLIRContext::Threading::DISABLED);
   context.loadDialect<schedule::ScheduleDialect, tile::TileDialect>();
   DiagnosticText diagnostics(context);
@@ -201,6 +222,8 @@ llvm::Error compile(const CompileOptions &options, Progress &progress, llvm::raw
   if (llvm::Error error = encodeWeights(options, *model, progress))
     return error;
   ModuleOp module = *model->module;
+  if (llvm::Error error = encodeContexts(options, module))
+    return error;
   if (options.emit == Emit::Transformer) {
     module.print(text);
     return llvm::Error::success();

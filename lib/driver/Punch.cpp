@@ -116,6 +116,28 @@ void Puncher::addTable(schedule::TableOp op) {
   result.tables.push_back(table);
 }
 
+// Of a context, as roll.h has them.
+static const char *elementName(Type element) {
+  return element.isF32()        ? "f32"
+         : element.isBF16()     ? "bf16"
+         : element.isInteger(8) ? "i8"
+                                : "f8e4m3";
+}
+
+// Positions that attention looks at; 0: all.
+static int64_t windowOf(schedule::ContextOp context) {
+  int64_t window = 0;
+  for (Operation *user : context.getContext().getUsers()) {
+    auto step = cast<schedule::StepOp>(user);
+    step.getStageOp().walk([&](tile::AttendOp attend) {
+      auto past = cast<BlockArgument>(attend.getPast());
+      if (step.getBindingOf(past.getArgNumber()) == context.getContext())
+        window = attend.getWindow();
+    });
+  }
+  return window;
+}
+
 void Puncher::collectSymbols() {
   for (const char *list : {"contexts", "rotations", "tables"})
     result.manifest[list] = json::array();
@@ -126,10 +148,11 @@ void Puncher::collectSymbols() {
       if (!seen.insert(context.getCache()).second)
         return;
       tile::ContextType type = context.getContext().getType();
-      result.manifest["contexts"].push_back(
-          {{"heads", type.getHeads()},
-           {"size", type.getSize()},
-           {"element", type.getElement().isBF16() ? "bf16" : "f32"}});
+      result.manifest["contexts"].push_back({{"heads", type.getHeads()},
+                                             {"size", type.getSize()},
+                                             {"element", elementName(type.getElement())}});
+      if (int64_t window = windowOf(context))
+        result.manifest["contexts"].back()["window"] = window;
     } else if (auto rotation = dyn_cast<schedule::RotationOp>(op)) {
       rotations(rotation.getTable());
       if (!seen.insert(rotation.getTable()).second)

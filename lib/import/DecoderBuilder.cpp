@@ -134,7 +134,7 @@ Value DecoderBuilder::rope(Value input, const llvm::Twine &location, int64_t hea
 Value DecoderBuilder::attend(Value query, Value key, Value value, int64_t layer,
                              std::optional<int64_t> window) {
   std::string cache = "cache." + std::to_string(layer);
-  symbols.create<CacheOp>(at(cache), cache, model.kvHeads, model.headSize);
+  symbols.create<CacheOp>(at(cache), cache, model.kvHeads, model.headSize, mlir::TypeAttr());
   Location location = at("layers." + llvm::Twine(layer) + ".self_attn");
   Value context = body.create<AppendOp>(
       location, ContextType::get(body.getContext(), model.kvHeads, model.headSize), key, value,

@@ -202,8 +202,15 @@ llvm::Error Interpreter::embed(EmbedOp op) {
 
 llvm::Error Interpreter::append(AppendOp op) {
   Cache &cache = caches[op.getCache()];
-  cache.keys.append(rows(op.getKeys()));
-  cache.values.append(rows(op.getValues()));
+  auto declared = SymbolTable::lookupNearestSymbolFrom<CacheOp>(op, op.getCacheAttr());
+  auto kept = [&](Value fresh) {
+    Rows rounded = rows(fresh);
+    reference::roundTo(rounded, declared.getElement().value_or(Type()),
+                       int64_t(declared.getHeadSize()));
+    return rounded;
+  };
+  cache.keys.append(kept(op.getKeys()));
+  cache.values.append(kept(op.getValues()));
   if (cache.keys.rows != base + int64_t(ids.size()))
     return refuse("cache @" + op.getCache() + " is appended to more than once");
   contexts[op.getResult()] = &cache;

@@ -1,6 +1,8 @@
 // RowMath.cpp - the arithmetic of the interpreter, on rows of f32.
 #include "lib/reference/RowMath.h"
 
+#include "lib/checkpoint/Encoding.h"
+
 #include "llvm/ADT/STLExtras.h"
 #include "llvm/Support/MathExtras.h"
 #include "llvm/Support/Parallel.h"
@@ -98,6 +100,29 @@ Rows rope(const Rows &x, llvm::ArrayRef<float> frequencies, float scale, int64_t
       }
     }
   return y;
+}
+
+void roundTo(Rows &rows, mlir::Type element, int64_t headSize) {
+  if (!element || element.isF32())
+    return;
+  if (element.isBF16()) {
+    for (float &value : rows.values)
+      value = fromBf16(toBf16(value));
+    return;
+  }
+  bool isFloat = element.isFloat8E4M3FN();
+  float greatestCode = isFloat ? 448 : 127;
+  for (size_t first = 0; first < rows.values.size(); first += size_t(headSize)) {
+    auto head = llvm::MutableArrayRef(rows.values).slice(first, size_t(headSize));
+    float greatest = 0;
+    for (float value : head)
+      greatest = std::max(greatest, std::fabs(value));
+    float scale = greatest / greatestCode, inverse = greatestCode / std::max(greatest, 1e-30f);
+    for (float &value : head) {
+      float scaled = value * inverse;
+      value = scale * (isFloat ? fromF8E4M3(toF8E4M3(scaled)) : std::nearbyint(scaled));
+    }
+  }
 }
 
 Rows attention(const Rows &query, const Rows &keys, const Rows &values, int64_t heads,

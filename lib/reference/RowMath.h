@@ -47,6 +47,10 @@ Rows norm(const Rows &x, llvm::ArrayRef<float> weight, int64_t heads, float eps)
 Rows rope(const Rows &x, llvm::ArrayRef<float> frequencies, float scale, int64_t heads,
           int64_t base);
 
+/// Rounds numbers to those that a cache of `element` (see transformer.cache) can keep, every head
+/// of `headSize` of a row for itself; no element: as they are.
+void roundTo(Rows &rows, mlir::Type element, int64_t headSize);
+
 /// Attention of the query at position base + i over keys and values of positions 0, 1, ...
 /// `window` of 0 is none.
 Rows attention(const Rows &query, const Rows &keys, const Rows &values, int64_t heads,

@@ -33,8 +33,10 @@ Value ProgramBuilder::bind(Operation *user, SymbolRefAttr symbol, Type type) {
 
 Value ProgramBuilder::bindContext(AppendOp append) {
   Layout layout = layoutOf(append.getKeys());
+  auto cache = symbols.lookup<CacheOp>(append.getCache());
+  Type element = cache.getElement().value_or(machine.getProduct());
   return bind(append, append.getCacheAttr(),
-              tile::ContextType::get(context, layout.blocks, layout.pad, machine.getProduct()));
+              tile::ContextType::get(context, layout.blocks, layout.pad, element));
 }
 
 Placed ProgramBuilder::place(Value value, StringRef label) {

@@ -25,10 +25,7 @@ Status CudaDevice::allocate() {
   MemoryPlan plan;
   loaded->plan(plan);
   for (size_t i = 0; i < contexts.size(); ++i) {
-    const RollContext &context = manifest.contexts[i];
-    plan.add("context",
-             2 * context.heads * context.size * options.capacity * (context.bf16 ? 2 : 4),
-             contexts[i]);
+    plan.add("context", manifest.contexts[i].positionBytes() * options.capacity, contexts[i]);
   }
   for (size_t i = 0; i < rotations.size(); ++i)
     plan.add("rotations", options.capacity * rotationBytes(manifest.rotations[i]), rotations[i]);

@@ -36,8 +36,7 @@ Status HostDevice::allocate() {
   bytes = 0;
   for (const RollContext &context : manifest.contexts) {
     contextOffsets.push_back(bytes);
-    uint64_t element = context.bf16 ? 2 : 4;
-    bytes = alignTo(bytes + 2 * context.heads * context.size * capacity * element, 4096);
+    bytes = alignTo(bytes + context.positionBytes() * capacity, 4096);
   }
   memory = Memory::create(bytes, "context");
   if (!memory)

@@ -151,13 +151,18 @@ RollGeneration readGeneration(Reader in) {
 }
 
 RollContext readContext(Reader in) {
-  RollContext context{in["heads"].size(1, 1 << 20), in["size"].size(16, 1 << 20), false};
+  RollContext context{in["heads"].size(1, 1 << 20), in["size"].size(16, 1 << 20),
+                      in["element"].text(), 1, 4};
   if (context.size % 16 != 0)
     in["size"].fail("expected a multiple of 16");
-  std::string element = in["element"].text();
-  context.bf16 = element == "bf16";
-  if (element != "bf16" && element != "f32")
-    in["element"].fail("expected \"f32\" or \"bf16\"");
+  if (context.element == "f32" || context.element == "bf16") {
+    context.elementBytes = context.element == "f32" ? 4 : 2;
+    context.scaleBytes = 0;
+  } else if (context.element != "i8" && context.element != "f8e4m3") {
+    in["element"].fail("expected \"f32\", \"bf16\", \"i8\" or \"f8e4m3\"");
+  }
+  if (in["window"].present())
+    context.window = in["window"].size(1);
   return context;
 }
 

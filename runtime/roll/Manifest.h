@@ -45,7 +45,12 @@ struct RollGeneration {
 
 struct RollContext {
   uint64_t heads, size;
-  bool bf16;
+  std::string element;
+  uint64_t elementBytes, scaleBytes; // of a lane; of a head's key or value
+  std::optional<uint64_t> window;
+
+  /// Keys and values of all heads.
+  uint64_t positionBytes() const { return 2 * heads * (size * elementBytes + scaleBytes); }
 };
 
 struct RollRotation {

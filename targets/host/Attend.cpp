@@ -12,8 +12,13 @@
 //
 // Probabilities are products' activations like any other: see Form.
 //
+// Codes of keys and values become numbers in scratch memory, a chunk at a time, once for all rows;
+// they lie there as a context of such numbers does. The scales stay out of that: scores are
+// multiplied by those of the keys, and probabilities by those of the values.
+//
 //===----------------------------------------------------------------------===//
 
+#include "targets/host/ContextCodes.h"
 #include "targets/host/Stage.h"
 
 using namespace mlir;
@@ -30,7 +35,7 @@ class AttendEmitter {
 public:
   AttendEmitter(PartEmitter &emit, tile::AttendOp op)
       : e(emit), op(op), context(op.getPast().getType()), size(context.getSize()),
-        element(context.getElement()), bytes(element.getIntOrFloatBitWidth() / 8),
+        element(multipliedElement(emit, context)), bytes(element.getIntOrFloatBitWidth() / 8),
         queries(emit.places.lookup(op.getQueries())), group(queries.columns / size),
         form(formFor(emit.cpu, element, queries.element)),
         // Probabilities are at least as exact as queries; only products of bf16 need them rounded.
@@ -41,9 +46,10 @@ public:
 private:
   void start(int64_t rows);
   std::pair<Value, Value> chunks();
+  Value chunkOf(Value half, Value first, tile::ContextPart part);
   void scoreKeys(Value first);
   void softmax(Value first);
-  void softmaxRow(Value row, ArrayRef<Value> visible);
+  void softmaxRow(Value first, Value row, ArrayRef<Value> visible);
   void addValues(Value first);
   void addSteps(Value values, Value probabilities, Value steps);
   void finish();
@@ -58,7 +64,7 @@ private:
   tile::AttendOp op;
   tile::ContextType context;
   int64_t size;
-  Type element;
+  Type element; // that products take, and its bytes
   int64_t bytes;
   Place queries;
   int64_t group;
@@ -70,6 +76,7 @@ private:
   Value scores;         // [rows][64]
   Value greatest, sums; // of each row
   Value tail;           // the values of one last odd position
+  Value widened;        // the numbers of a chunk's codes
   Value firstRow, rows; // the tile's rows to compute
 };
 
@@ -87,11 +94,14 @@ void AttendEmitter::start(int64_t count) {
   greatest = e.allocate(e.f32(), count);
   sums = e.allocate(e.f32(), count);
   tail = e.allocate(e.f32(), size);
+  if (context.hasScales())
+    widened = e.allocate(element, kChunk * size);
   firstRow = e.mul(e.low, group);
   rows = e.mul(e.sub(e.high, e.low), group);
 
   Value base = e.bindingOf(op.getPast());
-  Value head = e.evaluate(op.getHeadAttr()), headBytes = e.mul(e.capacity, size * bytes);
+  Value head = e.evaluate(op.getHeadAttr()),
+        headBytes = e.mul(e.capacity, context.getPositionBytes());
   keys = e.at(base, e.mul(head, headBytes));
   values = e.at(base, e.mul(e.add(head, context.getHeads()), headBytes));
 
@@ -125,12 +135,22 @@ std::pair<Value, Value> AttendEmitter::chunks() {
   return {startOf(split), startOf(e.add(split, 1))};
 }
 
+// Keys or values of the chunk, as products take them.
+Value AttendEmitter::chunkOf(Value half, Value first, tile::ContextPart part) {
+  Value from = e.at(half, e.mul(first, context.getPositionBytes()));
+  if (!context.hasScales())
+    return from;
+  widenCodes(e, context, part, from, kChunk, widened);
+  return widened;
+}
+
 void AttendEmitter::scoreKeys(Value first) {
   int64_t perStep = element.isBF16() ? 2 : 1;
-  ProductKind kind{
-      element, form, kChunk / 16, 16 * perStep * bytes, 16 * size * bytes, kChunk * size * bytes};
+  ProductKind kind{element,           form,
+                   kChunk / 16,       16 * perStep * bytes,
+                   16 * size * bytes, context.hasScales() ? 0 : kChunk * size * bytes};
   callProducts(e.kernels, e, kind,
-               {e.at(keys, e.mul(first, size * bytes)),
+               {chunkOf(keys, first, tile::ContextPart::Key),
                 e.at(packed, e.mul(firstRow, rowBytes(form, size))),
                 e.constant(rowBytes(form, size)), e.at(scores, e.mul(firstRow, kRowBytes)),
                 e.constant(kRowBytes), e.constant(size / perStep), rows,
@@ -165,14 +185,21 @@ SmallVector<Value> AttendEmitter::visibleLanes(Value first, Value slot) {
 }
 
 // Scores become probabilities. What is masked may be anything before, and is zero after.
-void AttendEmitter::softmaxRow(Value row, ArrayRef<Value> visible) {
+void AttendEmitter::softmaxRow(Value first, Value row, ArrayRef<Value> visible) {
   VectorType f32x16 = e.vector(e.f32());
   Value place = e.at(scores, e.mul(row, kRowBytes));
+  auto scaled = [&](Value lanes, Value half, int64_t group) {
+    if (!context.hasScales())
+      return lanes;
+    Value scales = e.at(half, e.mul(first, context.getPositionBytes()));
+    return e.fmul(lanes, e.load(f32x16, e.at(scales, group * 16 * context.getPositionBytes())));
+  };
   SmallVector<Value> score;
   Value most;
   for (auto [i, sees] : llvm::enumerate(visible)) {
     Value s =
         e.fmul(e.load(f32x16, e.at(place, i * 64)), e.real(f32x16, op.getScale().convertToFloat()));
+    s = scaled(s, keys, i);
     score.push_back(e.select(sees, s, e.real(f32x16, kLowest)));
     most = most ? e.fmax(most, score.back()) : score.back();
   }
@@ -181,7 +208,9 @@ void AttendEmitter::softmaxRow(Value row, ArrayRef<Value> visible) {
   for (auto [i, sees] : llvm::enumerate(visible)) {
     Value p = e.select(sees, e.exp(e.fsub(score[i], e.splat(now))), e.real(f32x16, 0));
     total = total ? e.fadd(total, p) : p;
-    storeForm(e, p, weightForm, place, e.constant(i * 16));
+    // Scales beyond the newest position may be anything too.
+    Value weight = e.select(sees, scaled(p, values, i), e.real(f32x16, 0));
+    storeForm(e, weight, weightForm, place, e.constant(i * 16));
   }
   Value scale = e.exp(e.fsub(before, now));
   e.store(now, entry(greatest, row));
@@ -200,7 +229,7 @@ void AttendEmitter::softmax(Value first) {
   e.loop(e.low, e.high, 1, [&](Value slot) {
     SmallVector<Value> visible = visibleLanes(first, slot);
     e.loop(e.constant(0), e.constant(group), 1,
-           [&](Value head) { softmaxRow(e.add(e.mul(slot, group), head), visible); });
+           [&](Value head) { softmaxRow(first, e.add(e.mul(slot, group), head), visible); });
   });
 }
 
@@ -209,8 +238,9 @@ void AttendEmitter::addSteps(Value from, Value probabilities, Value steps) {
   int64_t perStep = element.isBF16() ? 2 : 1;
   for (int64_t lane = 0, registers; lane < size; lane += 16 * registers) {
     registers = size - lane >= 64 ? 4 : size - lane >= 32 ? 2 : 1;
-    ProductKind kind{element, weightForm,           registers, size * perStep * bytes,
-                     64,      kChunk * size * bytes};
+    ProductKind kind{element,   weightForm,
+                     registers, size * perStep * bytes,
+                     64,        context.hasScales() ? 0 : kChunk * size * bytes};
     callProducts(e.kernels, e, kind,
                  {e.at(from, lane * perStep * bytes), probabilities, e.constant(kRowBytes),
                   e.at(outputRow(firstRow), lane * 4), e.constant(size * 4), steps, rows,
@@ -222,7 +252,7 @@ void AttendEmitter::addSteps(Value from, Value probabilities, Value steps) {
 // so products end with it, and the other half of a pair that it is the first of is blanked.
 void AttendEmitter::addValues(Value first) {
   Value seen = e.min(e.sub(positionOf(e.high), first), e.constant(kChunk));
-  Value from = e.at(values, e.mul(first, size * bytes));
+  Value from = chunkOf(values, first, tile::ContextPart::Value);
   Value probabilities = e.at(scores, e.mul(firstRow, kRowBytes));
   if (!element.isBF16())
     return addSteps(from, probabilities, seen);

@@ -45,8 +45,6 @@ LogicalResult checkArgument(tile::StageOp stage, BlockArgument argument) {
         return success();
       })
       .Case([&](tile::ContextType type) -> LogicalResult {
-        if (!isStored(type.getElement()))
-          return refuse("a context must be of bf16 or f32");
         if (type.getSize() % 16 != 0 || type.getSize() < 16)
           return refuse("the size of a head must be a multiple of 16");
         return success();

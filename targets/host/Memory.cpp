@@ -1,6 +1,7 @@
 //===- Memory.cpp - Buffers, the embedding table and the context ----------===//
 
 #include "targets/host/Codes.h"
+#include "targets/host/ContextCodes.h"
 #include "targets/host/Stage.h"
 
 using namespace mlir;
@@ -149,8 +150,17 @@ void PartEmitter::lowerAppend(tile::AppendOp op) {
   Value head = evaluate(op.getHeadAttr());
   if (!isKey)
     head = add(head, context.getHeads());
-  Value base = at(bindingOf(op.getContext()), mul(mul(head, capacity), size * bytes));
+  Value base = at(bindingOf(op.getContext()), mul(mul(head, capacity), context.getPositionBytes()));
   int64_t keep = scratchUsed;
+  if (context.hasScales()) {
+    Value codes = allocate(context.getElement(), size);
+    loop(low, high, 1, [&](Value slot) {
+      Value p = add(position, add(slotBegin, slot));
+      appendCodes(*this, context, op.getPart(), row(from, slot), from.element, base, p, codes);
+    });
+    scratchUsed = keep;
+    return;
+  }
   Place rounded{allocate(context.getElement(), size), context.getElement(), size, 0};
   loop(low, high, 1, [&](Value slot) {
     Value p = add(position, add(slotBegin, slot));

@@ -151,6 +151,8 @@ SmallVector<Value> Kernel::forSteps(ArrayRef<Value> initial, AddSteps add) {
 
 // Asks for what `steps` steps will need later, a line at a time.
 void Kernel::prefetch(Value weights, int64_t steps) {
+  if (kind.ahead == 0)
+    return;
   int64_t bytes = 16 * kind.perStep() * kind.weights.getIntOrFloatBitWidth() / 8;
   for (int64_t s = 0; s < steps; ++s)
     for (int64_t r = 0; r < kind.registers; ++r) {

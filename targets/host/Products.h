@@ -48,7 +48,7 @@ struct ProductKind {
   int64_t registers;      // weight vectors of 16 rows: 1, 2 or 4
   int64_t stepStride;     // bytes from one step's weights to the next step's
   int64_t registerStride; // bytes from one weight vector to the next of the step
-  int64_t ahead;          // bytes from what a step reads to what it asks memory for
+  int64_t ahead;          // bytes from what a step reads to what it asks memory for, or 0
   /// There is only one vector, and the weights come from memory: chains of their own for every
   /// fourth step, added up at the end, hide the latency of additions.
   bool single = false;

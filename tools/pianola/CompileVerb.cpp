@@ -47,6 +47,11 @@ void addCompileVerb(CLI::App &app, int &exitCode) {
   verb->add_option("--calibrate", options->calibrate,
                    "A text like those that the model is for: codes are chosen to change least what "
                    "the model makes of its first 65536 tokens (slow)");
+  verb->add_option(
+      "--kv", options->kv,
+      "What keys and values are kept as: f32, bf16 (each within 1/256 of itself), int8 "
+      "(within 1/254 of the greatest of its head) or fp8 (within 1/16 of itself); GPUs "
+      "take f32 (default: f32)");
   CLI::Option *seeded = verb->add_option("--weights-from-seed", *seed,
                                          "Make the weights up; config.json alone is enough");
   verb->add_flag("--weights-at-load", options->weightsAtLoad,

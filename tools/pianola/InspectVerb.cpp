@@ -16,6 +16,20 @@ static std::string join(const std::vector<std::string> &words) {
   return text;
 }
 
+static void printContexts(const RollManifest &manifest) {
+  uint64_t bytes = 0;
+  std::vector<std::string> elements;
+  for (const RollContext &context : manifest.contexts) {
+    bytes += context.positionBytes();
+    if (std::find(elements.begin(), elements.end(), context.element) == elements.end())
+      elements.push_back(context.element);
+  }
+  std::printf("context  %llu of %lld positions, of %llu bytes each: keys and values of %s\n",
+              static_cast<unsigned long long>(manifest.maxModelLen),
+              static_cast<long long>(manifest.model.maxPositions),
+              static_cast<unsigned long long>(bytes), join(elements).c_str());
+}
+
 static void printKernel(const RollProgram &program) {
   const RollKernel &kernel = program.kernel;
   std::printf("  kernel %s: %llu threads, %llu bytes of shared memory, ring of %llu x %llu bytes, "
@@ -73,9 +87,7 @@ static void print(const Roll &roll) {
               model.name.c_str(), model.family.c_str(), model.parameters * 1e-6,
               static_cast<long long>(model.layers), static_cast<long long>(model.hidden),
               static_cast<long long>(model.vocabulary));
-  std::printf("context  %llu of %lld positions\n",
-              static_cast<unsigned long long>(manifest.maxModelLen),
-              static_cast<long long>(model.maxPositions));
+  printContexts(manifest);
   if (target.isGpu())
     std::printf("target   %s, %s (%s), %lld workers, products of %s\n", target.name.c_str(),
                 target.device.c_str(), target.chip.c_str(), static_cast<long long>(target.workers),

@@ -46,6 +46,11 @@ transformer.cache @cache.0 heads = 0 head_size = 16
 
 // -----
 
+// expected-error @+1 {{@cache.0 is of f32, bf16, i8 or f8E4M3FN, found 'f16'}}
+transformer.cache @cache.0 heads = 2 head_size = 16 element = f16
+
+// -----
+
 // expected-error @+1 {{context: heads 0 and head size 4 must be at least 1}}
 func.func private @f(!transformer.context<0 x 4>)
 

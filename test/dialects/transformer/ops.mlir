@@ -18,6 +18,8 @@ module attributes {transformer.model = #transformer.model<family = "example", vo
   transformer.rope_table @rope inv_freq = array<f32: 1.0, 0.333333343> scale = 1.13862944
   // CHECK: transformer.cache @cache.0 heads = 2 head_size = 16
   transformer.cache @cache.0 heads = 2 head_size = 16
+  // CHECK: transformer.cache @cache.1 heads = 2 head_size = 16 element = f8E4M3FN
+  transformer.cache @cache.1 heads = 2 head_size = 16 element = f8E4M3FN
 
   func.func @forward(%ids: tensor<?xi32>) -> tensor<?x96xf32> {
     // CHECK: %[[X:.*]] = transformer.embed %{{.*}}, @embed_tokens : tensor<?xi32> -> tensor<?x64xf32>

@@ -161,6 +161,11 @@ TEST_F(RollFile, RefusesBadManifests) {
   EXPECT_EQ(set("/max_model_len", 1e30),
             "manifest: max_model_len: expected an integer from 1 to 2147483648");
   EXPECT_EQ(set("/contexts/0/size", 17), "manifest: contexts[0].size: expected a multiple of 16");
+  EXPECT_EQ(set("/contexts/0/element", "i4"),
+            "manifest: contexts[0].element: expected \"f32\", \"bf16\", \"i8\" or \"f8e4m3\"");
+  EXPECT_EQ(set("/contexts/0/element", "i8"), "accepted");
+  EXPECT_EQ(set("/contexts/0/window", 0),
+            "manifest: contexts[0].window: expected an integer from 1 to 281474976710656");
   EXPECT_EQ(set("/contexts/0/heads", 1048576),
             "accepted"); // 8 GiB of address space are nothing
   EXPECT_EQ(set("/rotations/0/inv_freq", nlohmann::json::array()),

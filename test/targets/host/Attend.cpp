@@ -1,4 +1,5 @@
 // Attend.cpp - attention of generated code against softmax in double precision.
+#include "lib/checkpoint/Encoding.h"
 #include "test/targets/host/PlayedStage.h"
 #include "llvm/Support/FormatVariadic.h"
 
@@ -64,9 +65,41 @@ std::string stageText(const Shape &s, int64_t block) {
   return text + "}\n}\n";
 }
 
+bool isCodes(const Shape &s) { return s.element[1] == '8'; }
+
+uint8_t codeOf(const Shape &s, float scaled) {
+  return s.element[0] == 'i' ? uint8_t(int8_t(std::nearbyint(scaled))) : toF8E4M3(scaled);
+}
+float numberOf(const Shape &s, uint8_t code) {
+  return s.element[0] == 'i' ? float(int8_t(code)) : fromF8E4M3(code);
+}
+// Any scale will do; position by position another one.
+float scaleOf(const Shape &s, int64_t position) {
+  return (s.element[0] == 'i' ? 1.0f / 127 : 1.0f / 448) * float(1 + position % 3);
+}
+
+std::vector<uint8_t> packCodes(const Shape &s, int64_t capacity, int64_t appended,
+                               const std::vector<float> &keys, const std::vector<float> &values) {
+  int64_t half = capacity * (s.size + 4);
+  std::vector<uint8_t> packed(2 * kHeads * half, 0xff);
+  for (int64_t part = 0; part < 2; ++part)
+    for (int64_t h = 0; h < kHeads; ++h)
+      for (int64_t p = 0; p < appended; ++p) {
+        uint8_t *group = &packed[(part * kHeads + h) * half + p / 16 * 16 * (s.size + 4)];
+        float scale = scaleOf(s, p);
+        std::memcpy(group + p % 16 * 4, &scale, 4);
+        for (int64_t d = 0; d < s.size; ++d)
+          group[64 + (part ? p % 16 * s.size + d : d * 16 + p % 16)] =
+              codeOf(s, (part ? values : keys)[(h * appended + p) * s.size + d] / scale);
+      }
+  return packed;
+}
+
 // keys and values: [head][position][lane]; what was never appended is NaN.
 std::vector<uint8_t> packContext(const Shape &s, int64_t capacity, int64_t appended,
                                  const std::vector<float> &keys, const std::vector<float> &values) {
+  if (isCodes(s))
+    return packCodes(s, capacity, appended, keys, values);
   bool isPair = std::string(s.element) == "bf16";
   int64_t bytes = isPair ? 2 : 4, size = s.size;
   std::vector<uint8_t> packed(2 * kHeads * capacity * size * bytes, 0xff);
@@ -120,7 +153,7 @@ Seen attend(const Shape &s, const float *query, const float *keys, const float *
 // probabilities (f32 queries, bf16 context, AVX512-BF16): 16 bits of significand, 4e-5.
 // Probabilities rounded to bf16: 2^-8.
 double boundOf(const Shape &s, const std::string &target) {
-  bool pairs = hasBf16Products(target) && std::string(s.element) == "bf16";
+  bool pairs = hasBf16Products(target) && std::string(s.element) != "f32";
   return !pairs ? 1e-5 : std::string(s.queries) == "bf16" ? 4e-3 : 4e-5;
 }
 
@@ -143,6 +176,12 @@ void check(const Shape &s, const std::string &target) {
     for (std::vector<float> *numbers : {&keys, &values})
       for (float &number : *numbers)
         number = fromBf16(toBf16(number));
+  if (isCodes(s))
+    for (std::vector<float> *numbers : {&keys, &values})
+      for (size_t i = 0; i < numbers->size(); ++i) {
+        float scale = scaleOf(s, int64_t(i) / s.size % appended);
+        (*numbers)[i] = scale * numberOf(s, codeOf(s, (*numbers)[i] / scale));
+      }
 
   AlignedBytes q = halfQueries ? AlignedBytes(queryHalves) : AlignedBytes(queries);
   AlignedBytes context(packContext(s, capacity, appended, keys, values));
@@ -216,7 +255,11 @@ void check(const Shape &s, const std::string &target) {
 class Attend : public ::testing::TestWithParam<std::string> {
 protected:
   void each(Shape s) {
-    for (auto [queries, element] : {std::pair{"f32", "f32"}, {"f32", "bf16"}, {"bf16", "bf16"}}) {
+    for (auto [queries, element] : {std::pair{"f32", "f32"},
+                                    {"f32", "bf16"},
+                                    {"bf16", "bf16"},
+                                    {"f32", "i8"},
+                                    {"f32", "f8E4M3FN"}}) {
       s.queries = queries;
       s.element = element;
       check(s, GetParam());

@@ -1,4 +1,5 @@
 // Memory.cpp - what is read and written, and where: buffers, the embedding table, the context.
+#include "lib/checkpoint/Encoding.h"
 #include "test/targets/host/PlayedStage.h"
 #include "llvm/Support/FormatVariadic.h"
 
@@ -165,6 +166,74 @@ TEST_P(Memory, Append) {
           }
       for (size_t i = 0; i < want.size(); ++i)
         ASSERT_EQ(context.data()[i], want[i]) << "byte " << i << " of " << want.size();
+    }
+}
+
+float codeOf(const std::string &element, uint8_t code) {
+  return element == "i8" ? static_cast<int8_t>(code) : fromF8E4M3(code);
+}
+
+// A scale beside the codes of each position's head; each code as near as it can be; nothing else
+// touched.
+TEST_P(Memory, AppendCodes) {
+  constexpr int64_t kHeads = 2, kSize = 48, kSlots = 64, kCapacity = 192;
+  constexpr int64_t kPosition = kSize + 4, kGroup = 16 * kPosition, kHalf = kCapacity * kPosition;
+  for (std::string element : {"i8", "f8E4M3FN"})
+    for (auto [position, valid] : {std::pair{0, 1}, {13, 5}, {63, 64}, {100, 31}}) {
+      SCOPED_TRACE(::testing::Message() << element << " from " << position << ", " << valid);
+      std::string b = buffer(kSlots, kHeads * kSize), t = tensor(kSlots, kSize);
+      std::string c = llvm::formatv("!tile.context<{0} x {1} x {2}>", kHeads, kSize, element);
+      std::string load =
+          llvm::formatv("tile.load %x columns affine_map<(h) -> (h * {0})> : ", kSize);
+      PlayedStage played("tile.stage @s(%x: " + b + ", %c: " + c +
+                             ") {\ntile.section grid = [2] {\n" + "^bb0(%h: index):\n%0 = " + load +
+                             b + " -> " + t +
+                             "\ntile.append %0, %c key head affine_map<(h) -> (h)> : " + t + ", " +
+                             c + "\n%1 = tile.add %0, %0 : " + t +
+                             "\ntile.append %1, %c value head affine_map<(h) -> (h)> : " + t +
+                             ", " + c + "\n}\n}\n",
+                         GetParam());
+      std::vector<float> x = randomNumbers(kSlots * kHeads * kSize, 12);
+      std::fill_n(x.begin(), kSize, 0.0f); // slot 0's first head: a scale of 0
+      for (int64_t d = 0; d < kSize; ++d)
+        x[kSize + d] *= 1e-32f; // and the second's: numbers too small for one
+      AlignedBytes from(x);
+      std::vector<uint8_t> blank(2 * kHeads * kHalf, 0x11);
+      AlignedBytes context(blank);
+      played.bind(from.data());
+      played.bind(context.data());
+      played.call.slots = valid;
+      played.call.position = position;
+      played.call.capacity = kCapacity;
+      played.run("0", 0, kHeads);
+      std::vector<bool> touched(blank.size());
+      float greatestCode = element == "i8" ? 127 : 448;
+      for (int64_t part = 0; part < 2; ++part)
+        for (int64_t h = 0; h < kHeads; ++h)
+          for (int64_t s = 0; s < valid; ++s) {
+            const float *row = &x[(s * kHeads + h) * kSize];
+            int64_t p = position + s;
+            int64_t group = (part * kHeads + h) * kHalf + p / 16 * kGroup,
+                    scaleAt = group + p % 16 * 4;
+            float most = 0, scale;
+            for (int64_t d = 0; d < kSize; ++d)
+              most = std::max(most, std::fabs(row[d] * (1 + part)));
+            std::memcpy(&scale, context.data() + scaleAt, 4);
+            ASSERT_EQ(scale, most / greatestCode);
+            std::fill_n(touched.begin() + scaleAt, 4, true);
+            for (int64_t d = 0; d < kSize; ++d) {
+              int64_t at = group + 64 + (part ? p % 16 * kSize + d : d * 16 + p % 16);
+              touched[at] = true;
+              float value = row[d] * (1 + part), got = scale * codeOf(element, context.data()[at]);
+              float error =
+                  element == "i8" ? most / 254 : std::max(std::fabs(value) / 16, most / (1 << 18));
+              ASSERT_LE(std::fabs(got - value), std::max(error * 1.0001f, 1e-30f))
+                  << "part " << part << " head " << h << " slot " << s << " lane " << d;
+            }
+          }
+      for (size_t i = 0; i < blank.size(); ++i)
+        if (!touched[i])
+          ASSERT_EQ(context.data()[i], 0x11) << "byte " << i;
     }
 }
 
