@@ -1,9 +1,9 @@
 // BenchVerb.cpp - pianola bench: how fast a roll plays, beside what the machine could do.
 //
 // The table is llama-bench's (pp: tokens of a prompt; tg: generated tokens; @ d: after d tokens of
-// context), with what that lacks: the median and slowest token, the bytes that a token reads, the
-// read bandwidth measured in the same run, the share of the floor that it sets, and the prediction
-// of the cost model for this machine's figures.
+// context), with what that lacks: the median and slowest token, the bytes that a token reads, of
+// weights and of context, the read bandwidth measured in the same run, the share of the floor that
+// it sets, and the prediction of the cost model for this machine's figures.
 #include "runtime/host/Probe.h"
 #include "runtime/session/Session.h"
 #include "tools/pianola/TraceOptions.h"
@@ -37,7 +37,7 @@ struct Measurement {
   std::vector<double> rates;      // tokens a second, of each repetition
   std::vector<double> tokens;     // us, of each token or chunk
   std::vector<double> bandwidths; // bytes a second, before and after each repetition
-  double bytesPerToken = 0, flopsPerToken = 0, predicted = 0;
+  double bytesPerToken = 0, contextBytesPerToken = 0, flopsPerToken = 0, predicted = 0;
 };
 
 double median(std::vector<double> values) {
@@ -79,7 +79,8 @@ private:
   Status generate(int64_t count, std::vector<double> &times);
   double bandwidth();
   const RollProgram &programOf(bool decode) const;
-  double predict(const RollProgram &program, double bandwidth) const;
+  double contextBytes(int64_t positions, int64_t slots) const;
+  double predict(const RollProgram &program, double contextBytes, double bandwidth) const;
   nlohmann::json describe(const Measurement &measured) const;
 
   const BenchOptions &options;
@@ -140,14 +141,26 @@ const RollProgram &Bench::programOf(bool decode) const {
                 : *std::max_element(programs.begin(), programs.end(), less);
 }
 
+// What a play reads of keys and values that has so many positions in the end.
+double Bench::contextBytes(int64_t positions, int64_t slots) const {
+  double bytes = 0;
+  for (const RollContext &context : roll.manifest().contexts) {
+    int64_t seen = positions;
+    if (context.window)
+      seen = std::min<int64_t>(seen, *context.window + slots - 1);
+    bytes += static_cast<double>(context.positionBytes()) * seen;
+  }
+  return bytes;
+}
+
 // As predict-cost does, with measured figures in place of the table's.
-double Bench::predict(const RollProgram &program, double bandwidth) const {
+double Bench::predict(const RollProgram &program, double contextBytes, double bandwidth) const {
   const RollTarget &target = roll.manifest().target;
   double peak =
       machine.bf16Peak > 0 && target.product == "bf16" ? machine.bf16Peak / 2 : machine.f32Peak;
   if (target.isGpu())
     peak = machine.f32Peak;
-  double ns = 0;
+  double ns = contextBytes / bandwidth * 1e9;
   for (const RollStep &step : program.steps)
     ns += std::max(step.cost.tape / bandwidth, step.cost.flops / peak) * 1e9 + target.step +
           target.event;
@@ -162,10 +175,12 @@ Status Bench::measure(int64_t prompt, int64_t generated, int64_t depth) {
   bool decode = generated > 0;
   int64_t count = decode ? generated : prompt;
   for (int64_t r = -1; r < options.repetitions; ++r) { // the first warms up
-    if (Status status = session.truncate(0); !status.ok())
+    // What was fed before will do as context.
+    auto kept = std::min<int64_t>(session.position(), depth);
+    if (Status status = session.truncate(kept); !status.ok())
       return status;
-    if (depth > 0)
-      if (Status status = feed(depth, false, nullptr); !status.ok())
+    if (depth > kept)
+      if (Status status = feed(depth - kept, false, nullptr); !status.ok())
         return status;
     // A GPU generates; the choice of the first token, by a token fed before, is not measured.
     bool generates = decode && roll.manifest().target.isGpu();
@@ -190,11 +205,19 @@ Status Bench::measure(int64_t prompt, int64_t generated, int64_t depth) {
     measured.tokens.insert(measured.tokens.end(), times.begin(), times.end());
   }
   const RollProgram &program = programOf(decode);
+  auto slots = static_cast<int64_t>(program.slots);
   for (const RollStep &step : program.steps) {
-    measured.bytesPerToken += static_cast<double>(step.cost.tape) / program.slots;
-    measured.flopsPerToken += static_cast<double>(step.cost.flops) / program.slots;
+    measured.bytesPerToken += static_cast<double>(step.cost.tape) / slots;
+    measured.flopsPerToken += static_cast<double>(step.cost.flops) / slots;
   }
-  measured.predicted = predict(program, median(measured.bandwidths)) / program.slots;
+  int64_t plays = 0;
+  for (int64_t at = 0; at < count; at += slots, ++plays) {
+    int64_t end = std::min(at + slots, count);
+    measured.contextBytesPerToken += contextBytes(depth + end, end - at) / count;
+  }
+  measured.bytesPerToken += measured.contextBytesPerToken;
+  double eachPlay = measured.contextBytesPerToken * count / plays;
+  measured.predicted = predict(program, eachPlay, median(measured.bandwidths)) / slots;
   results.push_back(std::move(measured));
   return Status();
 }
@@ -242,6 +265,7 @@ nlohmann::json Bench::describe(const Measurement &measured) const {
                         {"p99_us", quantile(measured.tokens, 0.99)},
                         {"median_us", median(measured.tokens)},
                         {"bytes_per_token", measured.bytesPerToken},
+                        {"context_bytes_per_token", measured.contextBytesPerToken},
                         {"read_bandwidth", median(measured.bandwidths)},
                         {"bf16_peak", machine.bf16Peak},
                         {"f32_peak", machine.f32Peak},
