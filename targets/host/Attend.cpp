@@ -10,11 +10,14 @@
 //
 // While a chunk is worked on, memory is asked for the next one's keys and values.
 //
-// Probabilities are products' activations like any other: see Form.
+// Queries and probabilities that are f32 stay so: of products of bf16, of which each would take two
+// (see Form), CPUs begin one a cycle, and of those of f32 two.
 //
-// Codes of keys and values become numbers in scratch memory, a chunk at a time, once for all rows;
-// they lie there as a context of such numbers does. The scales stay out of that: scores are
-// multiplied by those of the keys, and probabilities by those of the values.
+// Codes become numbers where they are multiplied, if that is by few rows; a read of memory then has
+// all of the products to hide behind. For many rows, or where registers hold the sums of few, a
+// chunk's codes become numbers first, once for all rows, and lie in scratch memory as a context of
+// f32 does. Either way scales are kept out of it: scores are multiplied by those of the keys, and
+// probabilities by those of the values.
 //
 //===----------------------------------------------------------------------===//
 
@@ -35,9 +38,11 @@ class AttendEmitter {
 public:
   AttendEmitter(PartEmitter &emit, tile::AttendOp op)
       : e(emit), op(op), context(op.getPast().getType()), size(context.getSize()),
-        element(multipliedElement(emit, context)), bytes(element.getIntOrFloatBitWidth() / 8),
-        queries(emit.places.lookup(op.getQueries())), group(queries.columns / size),
-        form(formFor(emit.cpu, element, queries.element)),
+        isWidened(context.hasScales() && !(emit.oneSlot && emit.cpu.hasAvx512())),
+        element(isWidened ? emit.f32() : context.getElement()),
+        bytes(element.getIntOrFloatBitWidth() / 8), queries(emit.places.lookup(op.getQueries())),
+        group(queries.columns / size),
+        form(queries.element.isF32() ? Form::F32 : formFor(emit.cpu, element, queries.element)),
         // Probabilities are at least as exact as queries; only products of bf16 need them rounded.
         weightForm(form == Form::Bf16 && !emit.cpu.hasBf16Products() ? Form::F32 : form) {}
 
@@ -49,7 +54,7 @@ private:
   Value chunkOf(Value half, Value first, tile::ContextPart part);
   void scoreKeys(Value first);
   void softmax(Value first);
-  void softmaxRow(Value first, Value row, ArrayRef<Value> visible);
+  void softmaxRows(Value first, ArrayRef<Value> rows, ArrayRef<Value> visible);
   void addValues(Value first);
   void addSteps(Value values, Value probabilities, Value steps);
   void finish();
@@ -58,13 +63,17 @@ private:
   SmallVector<Value> visibleLanes(Value first, Value slot);
   Value positionOf(Value slot) { return e.add(e.position, e.add(e.slotBegin, slot)); }
   Value entry(Value table, Value row) { return e.at(table, e.mul(row, 4)); }
+  // Of keys or values as products find them, from one position to the next on average.
+  int64_t positionBytes() { return isWidened ? size * 4 : context.getPositionBytes(); }
+  int64_t ahead() { return isWidened ? 0 : kChunk * positionBytes(); }
   Value outputRow(Value row) { return e.at(output.base, e.mul(row, size * 4)); }
 
   PartEmitter &e;
   tile::AttendOp op;
   tile::ContextType context;
   int64_t size;
-  Type element; // that products take, and its bytes
+  bool isWidened; // before it is multiplied
+  Type element;   // that products take, and its bytes
   int64_t bytes;
   Place queries;
   int64_t group;
@@ -94,7 +103,7 @@ void AttendEmitter::start(int64_t count) {
   greatest = e.allocate(e.f32(), count);
   sums = e.allocate(e.f32(), count);
   tail = e.allocate(e.f32(), size);
-  if (context.hasScales())
+  if (isWidened)
     widened = e.allocate(element, kChunk * size);
   firstRow = e.mul(e.low, group);
   rows = e.mul(e.sub(e.high, e.low), group);
@@ -140,15 +149,18 @@ Value AttendEmitter::chunkOf(Value half, Value first, tile::ContextPart part) {
   Value from = e.at(half, e.mul(first, context.getPositionBytes()));
   if (!context.hasScales())
     return from;
+  if (!isWidened) {
+    for (int64_t group = 0; group < kChunk; group += 16)
+      e.prefetch(e.at(from, ahead() + group * positionBytes())); // scales: products pass them by
+    return e.at(from, kScaleBytes);
+  }
   widenCodes(e, context, part, from, kChunk, widened);
   return widened;
 }
 
 void AttendEmitter::scoreKeys(Value first) {
   int64_t perStep = element.isBF16() ? 2 : 1;
-  ProductKind kind{element,           form,
-                   kChunk / 16,       16 * perStep * bytes,
-                   16 * size * bytes, context.hasScales() ? 0 : kChunk * size * bytes};
+  ProductKind kind{element, form, kChunk / 16, 16 * perStep * bytes, 16 * positionBytes(), ahead()};
   callProducts(e.kernels, e, kind,
                {chunkOf(keys, first, tile::ContextPart::Key),
                 e.at(packed, e.mul(firstRow, rowBytes(form, size))),
@@ -184,52 +196,76 @@ SmallVector<Value> AttendEmitter::visibleLanes(Value first, Value slot) {
   return visible;
 }
 
-// Scores become probabilities. What is masked may be anything before, and is zero after.
-void AttendEmitter::softmaxRow(Value first, Value row, ArrayRef<Value> visible) {
+// Scores of some rows of one slot become probabilities. What is masked may be anything before, and
+// is zero after. The rows are written side by side because each by itself is one long chain of
+// instructions that wait for each other.
+void AttendEmitter::softmaxRows(Value first, ArrayRef<Value> rows, ArrayRef<Value> visible) {
   VectorType f32x16 = e.vector(e.f32());
-  Value place = e.at(scores, e.mul(row, kRowBytes));
   auto scaled = [&](Value lanes, Value half, int64_t group) {
     if (!context.hasScales())
       return lanes;
     Value scales = e.at(half, e.mul(first, context.getPositionBytes()));
     return e.fmul(lanes, e.load(f32x16, e.at(scales, group * 16 * context.getPositionBytes())));
   };
-  SmallVector<Value> score;
-  Value most;
-  for (auto [i, sees] : llvm::enumerate(visible)) {
-    Value s =
-        e.fmul(e.load(f32x16, e.at(place, i * 64)), e.real(f32x16, op.getScale().convertToFloat()));
-    s = scaled(s, keys, i);
-    score.push_back(e.select(sees, s, e.real(f32x16, kLowest)));
-    most = most ? e.fmax(most, score.back()) : score.back();
+  struct Row {
+    Value place, before, now, total;
+    SmallVector<Value, 4> score;
+  };
+  SmallVector<Row> all(rows.size());
+  for (auto [each, row] : llvm::zip(all, rows)) {
+    each.place = e.at(scores, e.mul(row, kRowBytes));
+    Value most;
+    for (auto [i, sees] : llvm::enumerate(visible)) {
+      Value s = e.fmul(e.load(f32x16, e.at(each.place, i * 64)),
+                       e.real(f32x16, op.getScale().convertToFloat()));
+      each.score.push_back(e.select(sees, scaled(s, keys, i), e.real(f32x16, kLowest)));
+      most = most ? e.fmax(most, each.score.back()) : each.score.back();
+    }
+    each.before = e.load(e.f32(), entry(greatest, row));
+    each.now = e.fmax(each.before, e.greatest(most));
   }
-  Value before = e.load(e.f32(), entry(greatest, row));
-  Value now = e.fmax(before, e.greatest(most)), total;
-  for (auto [i, sees] : llvm::enumerate(visible)) {
-    Value p = e.select(sees, e.exp(e.fsub(score[i], e.splat(now))), e.real(f32x16, 0));
-    total = total ? e.fadd(total, p) : p;
-    // Scales beyond the newest position may be anything too.
-    Value weight = e.select(sees, scaled(p, values, i), e.real(f32x16, 0));
-    storeForm(e, weight, weightForm, place, e.constant(i * 16));
+  for (auto [i, sees] : llvm::enumerate(visible))
+    for (Row &each : all) {
+      Value p = e.exp(e.fsub(each.score[i], e.splat(each.now)));
+      p = e.select(sees, p, e.real(f32x16, 0));
+      each.total = each.total ? e.fadd(each.total, p) : p;
+      // Scales beyond the newest position may be anything too.
+      Value weight = e.select(sees, scaled(p, values, i), e.real(f32x16, 0));
+      storeForm(e, weight, weightForm, each.place, e.constant(i * 16));
+    }
+  SmallVector<Value> scales;
+  for (auto [each, row] : llvm::zip(all, rows)) {
+    scales.push_back(e.exp(e.fsub(each.before, each.now)));
+    e.store(each.now, entry(greatest, row));
+    Value sum = e.load(e.f32(), entry(sums, row));
+    e.store(e.fma(sum, scales.back(), e.sum(each.total)), entry(sums, row));
   }
-  Value scale = e.exp(e.fsub(before, now));
-  e.store(now, entry(greatest, row));
-  e.store(e.fma(e.load(e.f32(), entry(sums, row)), scale, e.sum(total)), entry(sums, row));
-  Value grew = e.builder.create<arith::CmpFOp>(e.loc, arith::CmpFPredicate::ONE, before, now);
-  e.when(grew, [&] {
-    Value out = outputRow(row), scales = e.splat(scale);
-    e.loop(e.constant(0), e.constant(size), 16, [&](Value lane) {
-      Value at = e.at(out, e.mul(lane, 4));
-      e.store(e.fmul(e.load(f32x16, at), scales), at);
+  for (auto [each, row, scale] : llvm::zip(all, rows, scales)) {
+    Value grew =
+        e.builder.create<arith::CmpFOp>(e.loc, arith::CmpFPredicate::ONE, each.before, each.now);
+    e.when(grew, [&, row = row, scale = scale] {
+      Value out = outputRow(row), factors = e.splat(scale);
+      e.loop(e.constant(0), e.constant(size), 16, [&](Value lane) {
+        Value at = e.at(out, e.mul(lane, 4));
+        e.store(e.fmul(e.load(f32x16, at), factors), at);
+      });
     });
-  });
+  }
 }
 
 void AttendEmitter::softmax(Value first) {
+  int64_t together = e.cpu.hasAvx512() ? 4 : 2, whole = group / together * together;
   e.loop(e.low, e.high, 1, [&](Value slot) {
     SmallVector<Value> visible = visibleLanes(first, slot);
-    e.loop(e.constant(0), e.constant(group), 1,
-           [&](Value head) { softmaxRow(first, e.add(e.mul(slot, group), head), visible); });
+    auto some = [&](Value head, int64_t count) {
+      SmallVector<Value> rows;
+      for (int64_t i = 0; i < count; ++i)
+        rows.push_back(e.add(e.mul(slot, group), e.add(head, i)));
+      softmaxRows(first, rows, visible);
+    };
+    e.loop(e.constant(0), e.constant(whole), together, [&](Value head) { some(head, together); });
+    if (whole < group)
+      some(e.constant(whole), group - whole);
   });
 }
 
@@ -238,9 +274,8 @@ void AttendEmitter::addSteps(Value from, Value probabilities, Value steps) {
   int64_t perStep = element.isBF16() ? 2 : 1;
   for (int64_t lane = 0, registers; lane < size; lane += 16 * registers) {
     registers = size - lane >= 64 ? 4 : size - lane >= 32 ? 2 : 1;
-    ProductKind kind{element,   weightForm,
-                     registers, size * perStep * bytes,
-                     64,        context.hasScales() ? 0 : kChunk * size * bytes};
+    ProductKind kind{element, weightForm, registers, size * perStep * bytes, 16 * perStep * bytes,
+                     ahead()};
     callProducts(e.kernels, e, kind,
                  {e.at(from, lane * perStep * bytes), probabilities, e.constant(kRowBytes),
                   e.at(outputRow(firstRow), lane * 4), e.constant(size * 4), steps, rows,
@@ -254,6 +289,14 @@ void AttendEmitter::addValues(Value first) {
   Value seen = e.min(e.sub(positionOf(e.high), first), e.constant(kChunk));
   Value from = chunkOf(values, first, tile::ContextPart::Value);
   Value probabilities = e.at(scores, e.mul(firstRow, kRowBytes));
+  if (context.hasScales() && !isWidened) {
+    // Between groups are scales. Codes are numbers all, so it does no harm to end with a group.
+    e.loop(e.constant(0), seen, 16, [&](Value group) {
+      addSteps(e.at(from, e.mul(group, positionBytes())), e.at(probabilities, e.mul(group, 4)),
+               e.constant(16));
+    });
+    return;
+  }
   if (!element.isBF16())
     return addSteps(from, probabilities, seen);
   Value pairs = e.div(seen, 2), odd = e.rem(seen, 2);

@@ -7,17 +7,10 @@ using namespace mlir;
 
 namespace pianola::host {
 
-constexpr int64_t kGroup = 16;              // positions
-constexpr int64_t kScaleBytes = 4 * kGroup; // before the codes of a group
+constexpr int64_t kGroup = 16; // positions
 
 static bool isFloat(tile::ContextType context) { return context.getElement().isFloat8E4M3FN(); }
 static int64_t groupBytes(tile::ContextType context) { return kGroup * context.getPositionBytes(); }
-
-Type multipliedElement(Emitter &e, tile::ContextType context) {
-  if (!context.hasScales())
-    return context.getElement();
-  return e.cpu.hasBf16Products() ? e.bf16() : e.f32();
-}
 
 //===----------------------------------------------------------------------===//
 // Numbers to codes
@@ -83,10 +76,10 @@ void appendCodes(Emitter &e, tile::ContextType context, tile::ContextPart part, 
 // Codes to numbers
 //===----------------------------------------------------------------------===//
 
-static Value widen(Emitter &e, tile::ContextType context, Value from) {
+Value loadCodes(Emitter &e, Type element, Value from) {
   Value codes = e.load(e.vector(e.builder.getI8Type()), from, 1);
   Value whole = e.builder.create<arith::ExtSIOp>(e.loc, e.vector(e.i32()), codes);
-  if (!isFloat(context))
+  if (element.isInteger(8))
     return e.builder.create<arith::SIToFPOp>(e.loc, e.vector(e.f32()), whole);
   // The sign's copies are above the code: see floatOf.
   Value moved = e.builder.create<arith::ShLIOp>(e.loc, whole, e.lanesOf(20));
@@ -96,50 +89,32 @@ static Value widen(Emitter &e, tile::ContextType context, Value from) {
 }
 
 // Four vectors of 16 codes at a time, a line of memory. They follow each other by 16 bytes as keys,
-// lane by lane, and by a head as values, position by position; in pairs, or one by one, they are
-// the vectors of the numbers too.
+// lane by lane, and by a head as values, position by position.
 void widenCodes(Emitter &e, tile::ContextType context, tile::ContextPart part, Value from,
                 int64_t count, Value to) {
-  int64_t size = context.getSize();
-  bool isKey = part == tile::ContextPart::Key, inPairs = multipliedElement(e, context).isBF16();
-  int64_t step = isKey ? kGroup : size; // between vectors, as numbers
-  int64_t bytes = inPairs ? 2 : 4, ahead = count / kGroup * groupBytes(context);
-  auto four = [&](Value line, Value codes, Value numbers) {
+  int64_t size = context.getSize(), ahead = count / kGroup * groupBytes(context);
+  auto four = [&](Value line, Value codes, Value numbers, int64_t step) {
     e.prefetch(e.at(line, ahead));
-    SmallVector<Value> lanes;
     for (int64_t i = 0; i < 4; ++i)
-      lanes.push_back(widen(e, context, e.at(codes, i * step)));
-    for (int64_t i = 0; i < 4; i += inPairs ? 2 : 1) {
-      Value at = e.at(numbers, i * step * bytes);
-      if (!inPairs) {
-        e.store(lanes[i], at, 64);
-        continue;
-      }
-      // Numbers of eight bits are exact in the upper half of an f32.
-      Value even =
-          e.builder.create<arith::ShRUIOp>(e.loc, e.bits(lanes[i], e.i32()), e.lanesOf(16));
-      e.store(e.builder.create<arith::OrIOp>(e.loc, even, e.bits(lanes[i + 1], e.i32())), at, 64);
-    }
+      e.store(loadCodes(e, context.getElement(), e.at(codes, i * step)),
+              e.at(numbers, i * step * 4), 64);
   };
   e.loop(e.constant(0), e.constant(count / kGroup), 1, [&](Value number) {
     Value group = e.at(from, e.mul(number, groupBytes(context)));
-    Value codes = e.at(group, kScaleBytes);
-    Value numbers = e.at(to, e.mul(number, kGroup * size * bytes));
+    Value codes = e.at(group, kScaleBytes), numbers = e.at(to, e.mul(number, kGroup * size * 4));
     e.prefetch(e.at(group, ahead)); // the scales
-    if (isKey) {
-      e.loop(e.constant(0), e.constant(size), 4, [&](Value lane) {
-        Value line = e.at(codes, e.mul(lane, kGroup));
-        four(line, line, e.at(numbers, e.mul(lane, kGroup * bytes)));
+    if (part == tile::ContextPart::Key) {
+      e.loop(e.constant(0), e.constant(size * kGroup), 64, [&](Value at) {
+        Value line = e.at(codes, at);
+        four(line, line, e.at(numbers, e.mul(at, 4)), kGroup);
       });
       return;
     }
     e.loop(e.constant(0), e.constant(kGroup), 4, [&](Value position) {
       Value row = e.mul(position, size);
       e.loop(e.constant(0), e.constant(size), 16, [&](Value lane) {
-        Value line = e.at(codes, e.add(row, e.mul(lane, 4)));
-        // A pair of positions has its lanes side by side.
-        Value first = e.mul(e.add(row, inPairs ? e.mul(lane, 2) : lane), bytes);
-        four(line, e.at(codes, e.add(row, lane)), e.at(numbers, first));
+        Value line = e.at(codes, e.add(row, e.mul(lane, 4))), at = e.add(row, lane);
+        four(line, e.at(codes, at), e.at(numbers, e.mul(at, 4)), size);
       });
     });
   });

@@ -11,9 +11,11 @@
 
 namespace pianola::host {
 
-/// What products take keys and values as: the context's element, or what its codes become, which
-/// is exact.
-Type multipliedElement(Emitter &emit, tile::ContextType context);
+/// Of the scales before the codes of 16 positions.
+constexpr int64_t kScaleBytes = 64;
+
+/// 16 codes of the element, without their scales, as f32.
+Value loadCodes(Emitter &emit, Type element, Value pointer);
 
 /// Rounds a row of `element` to codes and puts them and their scale where position `position` of a
 /// head has them; `half` is where the head's keys, or its values, begin. `codes`: scratch memory
@@ -22,7 +24,7 @@ void appendCodes(Emitter &emit, tile::ContextType context, tile::ContextPart par
                  Type element, Value half, Value position, Value codes);
 
 /// Writes the numbers that the codes of `count` positions are without their scales, as a context of
-/// the multiplied element has them. `from` is where the first position's group begins. Asks memory
+/// f32 has them. `from` is where the first position's group begins. Asks memory
 /// for as many positions behind these.
 void widenCodes(Emitter &emit, tile::ContextType context, tile::ContextPart part, Value from,
                 int64_t count, Value to);

@@ -1,6 +1,7 @@
 //===- Products.cpp - Inner products of packed weights --------------------===//
 
 #include "targets/host/Products.h"
+#include "targets/host/ContextCodes.h"
 #include "targets/host/TileProducts.h"
 
 using namespace mlir;
@@ -106,6 +107,8 @@ void Kernel::addStep(Value weights, ArrayRef<Value> vectors, Value offset,
       Value pairs = e.load(e.vector(e.i32()), from, 64);
       rows[0].push_back(e.evenOf(pairs));
       rows[1].push_back(e.oddOf(pairs));
+    } else if (kind.weights.getIntOrFloatBitWidth() == 8) {
+      rows[0].push_back(loadCodes(e, kind.weights, from));
     } else {
       rows[0].push_back(e.loadLanes(kind.weights, from));
     }

@@ -43,7 +43,7 @@ Value offsetIn(Emitter &emit, Form form, Value column);
 void storeForm(Emitter &emit, Value lanes, Form form, Value row, Value column);
 
 struct ProductKind {
-  Type weights;           // bf16 (a step is two k), f16 or f32 (one)
+  Type weights;           // bf16 (a step is two k), f16, f32 or a context's codes (one)
   Form form;              // of the vectors
   int64_t registers;      // weight vectors of 16 rows: 1, 2 or 4
   int64_t stepStride;     // bytes from one step's weights to the next step's

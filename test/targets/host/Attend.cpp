@@ -149,12 +149,11 @@ Seen attend(const Shape &s, const float *query, const float *keys, const float *
   return seen;
 }
 
-// Errors are of the order of the largest value, 1. Products of f32: 1e-5. Split queries and
-// probabilities (f32 queries, bf16 context, AVX512-BF16): 16 bits of significand, 4e-5.
-// Probabilities rounded to bf16: 2^-8.
+// Errors are of the order of the largest value, 1. Products of f32: 1e-5. Probabilities rounded to
+// bf16: 2^-8.
 double boundOf(const Shape &s, const std::string &target) {
-  bool pairs = hasBf16Products(target) && std::string(s.element) != "f32";
-  return !pairs ? 1e-5 : std::string(s.queries) == "bf16" ? 4e-3 : 4e-5;
+  bool halves = std::string(s.element) == "bf16" && std::string(s.queries) == "bf16";
+  return halves && hasBf16Products(target) ? 4e-3 : 1e-5;
 }
 
 void check(const Shape &s, const std::string &target) {
