@@ -31,6 +31,12 @@ constexpr int64_t kStepNs = 100;
 // clock, and its activations are one more.
 constexpr double kConsumedPerClock = 1024.0 / 9;
 
+// A panel of 16 rows of 4 bits in groups of 32 (1152 bytes) is 175 instructions of a warp for up to
+// four slots and 211 for eight, as ptxas 13 makes them for sm_90a, of which a ring's wait that
+// finds its slot full is 27; one of 8 bits (1056 bytes) is 128 and 139. An SM issues four a clock:
+// 26, 22, 33 and 30 bytes. Of the first, what is left when one issue slot in seven is lost.
+constexpr double kUnpackedPerClock = 22;
+
 // An SM gets 64 bytes a clock from the second-level cache at most (Jia et al., Dissecting the
 // NVIDIA Volta GPU architecture via microbenchmarking, 2018; the same since).
 constexpr double kPortPerClock = 64;
@@ -85,7 +91,7 @@ tile::MachineAttr machineFor(mlir::MLIRContext *context, const DeviceRow &device
       /*rows=*/8, /*panel=*/32, shape.chunk, megabytes(clocks * kConsumedPerClock),
       megabytes(clocks * rates.cache), /*loops=*/true, /*waits=*/4,
       megabytes(device.clock * kPortPerClock), early, shape.warps,
-      /*codes=*/true);
+      /*codes=*/true, megabytes(clocks * kUnpackedPerClock));
 }
 
 } // namespace pianola
