@@ -78,8 +78,9 @@ tile::MachineAttr machineFor(mlir::MLIRContext *context, const DeviceRow &device
   double bandwidth = std::min(device.bandwidth * kReadShare, clocks * kPortPerClock);
   auto megabytes = [](double bytesPerSecond) { return static_cast<int64_t>(bytesPerSecond / 1e6); };
   int64_t ring = device.sharedPerBlock - kFrameBytes;
-  // The results of a prologue may take less than half of what is the ring's otherwise.
-  int64_t scratch = std::min<int64_t>(96 << 10, ring / 2 - (16 << 10));
+  // The results of a prologue leave as much for the ring as a worker streams in two events, or less
+  // than half of it where there is not so much.
+  int64_t scratch = std::max<int64_t>(ring - (80 << 10), ring / 2 - (16 << 10));
   // A product takes two multiply-adds in bf16, of the greater and the lesser half of an activation.
   auto peak = static_cast<int64_t>(clocks * rates.flops / 2 / 1e9);
   // What the kernels do: see preloadRegisters.
