@@ -65,10 +65,10 @@ void check(const Shape &s, const char *encoding, const Scaling &scaling) {
   mlir::MLIRContext context(mlir::MLIRContext::Threading::DISABLED);
   context.loadDialect<tile::TileDialect>();
   bool isByte = scaling.code == Code::I8 || scaling.code == Code::F8E4M3;
-  std::string blocks = s.rowBlock ? llvm::formatv(", row_block = {0}, row_block_pad = {1}",
-                                                  s.rowBlock, s.rowBlockPad)
-                                        .str()
-                                  : "";
+  std::string blocks =
+      s.rowBlock
+          ? llvm::formatv(", row_block = {0}, row_block_pad = {1}", s.rowBlock, s.rowBlockPad).str()
+          : "";
   std::string text =
       llvm::formatv("!tile.matrix<rows = {0}, row_pad = {0}, blocks = 1, columns = {1}, column_pad "
                     "= {2}, element = !encoding.scaled<{3}>, panel = {4}{5}>",
