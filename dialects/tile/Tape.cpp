@@ -37,8 +37,9 @@ int64_t getTapeBytes(ArrayRef<TapePiece> pieces) {
   return pieces.empty() ? 0 : pieces.back().offset + pieces.back().bytes;
 }
 
-// Registers that a lane needs for panels of a matrix, and for scales of whole rows: of 8 rows' scales
-// it wants one row's where weights are the first operand of products, and two rows' otherwise.
+// Registers that a lane needs for panels of a matrix, and for scales of whole rows: of 8 rows'
+// scales it wants one row's where weights are the first operand of products, and two rows'
+// otherwise.
 struct Registers {
   int64_t ofPanel, ofRows;
 };

@@ -295,7 +295,8 @@ def Tile_MachineAttr : AttrDef<Tile_Dialect, "Machine"> {
                         DefaultValuedParameter<"int64_t", "0">:$port,
                         DefaultValuedParameter<"int64_t", "0">:$early,
                         DefaultValuedParameter<"int64_t", "1">:$warps,
-                        DefaultValuedParameter<"bool", "false">:$codes);
+                        DefaultValuedParameter<"bool", "false">:$codes,
+                        DefaultValuedParameter<"int64_t", "0">:$unpack);
   let assemblyFormat = "`<` struct(params) `>`";
 }
 
