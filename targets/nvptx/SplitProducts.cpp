@@ -248,8 +248,8 @@ void ProductEmitter::multiplySplit(tile::ContractOp contract, Value tileStart,
                     return next;
                   });
   };
-  // A warp's reads of 2 KiB are under way at a time, where sums leave it the registers.
-  int64_t ahead = slotBlocks == 1 ? std::max<int64_t>(1, 2048 / panelBytes) : 1;
+  // A warp's reads of 2 KiB of operands are under way at a time, where sums leave it the registers.
+  int64_t ahead = slotBlocks == 1 ? std::max<int64_t>(1, 2048 / (panelBytes * steps)) : 1;
   auto playFrom = [&](int64_t first, int64_t end, int64_t count) {
     if (first < end)
       sums = e.loop(e.add(e.warp, first), e.constant(end), e.constant(warps * count), sums,
