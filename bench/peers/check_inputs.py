@@ -26,7 +26,7 @@ def _check_values(shape, weights):
         _expect(len(dimensions) == 1 or min(values) < 0 < max(values), f"{name}: all of one sign")
 
 
-def _rotated(rows, row, heads, size):
+def _rotated(rows, row, size):
     """Where row `row` of a Hugging Face matrix stands in GGUF: i beside i + half a head."""
     head, i = divmod(row, size)
     half, i = divmod(i, size // 2)
@@ -40,19 +40,19 @@ def _check_gguf(shape, weights, path):
     wanted = len(list(shape.tensors())) + (shape.rope_factors() is not None)
     _expect(len(tensors) == wanted, f"{path.name}: {len(tensors)} tensors in place of {wanted}")
     data = path.read_bytes()
-    for source, name, heads in (("embed_tokens", "token_embd", 0), ("layers.0.self_attn.q_proj", "blk.0.attn_q", shape.heads),
-                                ("layers.0.self_attn.k_proj", "blk.0.attn_k", shape.kv_heads),
-                                (f"layers.{shape.layers - 1}.mlp.down_proj", f"blk.{shape.layers - 1}.ffn_down", 0)):
+    last = shape.layers - 1
+    for source, name, turned in (("embed_tokens", "token_embd", False), ("layers.0.self_attn.q_proj", "blk.0.attn_q", True),
+                                 ("layers.0.self_attn.k_proj", "blk.0.attn_k", True),
+                                 (f"layers.{last}.mlp.down_proj", f"blk.{last}.ffn_down", False)):
         dimensions, kind, offset, _ = tensors[name + ".weight"]
         count, columns = dimensions[1], dimensions[0]
         ours = weights.read(f"model.{source}.weight")
         begin = start + offset
         theirs = data[begin:begin + len(ours)]
         split = [theirs[i:i + 2 * columns] for i in range(0, len(theirs), 2 * columns)]
-        turned = heads and shape.family == "llama"
         _expect(kind == gguf_file.BF16 and len(split) == count, f"{name}: another type or shape")
         for row in range(count):
-            found = _rotated(split, row, heads, shape.head_size) if turned else split[row]
+            found = _rotated(split, row, shape.head_size) if turned and shape.family == "llama" else split[row]
             _expect(found == ours[2 * columns * row:2 * columns * (row + 1)], f"{name}: row {row} differs")
     _, _, offset, _ = tensors["output_norm.weight"]
     norm = struct.unpack(f"<{shape.hidden}f", data[start + offset:start + offset + 4 * shape.hidden])

@@ -22,11 +22,12 @@ import check_inputs
 import formats
 import machine
 import play
-import table
 from fetch import PACKAGES, fetch, last_error
 from random_model import InputError, Shape, write_directory
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
+sys.path.append(str(ROOT / "bench"))
+import table  # noqa: E402
 
 
 def arguments():

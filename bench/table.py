@@ -27,7 +27,7 @@ def _rate(values):
 
 
 def peers(result):
-    """What run.py measured."""
+    """What bench/peers/run.py measured."""
     lines = [f"| {result['model']} | bits a weight | decoding, tokens/s | share of bandwidth | Pianola is faster by | "
              f"prompt of {result['prompt']}, tokens/s | Pianola is faster by |",
              "| --- | ---: | ---: | ---: | ---: | ---: | ---: |"]
@@ -94,7 +94,7 @@ def main():
             sys.stdout.writelines(difflib.unified_diff(page.read_text().splitlines(True), text.splitlines(True),
                                                        str(page), "what the results give"))
     if stale:
-        sys.exit("error: renew the tables with bench/peers/table.py")
+        sys.exit("error: renew the tables with bench/table.py")
 
 
 if __name__ == "__main__":
