@@ -1,6 +1,7 @@
 """Sets the peers up in a virtual environment of their own; each is optional."""
 import os
 import pathlib
+import re
 import shutil
 import subprocess
 import sys
@@ -26,7 +27,7 @@ def environment(jobs):
 def last_error(log):
     lines = [line.strip() for line in log.splitlines() if line.strip()]
     errors = [line for line in lines if "error" in line.lower()]
-    return (errors or lines or ["no reason given"])[-1][:160]
+    return re.sub("^error: ", "", (errors or lines or ["no reason given"])[-1], flags=re.I)[:160]
 
 
 def fetch(cache, wanted, jobs):

@@ -130,18 +130,25 @@ class Comparison:
         row["version"], row["rank_of_best"] = said["version"], ranks[said["best"]]
         # A wrong layout gives any token; rounding to 4 bits one of the likely ones.
         if ranks[said["best"]] > self.shape.vocabulary // 50:
-            raise InputError(f"{row['engine']} {row['format']}: its first token is the {ranks[said['best']] + 1}th "
-                             "of Pianola's: it does not play the same model")
+            raise InputError(f"its first token is number {ranks[said['best']] + 1} of Pianola's likeliest: it does not "
+                             "play the same model")
         return run, options.prompt / said["prompt_seconds"], options.tokens / said["token_seconds"], None
 
     def measure(self):
         ranks = self.likely()
         for number in range(self.options.rounds):
             bandwidth = None
-            for row in self.rows:
+            for row in list(self.rows):
                 print(f"peers: round {number + 1}: {row['engine']} {row['format']}", file=sys.stderr, flush=True)
                 ours = row["engine"] == "Pianola"
-                run, prompt, decode, measured = self.play_ours(row) if ours else self.play_theirs(row, ranks)
+                try:
+                    run, prompt, decode, measured = self.play_ours(row) if ours else self.play_theirs(row, ranks)
+                except InputError as error:
+                    if ours:
+                        raise
+                    print(f"peers: without {row['engine']} {row['format']}: {error}", file=sys.stderr)
+                    self.rows.remove(row)
+                    continue
                 bandwidth = measured or bandwidth
                 for key, value in zip(("prompt", "decode", "bandwidth", "others"),
                                       (prompt, decode, bandwidth, run.others)):
