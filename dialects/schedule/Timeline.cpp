@@ -14,7 +14,7 @@ namespace {
 // What a worker does in a step.
 struct Task {
   double earlyReads = 0, prologueReads = 0, tileReads = 0; // bytes, and then ns
-  int64_t flops = 0;
+  int64_t flops = 0, codes = 0;
   int64_t earlyTape = 0;              // bytes that are in registers before the step's events
   int64_t tapeBegin = 0, tapeEnd = 0; // of the worker's tape
 };
@@ -101,8 +101,8 @@ int64_t Simulation::earlyTapeOf(StepOp step, ArrayRef<int64_t> tiles) {
   tile::StageOp stage = step.getStageOp();
   if (program.getSlots() > 8 || !tile::getResidentPieces(stage).empty() || !machine.getPanel())
     return 0;
-  int64_t warps = machine.getWarps(), lineBytes = 8 * machine.getPanel() * 2;
-  int64_t room = machine.getEarly() / (program.getSlots() > 4 ? 2 : 1) / (lineBytes * warps);
+  int64_t warps = machine.getWarps(), registerBytes = 4 * 32 * warps;
+  int64_t room = machine.getEarly() / (program.getSlots() > 4 ? 2 : 1) / registerBytes;
   int64_t first = 0, early = 0;
   SmallVector<tile::SectionOp> sections = stage.getSections();
   for (auto [section, plan] :
@@ -113,7 +113,8 @@ int64_t Simulation::earlyTapeOf(StepOp step, ArrayRef<int64_t> tiles) {
     for (auto [contract, panels] :
          llvm::zip(section.getBody().front().getOps<tile::ContractOp>(), plan.panels)) {
       tile::MatrixType matrix = contract.getMatrix().getType();
-      taken += std::min(panels * warps, matrix.getPanels()) * matrix.getRowPad() / 8 * lineBytes;
+      taken += matrix.getFirstPanel() +
+               std::min(panels * warps, matrix.getPanels()) * matrix.getPanelBytes();
     }
     early += std::min(plan.tiles, here) * taken;
     if (here > plan.tiles)
@@ -151,6 +152,7 @@ void Simulation::prepare() {
       here[w].earlyReads = all.early;
       here[w].tileReads = all.reads - all.early - here[w].prologueReads;
       here[w].flops = all.flops;
+      here[w].codes = all.codes;
       here[w].tapeBegin = tapes[w];
       here[w].tapeEnd = tapes[w] += all.tape;
       here[w].earlyTape = earlyTapeOf(step, tiles);
@@ -220,15 +222,19 @@ Span Simulation::playStep(int64_t play, size_t s, int64_t w) {
 
   Span span{static_cast<int64_t>(s), now[w], 0, 0, 0, 0, 0, 0};
   int64_t bytes = task.tapeEnd - task.tapeBegin, chunk = machine.getChunk();
-  double at = std::max(now[w], begun[w]), flopsPerByte = bytes ? double(task.flops) / bytes : 0;
-  // Takes the tape up to `end` out of the ring, each byte in `perByte` ns.
+  double at = std::max(now[w], begun[w]);
+  // What a byte costs in a register: its products, or that it is unpacked.
+  double perByte = bytes ? double(task.flops) / flops / bytes : 0;
+  if (task.codes && machine.getUnpack())
+    perByte = std::max(perByte, task.codes / (machine.getUnpack() * 1e-3 / workers) / bytes);
+  // Takes the tape up to `end` out of the ring, each byte in `each` ns.
   int64_t byte = task.tapeBegin;
-  auto take = [&](int64_t last, double perByte) {
+  auto take = [&](int64_t last, double each) {
     while (byte < last) {
       int64_t end = std::min(last, (byte / chunk + 1) * chunk);
       double full = rings[w].filledAt(play, byte);
       span.starved += std::max(full - at, 0.0);
-      at = std::max(at, full) + (end - byte) * perByte;
+      at = std::max(at, full) + (end - byte) * each;
       if (end % chunk == 0 || end == tapes[w])
         rings[w].free(play, end - 1, at);
       byte = end;
@@ -242,8 +248,8 @@ Span Simulation::playStep(int64_t play, size_t s, int64_t w) {
   span.filledBefore = rings[w].fill(span.ready);
   span.work = span.ready + machine.getStep() + task.prologueReads;
   // Products go on as fast as the slower of the two, each byte with its share of them.
-  at = span.work + task.tileReads + task.earlyTape * flopsPerByte / flops;
-  take(task.tapeEnd, std::max(1 / consume, flopsPerByte / flops));
+  at = span.work + task.tileReads + task.earlyTape * perByte;
+  take(task.tapeEnd, std::max(1 / consume, perByte));
   span.end = now[w] = at;
   span.filledAfter = rings[w].fill(at);
   return span;

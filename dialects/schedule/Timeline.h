@@ -8,8 +8,8 @@
 //              and from play to play
 //   consumer   takes its first weights, keys and values, as many as `early`; waits for the step's
 //              events (the last signal, then the machine's `event`), reads what its prologue and
-//              tiles load, and takes its tiles' weights out of the ring, at its share of `consume`
-//              or of `peak`, and no slot before it is full
+//              tiles load, and takes its tiles' weights out of the ring, at its share of `consume`,
+//              of `peak` or, for codes, of `unpack`, and no slot before it is full
 //
 // Reads of activations, keys and values get equal shares of `cache` among the workers that read,
 // and `port` at most. Latencies are in `event` and `step`; workers do not slow each other down

@@ -13,6 +13,7 @@ struct Work {
   int64_t reads = 0;  // of these, what it must wait for; constants too
   int64_t early = 0;  // of `reads`, what a worker reads before the step's events
   int64_t flops = 0;  // of inner products, with padding
+  int64_t codes = 0;  // bytes of codes to be unpacked
 
   Work &operator+=(const Work &other) {
     tape += other.tape;
@@ -20,9 +21,12 @@ struct Work {
     reads += other.reads;
     early += other.early;
     flops += other.flops;
+    codes += other.codes;
     return *this;
   }
-  Work times(int64_t n) const { return {tape * n, memory * n, reads * n, early * n, flops * n}; }
+  Work times(int64_t n) const {
+    return {tape * n, memory * n, reads * n, early * n, flops * n, codes * n};
+  }
 };
 
 /// The work of the stages of one program, contexts having `positions`. All tiles of a section weigh

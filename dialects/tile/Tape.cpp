@@ -37,19 +37,34 @@ int64_t getTapeBytes(ArrayRef<TapePiece> pieces) {
   return pieces.empty() ? 0 : pieces.back().offset + pieces.back().bytes;
 }
 
-// A section's panels of a warp, in each matrix of a tile, and the lines that each panel has; none
-// if its weights are not bf16.
-static std::pair<SmallVector<int64_t, 2>, int64_t> panelsOf(SectionOp section, int64_t warps) {
+// Registers that a lane needs for panels of a matrix, and for scales of whole rows: of 8 rows'
+// scales it wants one row's where weights are the first operand of products, and two rows'
+// otherwise.
+struct Registers {
+  int64_t ofPanel, ofRows;
+};
+static Registers registersOf(MatrixType matrix, int64_t slots) {
+  int64_t lines = matrix.getRows() / 8;
+  encoding::ScaledType codes = matrix.getCodes();
+  if (!codes)
+    return {4 * lines, 0};
+  int64_t rows = areWeightsFirst(matrix.getRows(), slots) ? 1 : 2;
+  auto forScales = [&](int64_t ofRow) {
+    return lines * ((rows * ofRow * codes.getScaleBytes() + 3) / 4 + codes.getZeroBytes());
+  };
+  int64_t ofRow = matrix.getPanelScales();
+  return ofRow ? Registers{4 * lines + forScales(ofRow), 0} : Registers{4 * lines, forScales(1)};
+}
+
+// A section's panels of a warp, in each matrix of a tile; none if products take its weights as f32.
+static SmallVector<int64_t, 2> panelsOf(ArrayRef<MatrixType> matrices, int64_t warps) {
   SmallVector<int64_t, 2> panels;
-  int64_t lines = 0;
-  for (auto contract : section.getBody().front().getOps<ContractOp>()) {
-    MatrixType matrix = contract.getMatrix().getType();
-    if (!matrix.getElement().isBF16())
+  for (MatrixType matrix : matrices) {
+    if (!matrix.getElement().isBF16() && !matrix.getCodes())
       return {};
     panels.push_back((matrix.getPanels() + warps - 1) / warps);
-    lines = matrix.getRowPad() / 8;
   }
-  return {panels, lines};
+  return panels;
 }
 
 SmallVector<EarlyPanels> planEarly(StageOp stage, int64_t workers, int64_t warps, int64_t room,
@@ -57,21 +72,34 @@ SmallVector<EarlyPanels> planEarly(StageOp stage, int64_t workers, int64_t warps
   SmallVector<SectionOp> sections = stage.getSections();
   SmallVector<EarlyPanels> plans(sections.size());
   for (auto [section, plan] : llvm::zip_equal(sections, plans)) {
-    auto [panels, lines] = panelsOf(section, warps);
+    SmallVector<MatrixType, 2> matrices;
+    int64_t slots = 0;
+    for (auto contract : section.getBody().front().getOps<ContractOp>()) {
+      matrices.push_back(contract.getMatrix().getType());
+      slots = cast<RankedTensorType>(contract.getValue().getType()).getDimSize(0);
+    }
+    SmallVector<int64_t, 2> panels = panelsOf(matrices, warps);
+    // Codes need registers to be unpacked, too.
+    if (section == sections.front() &&
+        llvm::any_of(matrices, [](MatrixType matrix) { return bool(matrix.getCodes()); }))
+      room = room * 3 / 5;
     int64_t ofTile = 0;
-    for (int64_t each : panels)
-      ofTile += each * lines;
-    if (ofTile == 0)
+    for (auto [matrix, count] : llvm::zip(matrices, panels)) {
+      auto [ofPanel, ofRows] = registersOf(matrix, slots);
+      ofTile += ofRows + count * ofPanel;
+    }
+    if (panels.empty())
       break;
     plan.panels = panels;
     int64_t usual = (section.getTileCount() + workers - 1) / workers;
     plan.tiles = std::min({room / ofTile, usual, most(section)});
     room -= plan.tiles * ofTile;
-    if (plan.tiles == 0 && section == sections.front() && room >= lines) {
-      plan.tiles = 1;
-      for (int64_t &each : plan.panels) {
-        each = std::min(each, room / lines);
-        room -= each * lines;
+    if (plan.tiles == 0 && section == sections.front()) {
+      for (auto [matrix, count] : llvm::zip(matrices, plan.panels)) {
+        auto [ofPanel, ofRows] = registersOf(matrix, slots);
+        count = std::clamp<int64_t>((room - ofRows) / ofPanel, 0, count);
+        room -= count ? ofRows + count * ofPanel : 0;
+        plan.tiles |= count > 0;
       }
       break;
     }

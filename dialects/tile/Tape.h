@@ -28,14 +28,21 @@ llvm::SmallVector<TapePiece> getTilePieces(SectionOp section);
 /// Bytes of pieces laid end to end.
 int64_t getTapeBytes(llvm::ArrayRef<TapePiece> pieces);
 
+/// Whether panels are the first operand of products with so many slots, 16 or twice 8 rows of them;
+/// otherwise 8 rows are the second. See docs/gpu.md.
+constexpr int64_t kMostSlotsBehindWeights = 4;
+inline bool areWeightsFirst(int64_t rows, int64_t slots) {
+  return slots <= std::min<int64_t>(rows / 4, kMostSlotsBehindWeights);
+}
+
 /// What registers take of a section's first tiles before the step's events have happened: so many
 /// panels of a warp.
 struct EarlyPanels {
   int64_t tiles = 0;
   llvm::SmallVector<int64_t, 2> panels; // of each matrix of a tile
 };
-/// For each section, with room for `room` lines of 8 rows of a panel in a warp: as many tiles as a
-/// worker has, or as fit; of the first section at least part of one. At most `most` of a section.
+/// For each section, with `room` registers of each lane: as many tiles as a worker has, or as fit;
+/// of the first section at least part of one. At most `most` of a section.
 llvm::SmallVector<EarlyPanels> planEarly(StageOp stage, int64_t workers, int64_t warps,
                                          int64_t room, llvm::function_ref<int64_t(SectionOp)> most);
 

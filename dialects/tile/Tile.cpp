@@ -4,6 +4,7 @@
 #include "mlir/IR/Builders.h"
 #include "mlir/IR/DialectImplementation.h"
 #include "llvm/ADT/TypeSwitch.h"
+#include <numeric>
 
 #include "dialects/tile/TileDialect.cpp.inc"
 #include "dialects/tile/TileEnums.cpp.inc"
@@ -49,6 +50,43 @@ int64_t evaluate(AffineMapAttr map, ArrayRef<int64_t> coordinates) {
   if (failed(map.getValue().constantFold(operands, results)))
     return -1;
   return cast<IntegerAttr>(results[0]).getInt();
+}
+
+//===----------------------------------------------------------------------===//
+// Matrices
+//===----------------------------------------------------------------------===//
+
+static int64_t padTo(int64_t bytes, int64_t multiple) {
+  return (bytes + multiple - 1) / multiple * multiple;
+}
+
+int64_t MatrixType::getScaleColumns() const {
+  int64_t group = getCodes().getGroup();
+  return group ? std::gcd(group, getPanel()) : 0;
+}
+
+int64_t MatrixType::getScalesBytes(int64_t ofRow) const {
+  return padTo(getRows() * ofRow * getCodes().getScaleBytes(), 16);
+}
+
+int64_t MatrixType::getZerosBytes(int64_t ofRow) const {
+  return padTo(getRows() * ofRow * getCodes().getZeroBytes(), 16);
+}
+
+int64_t MatrixType::getPanelBytes() const {
+  int64_t bytes = getRows() * getPanel() * encoding::bitsOf(getElement()) / 8;
+  return getCodes() ? bytes + getScalesBytes(getPanelScales()) + getZerosBytes(getPanelScales())
+                    : bytes;
+}
+
+int64_t MatrixType::getFirstPanel() const {
+  return getCodes() && getPanelScales() == 0 ? getScalesBytes(1) + getZerosBytes(1) : 0;
+}
+
+int64_t MatrixType::getTileBytes() const {
+  if (!getPanel())
+    return padTo(getRowPad() * encoding::rowBytes(getElement(), getDepth()), 64);
+  return padTo(getFirstPanel() + getPanels() * getPanelBytes(), getCodes() ? 64 : 2048);
 }
 
 //===----------------------------------------------------------------------===//
@@ -220,6 +258,22 @@ LogicalResult BiasOp::verify() {
   if (vector.getBlocks() * vector.getPad() != columns)
     return emitOpError("adds ") << vector.getBlocks() * vector.getPad() << " elements to "
                                 << columns << " columns";
+  return success();
+}
+
+LogicalResult ReorderOp::verify() {
+  auto value = cast<RankedTensorType>(getValue().getType());
+  auto result = cast<RankedTensorType>(getResult().getType());
+  VectorType order = getOrder().getType();
+  if (!order.getOrder())
+    return emitOpError("needs an order, got ") << order;
+  if (value.getDimSize(1) != order.getBlocks() * order.getPad())
+    return emitOpError("has a value of ") << value.getDimSize(1) << " columns, but the order of "
+                                          << order.getBlocks() * order.getPad();
+  int64_t columns = padToLanes(order.getBlocks() * order.getSize());
+  if (result.getElementType() != value.getElementType() ||
+      result.getDimSize(0) != value.getDimSize(0) || result.getDimSize(1) != columns)
+    return emitOpError("of ") << value << " has " << columns << " columns, got " << result;
   return success();
 }
 

@@ -203,6 +203,33 @@ def Tile_ContractOp : Tile_Op<"contract", [Pure]> {
   let hasVerifier = 1;
 }
 
+def Tile_ReorderOp : Tile_Op<"reorder", [Pure]> {
+  let summary = "columns in the order of a matrix's, without padding in between";
+  let description = [{
+    `result[s][j] = value[s][order[j]]` for as many columns as the value has numbers; what is padded
+    behind them is zero. So a matrix of codes can keep together the columns that share scales,
+    though the model has them apart, or has padding between them. A stage gathers each row once
+    for all tiles, where every tile would have to look its columns up.
+
+    ```mlir
+    tile.stage @o(%x: !tile.buffer<1 x 96 x f32>,
+                  %o: !tile.vector<order = true, blocks = 3, size = 24, pad = 32, per_tile = false>,
+                  %y: !tile.buffer<1 x 80 x f32>) {
+      tile.section grid = [1] {
+      ^bb0(%t: index):
+        %0 = tile.load %x : !tile.buffer<1 x 96 x f32> -> tensor<1x96xf32>
+        %1 = tile.reorder %0, %o : tensor<1x96xf32>, !tile.vector<order = true, blocks = 3, size = 24, pad = 32, per_tile = false> -> tensor<1x80xf32>
+        tile.store %1, %y : tensor<1x80xf32>, !tile.buffer<1 x 80 x f32>
+      }
+    }
+    ```
+  }];
+  let arguments = (ins Tile_Value:$value, Tile_VectorType:$order);
+  let results = (outs Tile_Value:$result);
+  let assemblyFormat = "$value `,` $order attr-dict `:` type($value) `,` type($order) `->` type($result)";
+  let hasVerifier = 1;
+}
+
 def Tile_BiasOp : Tile_Op<"bias", [Pure, AllTypesMatch<["value", "result"]>]> {
   let summary = "adds a vector from the tape to every slot";
   let description = [{

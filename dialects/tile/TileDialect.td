@@ -102,9 +102,12 @@ def Tile_MatrixType : Tile_Type<"Matrix", "matrix"> {
     group. Column k of a group is at
 
     ```
-      i8   byte ((k/4) * G + r) * 4 + k%4
-      i4   byte ((k/8) * G + r) * 4 + k%4, in the lower half if k%8 < 4
+      8 bits   byte ((k/4) * G + r) * 4 + k%4
+      4 bits   byte ((k/8) * G + r) * 4 + k%4, in the lower half if k%8 < 4
     ```
+
+    With an order columns of the matrix are counted as they stand in the checkpoint, where those of a
+    group are together; a `tile.reorder` gives the rows that they are multiplied with.
 
     Rows beyond the matrix's last have scales of zero. A tile is padded to a multiple of 64 bytes.
 
@@ -113,10 +116,25 @@ def Tile_MatrixType : Tile_Type<"Matrix", "matrix"> {
     With a `panel` P (for GPUs) a tile has `rows = row_pad` rows, a multiple of 8, and stands panel by
     panel of P columns, in each row by row, the last panel padded with zeros: element (r, k) is at
     `((k/P) * rows + r) * P + k%P`, so that a warp's 16-byte reads of 8 rows are one run of bytes. A
-    tile is padded to a multiple of 2048 bytes: no panel then lies across two slots of a ring. The
-    matrix's rows may come in blocks of `row_block` rows, each followed by zero rows up to
+    tile is padded to a multiple of 2048 bytes: no panel then lies across two slots of a ring, as
+    long as the program has no codes. The matrix's rows may come in blocks of `row_block` rows, each followed by zero rows up to
     `row_block_pad` (heads); tile t holds rows `t*rows ..` of these padded rows. Example:
     `!tile.matrix<rows = 8, row_pad = 8, blocks = 1, columns = 88, column_pad = 96, element = bf16, panel = 32, row_block = 24, row_block_pad = 32>`.
+
+    A panel of codes is 64 bytes of each row: 64 or 128 columns. Before its codes it has for each row
+    the scales of its columns, one for each S of them (S divides the panel and the group: 32, 64 or
+    128), and behind these, if there are any, the zero points, a byte each; both are padded to 16 bytes.
+    Scales of whole rows, and their zero points, stand once before the first panel. Column k of a panel
+    is, with t = k/8 % 4 and i = k%8, in byte `r * 64 + t * 16` and further
+
+    ```
+      8 bits   (k/32) * 8 + i
+      4 bits   (k/32) * 4 + i%2 * 2 + i/4, in the lower half if i/2 is even
+    ```
+
+    so that the four lanes that share a row in an mma have 16 bytes each, and 8 columns of each 32. Such
+    a tile is padded to a multiple of 64 bytes, and its panels lie across slots of a ring. Example:
+    `!tile.matrix<rows = 16, row_pad = 16, blocks = 1, columns = 96, column_pad = 96, element = !encoding.scaled<code = i4, group = 32, scale = f16>, panel = 128>`.
   }];
   let parameters = (ins "int64_t":$rows, "int64_t":$rowPad, "int64_t":$blocks, "int64_t":$columns,
                         "int64_t":$columnPad, "::mlir::Type":$element,
@@ -135,18 +153,30 @@ def Tile_MatrixType : Tile_Type<"Matrix", "matrix"> {
     int64_t getPanels() const {
       return getPanel() ? (getDepth() + getPanel() - 1) / getPanel() : 1;
     }
-    /// Bytes of one tile, a multiple of 64.
-    int64_t getTileBytes() const {
-      if (!getPanel())
-        return (getRowPad() * encoding::rowBytes(getElement(), getDepth()) + 63) / 64 * 64;
-      int64_t element = getElement().getIntOrFloatBitWidth() / 8;
-      return (getRowPad() * getPanels() * getPanel() * element + 2047) / 2048 * 2048;
+    /// The element as codes; null if it is none.
+    encoding::ScaledType getCodes() const {
+      return ::mlir::dyn_cast<encoding::ScaledType>(getElement());
     }
+    /// Columns of a panel that share a scale; 0 if all columns of a row do. Codes only.
+    int64_t getScaleColumns() const;
+    /// Scales of a row in a panel: 0 if they are of whole rows.
+    int64_t getPanelScales() const {
+      return getScaleColumns() ? getPanel() / getScaleColumns() : 0;
+    }
+    /// Bytes of the scales, or zero points, of so many columns of each row, as panels have them.
+    int64_t getScalesBytes(int64_t ofRow) const;
+    int64_t getZerosBytes(int64_t ofRow) const;
+    /// Bytes of a panel with its scales.
+    int64_t getPanelBytes() const;
+    /// Where a tile's first panel begins.
+    int64_t getFirstPanel() const;
+    /// Bytes of one tile, a multiple of 64.
+    int64_t getTileBytes() const;
   }];
 }
 
 def Tile_VectorType : Tile_Type<"Vector", "vector"> {
-  let summary = "a norm weight or bias on the tape, f32";
+  let summary = "a norm weight or bias on the tape, f32, or the order of columns";
   let description = [{
     `blocks` blocks of `size` elements, each padded with zeros to `pad` (a multiple of 16). With
     `per_tile` (a bias) tile t holds elements `t*size ..` of the tensor and rides beside the tile's
@@ -155,12 +185,17 @@ def Tile_VectorType : Tile_Type<"Vector", "vector"> {
 
     A `constant` vector (for GPUs) stands whole in the roll's constants, once for all workers and not
     on the tape: so many workers would each stream a copy of what one cache can hold for all of them.
+
+    An `order` vector is made of a matrix, and i32: element j is the place, among `blocks` blocks of
+    `size` numbers padded to `pad`, of what column j of the matrix is multiplied with
+    (`tile.reorder`).
   }];
   let parameters = (ins "int64_t":$blocks, "int64_t":$size, "int64_t":$pad, "bool":$perTile,
-                        DefaultValuedParameter<"bool", "false">:$constant);
+                        DefaultValuedParameter<"bool", "false">:$constant,
+                        DefaultValuedParameter<"bool", "false">:$order);
   let assemblyFormat = [{
-    `<` `blocks` `=` $blocks `,` `size` `=` $size `,` `pad` `=` $pad `,` `per_tile` `=` $perTile
-    (`,` `constant` `=` $constant^)? `>`
+    `<` (`order` `=` $order^ `,` ` `)? `blocks` `=` $blocks `,` `size` `=` $size `,` `pad` `=` $pad `,`
+    `per_tile` `=` $perTile (`,` `constant` `=` $constant^)? `>`
   }];
   let extraClassDeclaration = [{
     /// Bytes on the tape, a multiple of 64.
@@ -215,7 +250,7 @@ def Tile_MachineAttr : AttrDef<Tile_Dialect, "Machine"> {
     `port`: MB/s at which one worker can read at most what does not come through its ring.
     `early`: bytes that its registers take in before a step's events have happened: the first weights
     of its tiles, or the first keys and values. `warps`: how many share the panels of a tile.
-    `codes`: products take integer codes with their scales from the tape.
+    `codes`: products take codes with their scales from the tape.
 
     It stands on the module, so that a test states its machine in its own text:
 
@@ -238,7 +273,8 @@ def Tile_MachineAttr : AttrDef<Tile_Dialect, "Machine"> {
                         DefaultValuedParameter<"int64_t", "0">:$port,
                         DefaultValuedParameter<"int64_t", "0">:$early,
                         DefaultValuedParameter<"int64_t", "1">:$warps,
-                        DefaultValuedParameter<"bool", "false">:$codes);
+                        DefaultValuedParameter<"bool", "false">:$codes,
+                        DefaultValuedParameter<"int64_t", "0">:$unpack);
   let assemblyFormat = "`<` struct(params) `>`";
 }
 

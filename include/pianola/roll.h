@@ -44,7 +44,7 @@
  *                                             tiles: first index and number of entries in tiles
  *    "parts": [{"name", "entry"}],            entry: first byte in the code section; nvptx: none
  *    "tapes": [{"offset", "bytes"}],          of each worker, in the tape section; nvptx: bytes is
- *                                             a multiple of 2048, where the last tile ends
+ *                                             a multiple of 64, where the last tile ends
  *    "weights": {"seed", "tape", "table", "constant"},    nvptx alone, optional: the roll has none
  *                                             of these three sections, and who opens it makes up
  *                                             so many bytes of each (runtime/roll/MadeUpWeights.h),
@@ -80,7 +80,7 @@ extern "C" {
 #define PIANOLA_ROLL_VERSION 2u
 #define PIANOLA_ROLL_ALIGNMENT 4096u
 #define PIANOLA_ROLL_DIGEST_PIECE (16u << 20)
-#define PIANOLA_ROLL_TAPE_UNIT 2048u /* nvptx: steps start at multiples of it on a tape */
+#define PIANOLA_ROLL_TAPE_UNIT 64u /* nvptx: steps start at multiples of it on a tape */
 
 enum PianolaSectionKind {
   PIANOLA_SECTION_MANIFEST = 0,

@@ -64,19 +64,6 @@ static llvm::Expected<int64_t> checkMaxModelLen(const CompileOptions &options,
   return options.maxModelLen;
 }
 
-// What a GPU's tape does not hold as codes would stand there as f32.
-static llvm::Error checkPlain(const LoadedModel &model) {
-  llvm::Error error = llvm::Error::success();
-  mlir::OwningOpRef<ModuleOp> const &module = model.module;
-  module.get()->walk([&](transformer::WeightOp op) {
-    if (!error && model.reencoded && isa<encoding::ScaledType>(op.getEncoding()) &&
-        model.reencoded->isReencoded(op.getTensor()))
-      error = llvm::createStringError("--weights: a GPU takes f32, bf16 or f16; of " +
-                                      op.getTensor() + " it was to take codes");
-  });
-  return error;
-}
-
 // Encodings within a budget, and codes on the activations of a text.
 static llvm::Error encodeWeights(const CompileOptions &options, LoadedModel &model,
                                  Progress &progress) {
@@ -115,10 +102,24 @@ static llvm::Error checkWeightsAtLoad(const CompileOptions &options) {
   if (!options.seed || *options.seed > INT64_MAX)
     return llvm::createStringError(
         "--weights-at-load: expected --weights-from-seed of 0 to 2^63 - 1");
-  if (!options.weights.empty())
+  if (!options.calibrate.empty() || !options.budget.empty())
     return llvm::createStringError(
-        "--weights-at-load: makes bf16 up, and takes no --weights beside it");
+        "--weights-at-load: there are no weights yet that --calibrate or "
+        "--budget could look at");
   return llvm::Error::success();
+}
+
+// Of random bytes as scales of MXFP4 one in 256 is no number.
+static llvm::Error checkMadeUp(ModuleOp module) {
+  llvm::Error error = llvm::Error::success();
+  module.walk([&](transformer::WeightOp op) {
+    auto type = dyn_cast<encoding::ScaledType>(op.getEncoding());
+    if (!error && type && type.getScale() == encoding::Scale::E8M0)
+      error = llvm::createStringError("--weights-at-load: scales that are powers of two cannot be "
+                                      "made up, as " +
+                                      op.getTensor() + " would need them");
+  });
+  return error;
 }
 
 static llvm::Error compileForDevice(const CompileOptions &options, const DeviceRow &device,
@@ -133,9 +134,10 @@ static llvm::Error compileForDevice(const CompileOptions &options, const DeviceR
       loadModel(context, options.directory, options.seed, options.weights);
   if (!model)
     return model.takeError();
+  if (options.weightsAtLoad)
+    if (llvm::Error error = checkMadeUp(*model->module))
+      return error;
   if (llvm::Error error = encodeWeights(options, *model, progress))
-    return error;
-  if (llvm::Error error = checkPlain(*model))
     return error;
   llvm::Expected<int64_t> maxModelLen = checkMaxModelLen(options, model->config);
   if (!maxModelLen)
@@ -178,7 +180,7 @@ static llvm::Error compileForDevice(const CompileOptions &options, const DeviceR
   if (llvm::Error error =
           writeRoll(options, summary, machine, module, rollCode, *model->weights, progress))
     return error;
-  if (model->reencoded)
+  if (model->reencoded && !options.weightsAtLoad)
     model->reencoded->printErrors(notes);
   return llvm::Error::success();
 }

@@ -33,7 +33,8 @@ llvm::Expected<Prediction> predict(const PredictOptions &options) {
   MLIRContext context(MLIRContext::Threading::DISABLED);
   context.loadDialect<schedule::ScheduleDialect, tile::TileDialect>();
   DiagnosticText diagnostics(context);
-  llvm::Expected<LoadedModel> model = loadModel(context, options.directory, /*seed=*/0);
+  llvm::Expected<LoadedModel> model =
+      loadModel(context, options.directory, /*seed=*/0, options.weights);
   if (!model)
     return model.takeError();
   if (options.positions > model->config.maxPositions)

@@ -123,15 +123,17 @@ llvm::Error packCodes(encoding::ScaledType type, int64_t firstRow, int64_t rowCo
 }
 
 // Rows of a tile of panels, which may lie in the padding behind a block of rows.
-llvm::Expected<SourceRows> readPanelRows(const WeightSource &source, const TensorInfo &tensor,
-                                         tile::MatrixType type, int64_t tile) {
+struct RowRange {
+  int64_t first, count;
+};
+RowRange panelRows(tile::MatrixType type, int64_t tile) {
   int64_t first = tile * type.getRows(), count = type.getRows();
   if (int64_t pad = type.getRowBlockPad()) {
     int64_t inBlock = first % pad;
     count = std::clamp<int64_t>(type.getRowBlock() - inBlock, 0, count);
     first = first / pad * type.getRowBlock() + inBlock;
   }
-  return readRows(source, tensor, first, count);
+  return {first, count};
 }
 
 // Element (r, k) goes to ((k / panel) * rows + r) * panel + k % panel.
@@ -153,8 +155,73 @@ void packPanels(const SourceRows &rows, tile::MatrixType type, uint8_t *bytes) {
     }
 }
 
+// Where codes stand in a panel is said at !tile.matrix.
+llvm::Error packPanelCodes(tile::MatrixType type, int64_t tile, const WeightSource &source,
+                           const TensorInfo &tensor, uint8_t *out) {
+  encoding::ScaledType codes = type.getCodes();
+  RowRange range = panelRows(type, tile);
+  int64_t first = range.first;
+  int64_t count = std::clamp<int64_t>(tensor.shape[0] - first, 0, range.count);
+  EncodedRows rows;
+  if (count) {
+    llvm::Expected<EncodedRows> read = source.readRows(tensor, first, count);
+    if (!read)
+      return read.takeError();
+    rows = std::move(*read);
+  }
+  int64_t depth = type.getDepth(), panel = type.getPanel(), bits = codes.getCodeBits();
+  int64_t group = codes.getGroupOf(depth), scaleBytes = codes.getScaleBytes();
+  uint8_t implied = impliedZero(Code(codes.getCode()));
+  // `ofRow` scales of each row, those of column `begin` and each `step` columns further.
+  auto packScales = [&](uint8_t *to, int64_t ofRow, int64_t begin, int64_t step) {
+    uint8_t *zeros = to + type.getScalesBytes(ofRow);
+    for (int64_t r = 0; r < count; ++r)
+      for (int64_t i = 0; i < ofRow && begin + i * step < depth; ++i) {
+        int64_t from = r * rows.groups + (begin + i * step) / group, at = r * ofRow + i;
+        packScale(codes.getScale(), rows.scales[from], to + at * scaleBytes);
+        if (codes.getZeros())
+          zeros[at] = rows.zeros[from];
+      }
+  };
+  if (type.getFirstPanel())
+    packScales(out, 1, 0, depth);
+  for (int64_t p = 0; p < type.getPanels(); ++p) {
+    uint8_t *to = out + type.getFirstPanel() + p * type.getPanelBytes();
+    if (type.getPanelScales())
+      packScales(to, type.getPanelScales(), p * panel, type.getScaleColumns());
+    uint8_t *bytes = to + type.getPanelBytes() - type.getRows() * panel * bits / 8;
+    for (int64_t r = 0; r < type.getRows(); ++r)
+      for (int64_t k = 0; k < panel; ++k) {
+        int64_t at = p * panel + k, block = at / type.getColumnPad();
+        int64_t column = at % type.getColumnPad();
+        uint8_t code = implied;
+        // Padding means zero.
+        if (r < count && block < type.getBlocks() && column < type.getColumns())
+          code = rows.codes[r * rows.columns + block * type.getColumns() + column];
+        else if (codes.getZeros())
+          code = r < count && at < depth ? rows.zeros[r * rows.groups + at / group] : 0;
+        int64_t i = k % 8;
+        uint8_t *lane = bytes + r * 64 + k / 8 % 4 * 16;
+        if (bits == 8)
+          lane[k / 32 * 8 + i] = code;
+        else
+          lane[k / 32 * 4 + i % 2 * 2 + i / 4] |= i / 2 % 2 == 0 ? code : code << 4;
+      }
+  }
+  return llvm::Error::success();
+}
+
 llvm::Error packVector(tile::VectorType type, int64_t tile, const WeightSource &source,
                        const TensorInfo &tensor, MutableArrayRef<uint8_t> out) {
+  if (type.getOrder()) {
+    auto *places = reinterpret_cast<int32_t *>(out.data());
+    const std::vector<int32_t> &order = tensor.scaling->order;
+    for (int64_t j = 0; j < tensor.shape[1]; ++j) {
+      int64_t column = order.empty() ? j : order[j];
+      places[j] = int32_t(column / type.getSize() * type.getPad() + column % type.getSize());
+    }
+    return llvm::Error::success();
+  }
   auto *floats = reinterpret_cast<float *>(out.data());
   int64_t first = type.getPerTile() ? tile * type.getBlocks() * type.getSize() : 0;
   for (int64_t block = 0; block < type.getBlocks(); ++block) {
@@ -177,13 +244,15 @@ llvm::Error packPiece(const schedule::TapeUse &use, const WeightSource &source,
   if (auto vector = dyn_cast<tile::VectorType>(use.type))
     return packVector(vector, use.tile, source, tensor, out);
   auto matrix = cast<tile::MatrixType>(use.type);
-  if (auto type = dyn_cast<encoding::ScaledType>(matrix.getElement()))
+  if (matrix.getCodes() && matrix.getPanel())
+    return packPanelCodes(matrix, use.tile, source, tensor, out.data());
+  if (encoding::ScaledType type = matrix.getCodes())
     return packCodes(type, use.tile * matrix.getRows(), matrix.getRows(), matrix.getRowPad(), 32,
                      matrix.getBlocks(), matrix.getColumns(), matrix.getColumnPad(), source, tensor,
                      out.data());
-  llvm::Expected<SourceRows> rows =
-      matrix.getPanel() ? readPanelRows(source, tensor, matrix, use.tile)
-                        : readRows(source, tensor, use.tile * matrix.getRows(), matrix.getRows());
+  RowRange range = matrix.getPanel() ? panelRows(matrix, use.tile)
+                                     : RowRange{use.tile * matrix.getRows(), matrix.getRows()};
+  llvm::Expected<SourceRows> rows = readRows(source, tensor, range.first, range.count);
   if (!rows)
     return rows.takeError();
   if (matrix.getPanel()) {

@@ -42,6 +42,10 @@ private:
   // What a matrix that multiplies `input` stands as on the tape. Codes that the machine does not
   // take as they are become f32, which they mean exactly.
   mlir::Type elementOnTape(transformer::WeightOp weight, transformer::Layout input);
+  // Whether columns of such a matrix stand in another order than those of `input`, or without their
+  // padding.
+  static bool isReordered(mlir::Type element, transformer::Layout input);
+  int64_t panelOf(mlir::Type element); // columns, of such a matrix; 0 without panels
   // Rows of a product tile.
   int64_t rowsOf(transformer::Layout layout) {
     return machine.getRows()

@@ -44,9 +44,9 @@ LogicalResult StageBuilder::emitEmbed(EmbedOp embed, Value buffer) {
   bool tied = false;
   owner.module.walk([&](LmHeadOp head) { tied |= head.getWeight() == embed.getWeight(); });
   int64_t rows = tied ? owner.rowsOf(Layout::plain(vocabulary)) : 0;
+  Type element = owner.elementOnTape(weight, layout);
   auto type = tile::TableType::get(owner.context, vocabulary, layout.size, layout.pad, rows,
-                                   owner.elementOnTape(weight, layout),
-                                   tied ? owner.machine.getPanel() : 0);
+                                   element, tied ? owner.panelOf(element) : 0);
   int64_t block = std::min(kSlotBlock, owner.slots);
   section({(owner.slots + block - 1) / block});
   AffineMapAttr from = owner.slots > block ? map(1, 0, block) : AffineMapAttr();

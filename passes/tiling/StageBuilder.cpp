@@ -30,10 +30,18 @@ Value StageBuilder::weight(SymbolRefAttr symbol, Type type) {
   return argument;
 }
 
+// The layout of what a matrix with an order of its own is multiplied with.
+static Layout reordered(Layout layout) {
+  int64_t size = layout.blocks * layout.size;
+  return {false, 1, size, tile::padToLanes(size)};
+}
+
 Value StageBuilder::matrix(SymbolRefAttr symbol, Layout output, int64_t rows, Layout input) {
   auto op = owner.symbols.lookup<WeightOp>(symbol.getRootReference());
   Type element = owner.elementOnTape(op, input);
-  int64_t panel = owner.machine.getPanel();
+  if (owner.isReordered(element, input))
+    input = reordered(input);
+  int64_t panel = owner.panelOf(element);
   if (!panel)
     return weight(symbol,
                   tile::MatrixType::get(owner.context, output.byHead ? output.size : rows, rows,
@@ -48,27 +56,42 @@ Type ProgramBuilder::elementOnTape(WeightOp weight, Layout input) {
   auto type = dyn_cast<encoding::ScaledType>(weight.getEncoding());
   if (!type)
     return weight.getEncoding();
-  // A group of columns goes on over the border of a head, but not over padding.
-  bool isPadded = input.blocks > 1 && input.size != input.pad && type.getGroup();
-  bool isTaken = type.isInteger() && !type.getOrder() && !(type.getZeros() && !type.getGroup());
-  return machine.getCodes() && isTaken && !isPadded ? weight.getEncoding() : f32();
+  // A row that is looked up by its token is wanted in the model's order.
+  bool isLookedUp = false;
+  if (type.getOrder())
+    module.walk([&](EmbedOp embed) { isLookedUp |= embed.getWeight() == weight.getSymName(); });
+  bool isTaken = !isLookedUp && !(machine.getRows() && isReordered(type, input));
+  return machine.getCodes() && isTaken ? Type(type) : f32();
+}
+
+// A group of columns goes on over the border of a head, but not over padding.
+bool ProgramBuilder::isReordered(Type element, Layout input) {
+  auto type = dyn_cast<encoding::ScaledType>(element);
+  return type && type.getGroup() &&
+         (type.getOrder() || (input.blocks > 1 && input.size != input.pad));
+}
+
+int64_t ProgramBuilder::panelOf(Type element) {
+  // Of codes there are as many in a panel's row as there are bytes in one of bf16.
+  auto codes = dyn_cast<encoding::ScaledType>(element);
+  return codes ? machine.getPanel() * 16 / codes.getCodeBits() : machine.getPanel();
 }
 
 Value StageBuilder::vector(SymbolRefAttr symbol, Layout layout) {
   return weight(symbol, tile::VectorType::get(owner.context, 1, layout.size, layout.pad, false,
-                                              owner.machine.getRows() > 0));
+                                              owner.machine.getRows() > 0, false));
 }
 
 Value StageBuilder::bias(SymbolRefAttr symbol, Value value, Layout layout, int64_t rows) {
   tile::VectorType type;
   AffineMapAttr columns;
   if (owner.machine.getRows()) {
-    type =
-        tile::VectorType::get(owner.context, layout.blocks, layout.size, layout.pad, false, true);
+    type = tile::VectorType::get(owner.context, layout.blocks, layout.size, layout.pad, false, true,
+                                 false);
     columns = map(1, 0, rows);
   } else {
     type = tile::VectorType::get(owner.context, 1, layout.byHead ? layout.size : rows, rows, true,
-                                 false);
+                                 false, false);
   }
   return builder.create<tile::BiasOp>(loc, value, weight(symbol, type), columns);
 }
@@ -136,8 +159,10 @@ FailureOr<Value> StageBuilder::emitRow(Value value, AffineMapAttr slots, int64_t
   return result;
 }
 
-FailureOr<Value> StageBuilder::emitPrologue(Value value) {
-  if (auto found = prologueResults.find(value); found != prologueResults.end())
+// As `weight` takes it, if it has an order of its own: each such weight gets a copy.
+FailureOr<Value> StageBuilder::emitPrologue(Value value, SymbolRefAttr weight) {
+  auto [found, isNew] = prologueResults.try_emplace({value, weight}, prologueValues.size());
+  if (!isNew)
     return prologueValues[found->second];
   OpBuilder::InsertionGuard guard(builder);
   if (!prologue) {
@@ -146,18 +171,34 @@ FailureOr<Value> StageBuilder::emitPrologue(Value value) {
     prologue.getBody().emplaceBlock();
   }
   builder.setInsertionPointToEnd(&prologue.getBody().front());
-  FailureOr<Value> result = emitRow(value, AffineMapAttr(), owner.slots);
-  if (failed(result))
-    return failure();
-  prologueResults[value] = prologueValues.size();
-  prologueValues.push_back(*result);
+  Value &row = prologueRows[value];
+  if (!row) {
+    FailureOr<Value> emitted = emitRow(value, AffineMapAttr(), owner.slots);
+    if (failed(emitted))
+      return failure();
+    row = *emitted;
+  }
+  Value result = row;
+  if (weight) {
+    Layout layout = layoutOf(value);
+    auto order = tile::VectorType::get(owner.context, layout.blocks, layout.size, layout.pad,
+                                       /*perTile=*/false, /*constant=*/false, /*order=*/true);
+    Type element = cast<RankedTensorType>(row.getType()).getElementType();
+    result = builder.create<tile::ReorderOp>(loc, values(reordered(layout).pad, element), row,
+                                             this->weight(weight, order));
+  }
+  prologueValues.push_back(result);
   return result;
 }
 
 // What a linear reads: the result of the prologue, or, where scratch memory has no room for that, a
 // buffer in its place.
-FailureOr<Value> StageBuilder::emitOperand(Value value) {
-  if (fitsScratch(layoutOf(value)))
+FailureOr<Value> StageBuilder::emitOperand(Value value, SymbolRefAttr weight) {
+  Layout layout = layoutOf(value);
+  auto op = owner.symbols.lookup<WeightOp>(weight.getRootReference());
+  if (owner.isReordered(owner.elementOnTape(op, layout), layout))
+    return emitPrologue(value, weight);
+  if (fitsScratch(layout))
     return emitPrologue(value);
   auto placed = owner.placed.find(value);
   if (placed != owner.placed.end() && placed->second.splits == 1)
@@ -193,7 +234,7 @@ FailureOr<Value> StageBuilder::emitTile(Value value, Layout layout, int64_t rows
   }
 
   auto contract = [&](Value input, SymbolRefAttr symbol) -> FailureOr<Value> {
-    FailureOr<Value> row = emitOperand(input);
+    FailureOr<Value> row = emitOperand(input, symbol);
     if (failed(row))
       return failure();
     Value weights = matrix(symbol, layout, rows, layoutOf(input));

@@ -66,8 +66,8 @@ private:
   }
   mlir::Value loadWhole(mlir::Value buffer);
   mlir::FailureOr<mlir::Value> emitRow(mlir::Value value, mlir::AffineMapAttr slots, int64_t count);
-  mlir::FailureOr<mlir::Value> emitOperand(mlir::Value value);
-  mlir::FailureOr<mlir::Value> emitPrologue(mlir::Value value);
+  mlir::FailureOr<mlir::Value> emitOperand(mlir::Value value, mlir::SymbolRefAttr weight);
+  mlir::FailureOr<mlir::Value> emitPrologue(mlir::Value value, mlir::SymbolRefAttr weight = {});
   mlir::FailureOr<mlir::Value> emitHeads(mlir::Value value, mlir::AffineMapAttr slots,
                                          int64_t count, int64_t heads, mlir::AffineMapAttr columns);
   mlir::FailureOr<mlir::Value> emitTile(mlir::Value value, transformer::Layout layout,
@@ -84,7 +84,9 @@ private:
   mlir::OpBuilder builder;
   tile::PrologueOp prologue;
   llvm::SmallVector<mlir::Value> prologueValues;         // inside, in order of results
-  llvm::DenseMap<mlir::Value, unsigned> prologueResults; // by source value
+  llvm::DenseMap<mlir::Value, mlir::Value> prologueRows; // inside, by source value
+  // By source value, and by the weight whose order it has, if any.
+  llvm::DenseMap<std::pair<mlir::Value, mlir::Attribute>, unsigned> prologueResults;
   llvm::DenseMap<std::pair<mlir::Attribute, mlir::Type>, mlir::Value> weightArguments;
   llvm::DenseMap<mlir::Value, mlir::Value> bindingArguments;
 };

@@ -129,12 +129,12 @@ void AttendEmitter::scoreKeys(Value first) {
   int64_t perStep = element.isBF16() ? 2 : 1;
   ProductKind kind{
       element, form, kChunk / 16, 16 * perStep * bytes, 16 * size * bytes, kChunk * size * bytes};
-  e.kernels.call(e, kind,
-                 {e.at(keys, e.mul(first, size * bytes)),
-                  e.at(packed, e.mul(firstRow, rowBytes(form, size))),
-                  e.constant(rowBytes(form, size)), e.at(scores, e.mul(firstRow, kRowBytes)),
-                  e.constant(kRowBytes), e.constant(size / perStep), rows,
-                  e.equal(e.constant(0), e.constant(0))});
+  callProducts(e.kernels, e, kind,
+               {e.at(keys, e.mul(first, size * bytes)),
+                e.at(packed, e.mul(firstRow, rowBytes(form, size))),
+                e.constant(rowBytes(form, size)), e.at(scores, e.mul(firstRow, kRowBytes)),
+                e.constant(kRowBytes), e.constant(size / perStep), rows,
+                e.equal(e.constant(0), e.constant(0))});
 }
 
 // Which lanes of the chunk a slot sees, 16 by 16.
@@ -211,10 +211,10 @@ void AttendEmitter::addSteps(Value from, Value probabilities, Value steps) {
     registers = size - lane >= 64 ? 4 : size - lane >= 32 ? 2 : 1;
     ProductKind kind{element, weightForm,           registers, size * perStep * bytes,
                      64,      kChunk * size * bytes};
-    e.kernels.call(e, kind,
-                   {e.at(from, lane * perStep * bytes), probabilities, e.constant(kRowBytes),
-                    e.at(outputRow(firstRow), lane * 4), e.constant(size * 4), steps, rows,
-                    e.less(e.constant(1), e.constant(0))});
+    callProducts(e.kernels, e, kind,
+                 {e.at(from, lane * perStep * bytes), probabilities, e.constant(kRowBytes),
+                  e.at(outputRow(firstRow), lane * 4), e.constant(size * 4), steps, rows,
+                  e.less(e.constant(1), e.constant(0))});
   }
 }
 

@@ -15,11 +15,6 @@ namespace pianola::host {
 namespace {
 
 bool isWeight(Type type) { return type.isBF16() || type.isF16() || type.isF32(); }
-bool isTaken(encoding::ScaledType type) {
-  return type && type.isInteger() && !type.getOrder() && !(type.getZeros() && !type.getGroup());
-}
-constexpr const char *kWeights =
-    "weights must be bf16, f16, f32 or integers, in order and with zero points for groups only";
 bool isStored(Type type) { return type.isBF16() || type.isF32(); }
 
 LogicalResult checkArgument(tile::StageOp stage, BlockArgument argument) {
@@ -30,8 +25,8 @@ LogicalResult checkArgument(tile::StageOp stage, BlockArgument argument) {
   return TypeSwitch<Type, LogicalResult>(argument.getType())
       .Case([&](tile::MatrixType type) -> LogicalResult {
         auto scaled = dyn_cast<encoding::ScaledType>(type.getElement());
-        if (!isWeight(type.getElement()) && !isTaken(scaled))
-          return refuse(kWeights);
+        if (!isWeight(type.getElement()) && !scaled)
+          return refuse("weights must be bf16, f16, f32 or codes");
         if (scaled && scaled.getGroup() && type.getBlocks() > 1 &&
             type.getColumns() != type.getColumnPad())
           return refuse("groups of columns must have no padding in between");
@@ -40,9 +35,11 @@ LogicalResult checkArgument(tile::StageOp stage, BlockArgument argument) {
         return success();
       })
       .Case([&](tile::TableType type) -> LogicalResult {
-        if (!isWeight(type.getElement()) &&
-            !isTaken(dyn_cast<encoding::ScaledType>(type.getElement())))
-          return refuse(kWeights);
+        auto scaled = dyn_cast<encoding::ScaledType>(type.getElement());
+        if (scaled && scaled.getOrder())
+          return refuse("a table's columns must be in order");
+        if (!isWeight(type.getElement()) && !scaled)
+          return refuse("weights must be bf16, f16, f32 or codes");
         if (type.getColumnPad() % 16 != 0)
           return refuse("padded columns must be a multiple of 16");
         return success();

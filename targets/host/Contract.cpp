@@ -1,5 +1,7 @@
 //===- Contract.cpp - Inner products of a weight tile with every slot -----===//
 
+#include "targets/host/CodeProducts.h"
+#include "targets/host/Codes.h"
 #include "targets/host/Stage.h"
 
 using namespace mlir;
@@ -12,6 +14,8 @@ static constexpr int64_t kDepthBlock = 512;
 
 // Hardware follows a tape by itself, but stops at the ends of pages.
 static constexpr int64_t kAhead = 4096;
+// Codes take more instructions a line, so that a core runs ahead by fewer lines on its own.
+static constexpr int64_t kAheadOfCodes = 16384;
 
 bool PartEmitter::takesTiles(tile::ContractOp op) {
   auto type = cast<RankedTensorType>(op.getValue().getType());
@@ -32,29 +36,48 @@ static void forRowGroups(PartEmitter &emit, int64_t rows,
     body(emit.constant(whole), 1);
 }
 
-void PartEmitter::lowerIntegers(tile::ContractOp op, encoding::ScaledType type) {
+void PartEmitter::lowerCodes(tile::ContractOp op, encoding::ScaledType type) {
   tile::MatrixType matrix = op.getMatrix().getType();
   int64_t depth = matrix.getDepth(), rowBytes = encoding::rowBytes(type, depth);
+  int64_t scaleBytes = type.getScaleBytes(), zeroBytes = type.getZeroBytes();
   IntegerRow packed(type, depth);
-  Value activations = integersOf(op.getValue(), packed);
-  Place results = place(op.getResult());
-  Value weights = weightAt(op.getMatrix()), slots = sub(high, low);
+  CodeProducts of{};
+  int64_t activationStride = packed.bytes();
   // Whole rows are taken in blocks of what shares an activation's scale.
-  int64_t group = type.getGroup() ? type.getGroup() : packed.block;
+  int64_t group = type.getGroup() ? type.getGroup() : packed.block, block = packed.block;
+  if (isCounted(type)) {
+    of.activations = at(integersOf(op.getValue(), packed), mul(low, activationStride));
+    of.scales = at(of.activations, packed.scalesAt());
+    of.sums = at(of.activations, packed.sumsAt());
+  } else {
+    Place floats = raisedOf(op.getValue());
+    of.activations = row(floats, low);
+    activationStride = floats.stride * 4;
+    block = group;
+  }
+  of.activationStride = constant(activationStride);
+  Place results = place(op.getResult());
+  of.resultStride = constant(results.stride * 4);
+  of.count = sub(high, low);
+  Value weights = weightAt(op.getMatrix());
 
   forRowGroups(*this, matrix.getRowPad(), [&](Value firstRow, int64_t registers) {
     Value from = at(weights, mul(firstRow, rowBytes)), codes = from;
-    if (!type.getGroup())
-      codes = at(from, 16 * registers * (type.getScaleBytes() + type.getZeroBytes()));
+    int64_t rows = 16 * registers;
+    if (!type.getGroup()) {
+      codes = at(from, rows * (scaleBytes + zeroBytes));
+      of.zeros = at(from, rows * scaleBytes);
+    }
+    of.results = at(row(results, low), mul(firstRow, 4));
+    CodeKind kind{type, group, block, registers, kAheadOfCodes, oneSlot};
+    int64_t groupBytes = kind.groupBytes();
     auto multiply = [&](Value firstGroup, Value groups, int64_t columns) {
-      IntegerKind kind{type, columns, packed.block, registers, kAhead};
-      IntegerKind whole{type, group, packed.block, registers, kAhead};
-      kernels.integers.call(*this, kind, packed,
-                            {at(codes, mul(firstGroup, whole.groupBytes())),
-                             at(activations, mul(low, packed.bytes())), mul(firstGroup, group),
-                             constant(packed.bytes()), at(row(results, low), mul(firstRow, 4)),
-                             constant(results.stride * 4), groups, slots,
-                             equal(firstGroup, constant(0))});
+      kind.group = columns;
+      of.weights = at(codes, mul(firstGroup, groupBytes));
+      of.column = mul(firstGroup, group);
+      of.groups = groups;
+      of.fresh = equal(firstGroup, constant(0));
+      callCodeProducts(kernels, *this, kind, of);
     };
     int64_t whole = depth / group, inBlock = std::max<int64_t>(1, 2 * kDepthBlock / group);
     if (oneSlot || whole <= inBlock) {
@@ -70,7 +93,7 @@ void PartEmitter::lowerIntegers(tile::ContractOp op, encoding::ScaledType type) 
     if (type.getGroup())
       return;
     for (int64_t r = 0; r < registers; ++r) {
-      Value scales = loadScales(*this, type.getScale(), at(from, r * 16 * type.getScaleBytes()));
+      Value scales = loadScales(*this, type.getScale(), at(from, r * 16 * scaleBytes));
       loop(low, high, 1, [&](Value slot) {
         Value to = at(row(results, slot), add(mul(firstRow, 4), r * 64));
         store(fmul(load(vector(f32()), to), scales), to);
@@ -98,10 +121,27 @@ Value PartEmitter::integersOf(Value value, const IntegerRow &packed) {
                           cast<RankedTensorType>(value.getType()).getDimSize(0));
 }
 
+// Rows low .. high-1 as f32, raised.
+Place PartEmitter::raiseRows(const Place &from, int64_t slots) {
+  Place to{allocate(f32(), slots * from.columns), f32(), from.columns, from.columns};
+  Value factor = real(vector(f32()), kRaised);
+  forLanes(from.columns, [&](Value slot, Value column) {
+    setLanes(fmul(lanes(from, slot, column), factor), to, slot, column);
+  });
+  return to;
+}
+
+Place PartEmitter::raisedOf(Value value) {
+  auto found = raised.find(value);
+  if (found != raised.end())
+    return found->second;
+  return raiseRows(places.lookup(value), cast<RankedTensorType>(value.getType()).getDimSize(0));
+}
+
 void PartEmitter::lowerContract(tile::ContractOp op) {
   tile::MatrixType matrix = op.getMatrix().getType();
   if (auto scaled = dyn_cast<encoding::ScaledType>(matrix.getElement()))
-    return lowerIntegers(op, scaled);
+    return lowerCodes(op, scaled);
   auto type = cast<RankedTensorType>(op.getValue().getType());
   Place vectors = places.lookup(op.getValue());
   Form form = formFor(cpu, matrix.getElement(), vectors.element);
@@ -130,8 +170,8 @@ void PartEmitter::lowerContract(tile::ContractOp op) {
     Value from = at(weights, mul(firstRow, depth * bytes));
     auto multiply = [&](Value k, Value end) {
       Value slot = kind.tiles ? firstInTiles : low;
-      kernels.call(
-          *this, kind,
+      callProducts(
+          kernels, *this, kind,
           {at(from, mul(k, stepBytes / perStep)), at(row(vectors, slot), offsetIn(*this, form, k)),
            constant(vectors.stride * vectors.elementBytes()),
            at(row(results, slot), mul(firstRow, 4)), constant(results.stride * 4),

@@ -6,6 +6,23 @@ using namespace mlir;
 
 namespace pianola::host {
 
+void PartEmitter::lowerReorder(tile::ReorderOp op) {
+  Place from = places.lookup(op.getValue());
+  Place to = place(op.getResult());
+  Value order = weightAt(op.getOrder());
+  tile::VectorType type = op.getOrder().getType();
+  int64_t count = type.getBlocks() * type.getSize();
+  loop(low, high, 1, [&](Value slot) {
+    Value out = row(to, slot);
+    setLanes(real(vector(f32()), 0), to, slot, constant(to.columns - 16));
+    loop(constant(0), constant(count), 1, [&](Value j) {
+      Value column = builder.create<arith::ExtUIOp>(loc, i64(), load(i32(), at(order, mul(j, 4))));
+      Value value = load(to.element, at(row(from, slot), mul(column, to.elementBytes())), 2);
+      store(value, at(out, mul(j, to.elementBytes())), 2);
+    });
+  });
+}
+
 void PartEmitter::lowerBias(tile::BiasOp op) {
   Place from = places.lookup(op.getValue());
   Place to = place(op.getResult());

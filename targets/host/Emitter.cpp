@@ -1,6 +1,7 @@
 //===- Emitter.cpp - Writing scalar and vector code with few words --------===//
 
 #include "targets/host/Emitter.h"
+#include <numeric>
 
 using namespace mlir;
 
@@ -139,6 +140,20 @@ Value Emitter::evenOf(Value pairs) {
 }
 Value Emitter::oddOf(Value pairs) {
   return bits(builder.create<arith::AndIOp>(loc, pairs, lanesOf(int32_t(0xffff0000))), f32());
+}
+
+Value Emitter::inHalves(ValueRange lanes, llvm::function_ref<Value(ValueRange)> body) {
+  SmallVector<int32_t> order(16);
+  std::iota(order.begin(), order.end(), 0);
+  Value results[2];
+  for (int64_t half = 0; half < 2; ++half) {
+    SmallVector<Value> halves;
+    for (Value each : lanes)
+      halves.push_back(builder.create<LLVM::ShuffleVectorOp>(loc, each, each,
+                                                             ArrayRef(order).slice(half * 8, 8)));
+    results[half] = body(halves);
+  }
+  return builder.create<LLVM::ShuffleVectorOp>(loc, results[0], results[1], order);
 }
 
 Value Emitter::roundToBf16(Value lanes) {

@@ -112,7 +112,7 @@ tile::MachineAttr machineFor(mlir::MLIRContext *context, const HostCpu &cpu, int
                                 /*event=*/300, /*step=*/200, /*rows=*/0, /*panel=*/0,
                                 /*chunk=*/0, /*consume=*/0, /*cache=*/0, /*loops=*/false,
                                 /*waits=*/0, /*port=*/0, /*early=*/0, /*warps=*/1,
-                                /*codes=*/true);
+                                /*codes=*/true, /*unpack=*/0);
 }
 
 } // namespace pianola

@@ -10,6 +10,7 @@
 #include "mlir/Pass/PassManager.h"
 #include "mlir/Transforms/Passes.h"
 #include "pianola/roll.h"
+#include "targets/host/Codes.h"
 #include "targets/host/HostCode.h"
 #include "targets/host/Stage.h"
 #include "targets/host/TileProducts.h"
@@ -25,7 +26,7 @@ namespace {
 // Lowers the parts of one stage.
 class StageLowering {
 public:
-  StageLowering(tile::StageOp stage, const HostCpu &cpu, ProductKernels &kernels,
+  StageLowering(tile::StageOp stage, const HostCpu &cpu, KernelFunctions &kernels,
                 OpBuilder &builder)
       : stage(stage), cpu(cpu), kernels(kernels), builder(builder) {}
 
@@ -46,16 +47,16 @@ private:
 
   tile::StageOp stage;
   const HostCpu &cpu;
-  ProductKernels &kernels;
+  KernelFunctions &kernels;
   OpBuilder &builder;
   void keepResults(PartEmitter &emit, Block &block);
   void findResults(PartEmitter &emit);
 
   // Where the prologue left its results: bytes of scratch, or a buffer it only looked at; and where
-  // the split form is, if inner products need one.
+  // the other forms are that inner products need.
   struct Kept {
     tile::LoadOp view;
-    int64_t offset = -1, splitOffset = -1;
+    int64_t offset = -1, splitOffset = -1, raisedOffset = -1;
     std::map<int64_t, int64_t> integerOffsets; // by the size of blocks
   };
   llvm::MapVector<Value, Kept> kept;
@@ -143,15 +144,24 @@ void StageLowering::keepResults(PartEmitter &emit, Block &block) {
       keep.splitOffset = emit.scratchUsed;
       emit.splitRows(emit.places.lookup(inside), type.getDimSize(0));
     }
-    for (Operation *op : result.getUsers())
-      if (auto contract = dyn_cast<tile::ContractOp>(op))
-        if (auto scaled =
-                dyn_cast<encoding::ScaledType>(contract.getMatrix().getType().getElement()))
-          if (IntegerRow packed(scaled, type.getDimSize(1));
-              !keep.integerOffsets.count(packed.block)) {
-            keep.integerOffsets[packed.block] = emit.scratchUsed;
-            emit.storeIntegerRows(emit.places.lookup(inside), packed, type.getDimSize(0));
-          }
+    for (Operation *op : result.getUsers()) {
+      auto contract = dyn_cast<tile::ContractOp>(op);
+      if (!contract)
+        continue;
+      auto scaled = dyn_cast<encoding::ScaledType>(contract.getMatrix().getType().getElement());
+      if (!scaled)
+        continue;
+      if (!isCounted(scaled)) {
+        if (keep.raisedOffset < 0) {
+          keep.raisedOffset = emit.scratchUsed;
+          emit.raiseRows(emit.places.lookup(inside), type.getDimSize(0));
+        }
+        continue;
+      }
+      IntegerRow packed(scaled, type.getDimSize(1));
+      if (keep.integerOffsets.try_emplace(packed.block, emit.scratchUsed).second)
+        emit.storeIntegerRows(emit.places.lookup(inside), packed, type.getDimSize(0));
+    }
   }
 }
 
@@ -168,6 +178,8 @@ void StageLowering::findResults(PartEmitter &emit) {
     if (keep.splitOffset >= 0)
       emit.splits[value] = {emit.at(emit.scratch, keep.splitOffset), emit.bf16(), columns,
                             rowBytes(Form::Split, columns) / 2};
+    if (keep.raisedOffset >= 0)
+      emit.raised[value] = {emit.at(emit.scratch, keep.raisedOffset), emit.f32(), columns, columns};
     for (auto [block, offset] : keep.integerOffsets)
       emit.integers[{value, block}] = emit.at(emit.scratch, offset);
   }
@@ -231,7 +243,7 @@ llvm::Expected<LoweredStages> lowerStages(ModuleOp module, const HostCpu &cpu) {
   LoweredStages lowered;
   lowered.module = ModuleOp::create(module.getLoc());
   OpBuilder builder = OpBuilder::atBlockEnd(lowered.module->getBody());
-  ProductKernels kernels(*lowered.module, cpu);
+  KernelFunctions kernels(*lowered.module, cpu);
   bool fits = true;
   for (tile::StageOp stage : module.getOps<tile::StageOp>())
     fits &= succeeded(checkStage(stage));

@@ -1,5 +1,6 @@
 //===- Memory.cpp - Buffers, the embedding table and the context ----------===//
 
+#include "targets/host/Codes.h"
 #include "targets/host/Stage.h"
 
 using namespace mlir;
@@ -89,6 +90,7 @@ void PartEmitter::gatherCodes(tile::GatherOp op, encoding::ScaledType type, cons
   int64_t depth = table.getColumnPad(), rowBytes = encoding::rowBytes(type, depth);
   int64_t group = type.getGroupOf(depth), bits = type.getCodeBits(), perStep = 32 / bits;
   int64_t scaleBytes = type.getScaleBytes(), zeroBytes = type.getZeroBytes();
+  int64_t impliedZero = type.isInteger() ? middleOf(type.getCode()) : 0;
   Type i8 = builder.getI8Type();
   auto byteAt = [&](Value pointer) -> Value {
     return builder.create<arith::ExtUIOp>(loc, i64(), load(i8, pointer, 1));
@@ -113,7 +115,9 @@ void PartEmitter::gatherCodes(tile::GatherOp op, encoding::ScaledType type, cons
       Value scale = loadScale(*this, type.getScale(), at(here, mul(lane, scaleBytes)));
       scale = fmul(scale, real(op.getScale().convertToFloat()));
       Value zeros = at(here, mul(lanes, scaleBytes)), codes = at(zeros, mul(lanes, zeroBytes));
-      Value zero = zeroBytes ? byteAt(at(zeros, lane)) : constant(bits == 8 ? 128 : 8);
+      Value zero = constant(impliedZero);
+      if (zeroBytes)
+        zero = byteAt(at(zeros, lane));
       loop(constant(0), min(constant(group), sub(constant(depth), first)), 1, [&](Value k) {
         Value step = add(mul(div(k, perStep), lanes), lane);
         Value code = byteAt(at(codes, add(mul(step, 4), rem(k, 4))));
@@ -122,7 +126,14 @@ void PartEmitter::gatherCodes(tile::GatherOp op, encoding::ScaledType type, cons
           Value upper = div(code, 16);
           code = select(isUpper, upper, sub(code, mul(upper, 16)));
         }
-        Value number = builder.create<arith::SIToFPOp>(loc, f32(), sub(code, zero));
+        Value number;
+        if (type.isInteger()) {
+          number = builder.create<arith::SIToFPOp>(loc, f32(), sub(code, zero));
+        } else {
+          Value narrow =
+              builder.create<arith::TruncIOp>(loc, i32(), mul(code, int64_t(1) << (32 - bits)));
+          number = floatOf(*this, type.getCode(), narrow);
+        }
         store(fmul(number, scale), at(out, mul(add(first, k), 4)));
       });
     });

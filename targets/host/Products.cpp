@@ -235,37 +235,17 @@ void Kernel::run() {
 
 } // namespace
 
-func::FuncOp ProductKernels::find(const ProductKind &kind) {
-  func::FuncOp &function = functions[kind.name()];
-  if (function)
-    return function;
-  Location loc = module.getLoc();
-  OpBuilder builder = OpBuilder::atBlockBegin(module.getBody());
-  Type pointer = LLVM::LLVMPointerType::get(builder.getContext()), i64 = builder.getI64Type();
-  function = builder.create<func::FuncOp>(
-      loc, kind.name(),
-      builder.getFunctionType({pointer, pointer, i64, pointer, i64, i64, i64, builder.getI1Type()},
-                              {}));
-  function->setAttr("llvm.linkage",
-                    LLVM::LinkageAttr::get(builder.getContext(), LLVM::Linkage::Internal));
-  function->setAttr("passthrough", builder.getStrArrayAttr({"noinline"}));
-  builder.setInsertionPointToStart(function.addEntryBlock());
-  auto argument = [&](unsigned i) -> Value { return function.getArgument(i); };
-  Products of{argument(0), argument(1), argument(2), argument(3),
-              argument(4), argument(5), argument(6), argument(7)};
-  Emitter emit(builder, loc, cpu);
-  if (kind.tiles)
-    emitTileKernel(emit, kind, of);
-  else
-    Kernel(emit, kind, of).run();
-  builder.create<func::ReturnOp>(loc);
-  return function;
-}
-
-void ProductKernels::call(Emitter &emit, const ProductKind &kind, const Products &of) {
-  emit.builder.create<func::CallOp>(emit.loc, find(kind),
-                                    ValueRange{of.weights, of.vectors, of.vectorStride, of.results,
-                                               of.resultStride, of.steps, of.count, of.fresh});
+void callProducts(KernelFunctions &kernels, Emitter &emit, const ProductKind &kind,
+                  const Products &of) {
+  SmallVector<Value> arguments = {of.weights,      of.vectors, of.vectorStride, of.results,
+                                  of.resultStride, of.steps,   of.count,        of.fresh};
+  kernels.call(emit, kind.name(), arguments, [&](Emitter &inside, ValueRange a) {
+    Products products{a[0], a[1], a[2], a[3], a[4], a[5], a[6], a[7]};
+    if (kind.tiles)
+      emitTileKernel(inside, kind, products);
+    else
+      Kernel(inside, kind, products).run();
+  });
 }
 
 } // namespace pianola::host

@@ -12,9 +12,7 @@
 #ifndef PIANOLA_TARGETS_HOST_PRODUCTS_H
 #define PIANOLA_TARGETS_HOST_PRODUCTS_H
 
-#include "mlir/Dialect/Func/IR/FuncOps.h"
-#include "targets/host/IntegerProducts.h"
-#include <map>
+#include "targets/host/KernelFunctions.h"
 
 namespace pianola::host {
 
@@ -67,22 +65,8 @@ struct Products {
   Value weights, vectors, vectorStride, results, resultStride, steps, count, fresh;
 };
 
-/// The kernels of a module, made when first called.
-class ProductKernels {
-public:
-  ProductKernels(mlir::ModuleOp module, const HostCpu &cpu)
-      : integers(module, cpu), module(module), cpu(cpu) {}
-  void call(Emitter &emit, const ProductKind &kind, const Products &products);
-
-  IntegerKernels integers;
-
-private:
-  mlir::func::FuncOp find(const ProductKind &kind);
-
-  mlir::ModuleOp module;
-  const HostCpu &cpu;
-  std::map<std::string, mlir::func::FuncOp> functions;
-};
+void callProducts(KernelFunctions &kernels, Emitter &emit, const ProductKind &kind,
+                  const Products &products);
 
 } // namespace pianola::host
 

@@ -109,6 +109,7 @@ void PartEmitter::lower(Operation &op) {
       .Case([&](tile::StoreOp op) { lowerStore(op); })
       .Case([&](tile::GatherOp op) { lowerGather(op); })
       .Case([&](tile::AppendOp op) { lowerAppend(op); })
+      .Case([&](tile::ReorderOp op) { lowerReorder(op); })
       .Case([&](tile::BiasOp op) { lowerBias(op); })
       .Case([&](tile::AddOp op) { lowerAdd(op); })
       .Case([&](tile::ActivateOp op) { lowerActivate(op); })

@@ -13,6 +13,8 @@
 #include "dialects/tile/Tile.h"
 #include "targets/host/Emitter.h"
 #include "targets/host/HostCpu.h"
+#include "targets/host/IntegerRows.h"
+#include "targets/host/KernelFunctions.h"
 #include "targets/host/Products.h"
 #include "llvm/ADT/DenseMap.h"
 
@@ -32,10 +34,10 @@ struct Place {
 class PartEmitter : public Emitter {
 public:
   PartEmitter(mlir::OpBuilder &builder, mlir::Location loc, const HostCpu &cpu,
-              ProductKernels &kernels, Value call)
+              KernelFunctions &kernels, Value call)
       : Emitter(builder, loc, cpu), kernels(kernels), call(call) {}
 
-  ProductKernels &kernels;
+  KernelFunctions &kernels;
   Value call; // PianolaHostCall *
 
   // Fields of the call, loaded on entry.
@@ -50,6 +52,7 @@ public:
   llvm::DenseMap<Value, int64_t> residentOffsets; // of the resident vectors
   llvm::DenseMap<Value, Place> places;            // of values
   llvm::DenseMap<Value, Place> splits;            // of values in split form: see Products.h
+  llvm::DenseMap<Value, Place> raised;            // of values, raised: see CodeProducts.h
   /// Of values in integer form, by the size of their blocks: the first row.
   llvm::DenseMap<std::pair<Value, int64_t>, Value> integers;
   llvm::DenseMap<Value, int64_t> offsets; // of values, in scratch memory
@@ -89,11 +92,14 @@ public:
   void lowerBias(tile::BiasOp op);
   void lowerAdd(tile::AddOp op);
   void lowerActivate(tile::ActivateOp op);
+  void lowerReorder(tile::ReorderOp op);
   void lowerNormalise(tile::NormaliseOp op);
   void lowerRotate(tile::RotateOp op);
   // Contract.cpp
   void lowerContract(tile::ContractOp op);
-  void lowerIntegers(tile::ContractOp op, encoding::ScaledType type);
+  void lowerCodes(tile::ContractOp op, encoding::ScaledType type);
+  Place raisedOf(Value value);
+  Place raiseRows(const Place &from, int64_t slots);
   Value integersOf(Value value, const IntegerRow &packed);
   Value storeIntegerRows(const Place &from, const IntegerRow &packed, int64_t slots);
   // Attend.cpp

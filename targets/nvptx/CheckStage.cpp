@@ -20,15 +20,25 @@ LogicalResult checkArgument(tile::StageOp stage, BlockArgument argument, const K
     return stage.emitOpError("argument ")
            << argument.getArgNumber() << ": " << what << ", got " << argument.getType();
   };
-  auto isWeight = [](Type type) { return type.isBF16() || type.isF16() || type.isF32(); };
+  // A row of a panel: 32 columns, or 64 bytes of codes without an order of their own.
+  auto columnsOf = [](Type element) -> int64_t {
+    auto codes = dyn_cast<encoding::ScaledType>(element);
+    return codes ? 512 / codes.getCodeBits() : 32;
+  };
+  auto isWeight = [](Type element) {
+    auto codes = dyn_cast<encoding::ScaledType>(element);
+    return encoding::isEncoding(element) && !(codes && codes.getOrder());
+  };
   return TypeSwitch<Type, LogicalResult>(argument.getType())
       .Case([&](tile::MatrixType type) -> LogicalResult {
         if (!isWeight(type.getElement()))
-          return refuse("weights must be bf16, f16 or f32");
-        if (type.getPanel() != 32 || type.getRows() != type.getRowPad() || type.getRows() % 8 != 0)
-          return refuse("weights must stand in panels of 32 columns and tiles of 8 rows or a "
-                        "multiple");
-        int64_t bytes = type.getRows() * 32 * type.getElement().getIntOrFloatBitWidth() / 8;
+          return refuse("weights must be bf16, f16, f32 or codes in the model's order");
+        if (type.getPanel() != columnsOf(type.getElement()) || type.getRows() != type.getRowPad() ||
+            type.getRows() % 8 != 0)
+          return refuse("weights must stand in panels of 32 columns, or 64 bytes of codes, and "
+                        "tiles of 8 rows or a multiple");
+        int64_t bytes =
+            type.getRows() * (type.getCodes() ? 64 : type.getPanelBytes() / type.getRows());
         if (2048 % bytes != 0 || shape.chunk % 2048 != 0)
           return refuse("a panel's bytes must divide 2048, and these the ring's slots");
         return success();
@@ -38,9 +48,12 @@ LogicalResult checkArgument(tile::StageOp stage, BlockArgument argument, const K
       })
       .Case([&](tile::TableType type) -> LogicalResult {
         if (!isWeight(type.getElement()) || type.getColumnPad() % 4 != 0)
-          return refuse("a table must be of bf16, f16 or f32 and padded to four columns");
-        if (type.getTileRows() != 0 && type.getPanel() != 32)
-          return refuse("a table on the tapes must stand in panels of 32 columns");
+          return refuse(
+              "a table must be of bf16, f16, f32 or codes in the model's order, and padded "
+              "to four columns");
+        if (type.getTileRows() != 0 && type.getPanel() != columnsOf(type.getElement()))
+          return refuse("a table on the tapes must stand in panels of 32 columns, or 64 bytes of "
+                        "codes");
         return success();
       })
       .Case([&](tile::ContextType type) -> LogicalResult {

@@ -35,6 +35,21 @@ Value Emitter::differ(Value a, Value b) {
 Value Emitter::both(Value a, Value b) { return builder.create<arith::AndIOp>(loc, a, b); }
 Value Emitter::either(Value a, Value b) { return builder.create<arith::OrIOp>(loc, a, b); }
 Value Emitter::exclusive(Value a, Value b) { return builder.create<arith::XOrIOp>(loc, a, b); }
+// `table` is the result for a = 0xf0, b = 0xcc, c = 0xaa.
+static Value logic(Emitter &e, Value a, Value b, Value c, int table) {
+  std::string text = "lop3.b32 $0, $1, $2, $3, " + std::to_string(table) + ";";
+  return e.builder
+      .create<LLVM::InlineAsmOp>(e.loc, e.i32(), ValueRange{a, b, c}, text, "=r,r,r,r",
+                                 /*has_side_effects=*/false, /*is_align_stack=*/false,
+                                 LLVM::AsmDialectAttr(), ArrayAttr())
+      .getResult(0);
+}
+Value Emitter::maskedOr(Value a, int64_t mask, int64_t c) {
+  return logic(*this, a, constant(mask), constant(c), (0xf0 & 0xcc) | 0xaa);
+}
+Value Emitter::maskedXor(Value a, int64_t mask, int64_t c) {
+  return logic(*this, a, constant(mask), constant(c), (0xf0 & 0xcc) ^ 0xaa);
+}
 Value Emitter::negate(Value condition) { return exclusive(condition, constant(i1(), 1)); }
 Value Emitter::shiftLeft(Value a, int64_t bits) {
   return builder.create<arith::ShLIOp>(loc, a, constant(a.getType(), bits));
@@ -184,6 +199,11 @@ Value Emitter::tanh(Value a) {
 Value Emitter::packBf16(Value low, Value high) {
   Type pair = vector(builder.getBF16Type(), 2);
   return bits(call("llvm.nvvm.ff2bf16x2.rn", pair, {high, low}), i32());
+}
+Value Emitter::fmaPairs(Value a, Value b, Value c) {
+  Type pair = vector(builder.getBF16Type(), 2);
+  return bits(call("llvm.nvvm.fma.rn.bf16x2", pair, {bits(a, pair), bits(b, pair), bits(c, pair)}),
+              i32());
 }
 Emitter::Pairs Emitter::splitPairs(ArrayRef<Value> values) {
   Pairs pairs;

@@ -69,6 +69,10 @@ public:
   Value both(Value a, Value b);   // bitwise and
   Value either(Value a, Value b); // bitwise or
   Value exclusive(Value a, Value b);
+  /// (a & mask) | c and (a & mask) ^ c in one instruction: ptxas does not find it where both are
+  /// constants.
+  Value maskedOr(Value a, int64_t mask, int64_t c);
+  Value maskedXor(Value a, int64_t mask, int64_t c);
   Value negate(Value condition);
   Value shiftLeft(Value a, int64_t bits);
   Value shiftLeft(Value a, Value bits);
@@ -126,6 +130,8 @@ public:
   /// Floats as sums of two bf16 numbers, in pairs.
   Pairs splitPairs(llvm::ArrayRef<Value> values);
   Value packBf16(Value low, Value high);
+  /// a * b + c in both halves of pairs of bf16, rounded once.
+  Value fmaPairs(Value a, Value b, Value c);
   /// The halves of a pair of bf16 as f32.
   Value lowBf16(Value pair);
   Value highBf16(Value pair);

@@ -29,6 +29,7 @@ struct KernelShape {
   int64_t chunk = 8192; // bytes of a slot of the ring
   int64_t shared = 0;   // bytes of shared memory a block may use
   bool bulk = false;    // sm_90: the copy engine fills the ring
+  bool aligned = true;  // no panel lies across two slots of the ring
 
   /// Of programs of so many slots. Eight warps in all can have 255 registers each, nine have 168:
   /// sums of many slots need more, and so does all code for chips before sm_90.
@@ -95,10 +96,12 @@ public:
   void whenReady(llvm::function_ref<void()> body);
 
   // The ring, as a consumer warp sees it (Ring.cpp).
-  /// Where byte `offset` of the tape, counted since the kernel began, is in shared memory, and
-  /// `within` bytes further in the same slot; waits for it, and gives back the slots before.
-  Value ringAt(Value offset, Value within);
-  void giveBackTo(Value offset) { ringAt(offset, constant(0)); }
+  /// Waits for `bytes` bytes of the tape, a slot's at most, from `offset` on, counted since the
+  /// kernel began, and gives back the slots before. Returns a number for `inRing`.
+  Value ringBytes(Value offset, int64_t bytes);
+  /// Where byte `within + further` of these is in shared memory.
+  Value inRing(Value position, Value within, int64_t further = 0);
+  void giveBackTo(Value offset) { ringBytes(offset, 1); }
   Variable tapeAt; // where the next tile starts, counted so
 
 private:

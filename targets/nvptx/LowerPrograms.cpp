@@ -40,6 +40,10 @@ public:
       : program(program), shape(device.forSlots(program.getSlots())), builder(builder) {
     for (schedule::StepOp step : program.getSteps())
       stages.insert(step.getStageOp());
+    for (tile::StageOp stage : stages)
+      for (Type type : stage.getBody().getArgumentTypes())
+        if (auto matrix = dyn_cast<tile::MatrixType>(type); matrix && matrix.getCodes())
+          shape.aligned = false;
   }
 
   llvm::Expected<PtxProgram> run() {

@@ -31,6 +31,12 @@ constexpr int64_t kStepNs = 100;
 // clock, and its activations are one more.
 constexpr double kConsumedPerClock = 1024.0 / 9;
 
+// A panel of 16 rows of 4 bits in groups of 32 (1152 bytes) is 175 instructions of a warp for up to
+// four slots and 211 for eight, as ptxas 13 makes them for sm_90a, of which a ring's wait that
+// finds its slot full is 27; one of 8 bits (1056 bytes) is 128 and 139. An SM issues four a clock:
+// 26, 22, 33 and 30 bytes. Of the first, what is left when one issue slot in seven is lost.
+constexpr double kUnpackedPerClock = 22;
+
 // An SM gets 64 bytes a clock from the second-level cache at most (Jia et al., Dissecting the
 // NVIDIA Volta GPU architecture via microbenchmarking, 2018; the same since).
 constexpr double kPortPerClock = 64;
@@ -72,8 +78,9 @@ tile::MachineAttr machineFor(mlir::MLIRContext *context, const DeviceRow &device
   double bandwidth = std::min(device.bandwidth * kReadShare, clocks * kPortPerClock);
   auto megabytes = [](double bytesPerSecond) { return static_cast<int64_t>(bytesPerSecond / 1e6); };
   int64_t ring = device.sharedPerBlock - kFrameBytes;
-  // The results of a prologue may take less than half of what is the ring's otherwise.
-  int64_t scratch = std::min<int64_t>(96 << 10, ring / 2 - (16 << 10));
+  // The results of a prologue leave as much for the ring as a worker streams in two events, or less
+  // than half of it where there is not so much.
+  int64_t scratch = std::max<int64_t>(ring - (80 << 10), ring / 2 - (16 << 10));
   // A product takes two multiply-adds in bf16, of the greater and the lesser half of an activation.
   auto peak = static_cast<int64_t>(clocks * rates.flops / 2 / 1e9);
   // What the kernels do: see preloadRegisters.
@@ -85,7 +92,7 @@ tile::MachineAttr machineFor(mlir::MLIRContext *context, const DeviceRow &device
       /*rows=*/8, /*panel=*/32, shape.chunk, megabytes(clocks * kConsumedPerClock),
       megabytes(clocks * rates.cache), /*loops=*/true, /*waits=*/4,
       megabytes(device.clock * kPortPerClock), early, shape.warps,
-      /*codes=*/false);
+      /*codes=*/true, megabytes(clocks * kUnpackedPerClock));
 }
 
 } // namespace pianola

@@ -27,7 +27,7 @@ ProductEmitter::ProductEmitter(StageEmitter &owner, tile::SectionOp section, uns
   plans.resize(sections.size());
   if (slots <= kSlotsOfA)
     plans = tile::planEarly(s.stage, tile::getMachine(s.stage->getParentOp()).getWorkers(),
-                            e.shape.warps, preloadRegisters(e.shape, slots) / 4,
+                            e.shape.warps, preloadRegisters(e.shape, slots),
                             [&](tile::SectionOp each) { return batchOf(each); });
   plan = plans[number];
 }
@@ -61,14 +61,14 @@ void ProductEmitter::multiplyFloats(tile::ContractOp contract, Value panelStart,
       e.warp, e.constant(matrix.getPanels()), e.constant(e.shape.warps), sums,
       [&](Value panel, ValueRange carried) {
         SmallVector<Value> next(carried);
-        Value weights =
-            e.ringAt(e.add(panelStart, e.mul(panel, panelBytes)), e.mul(e.lane, 8 * bytes));
+        Value weights = e.ringBytes(e.add(panelStart, e.mul(panel, panelBytes)), panelBytes);
         SmallVector<SmallVector<Value, 8>> rowsOf;
         for (int64_t block = 0; block < rowBlocks; ++block) {
           rowsOf.emplace_back();
           for (int64_t half = 0; half < 2; ++half) {
-            Value quad =
-                e.load(e.vector(element, 4), e.at(weights, block * 256 * bytes + half * 4 * bytes));
+            Value from =
+                e.inRing(weights, e.mul(e.lane, 8 * bytes), block * 256 * bytes + half * 4 * bytes);
+            Value quad = e.load(e.vector(element, 4), from);
             for (int64_t i = 0; i < 4; ++i)
               rowsOf.back().push_back(e.widenElement(e.element(quad, i)));
           }
@@ -124,7 +124,7 @@ void ProductEmitter::multiply(unsigned which, Value tileOfBatch, ArrayRef<Value>
       e.store(values.size() == 2 ? e.vectorOf(values) : values.front(), at);
     });
   };
-  if (contract.getMatrix().getType().getElement().isBF16())
+  if (takesSplit(contract.getMatrix().getType().getElement()))
     multiplySplit(contract, start, taken, put);
   else
     multiplyFloats(contract, start, put);

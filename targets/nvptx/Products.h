@@ -4,6 +4,7 @@
 
 #include "dialects/tile/Tape.h"
 #include "targets/nvptx/Stage.h"
+#include "targets/nvptx/WeightPanels.h"
 #include "llvm/ADT/MapVector.h"
 
 namespace pianola::nvptx {
@@ -50,13 +51,15 @@ private:
   void storeElement(Value tileOfBatch, Value slot, Value row);
   void storeWithPeak(tile::PeakOp peak, Value inside, Value tileOfBatch, Value slot, Value row);
 
-  // Products with bf16 weights (SplitProducts.cpp).
-  void multiplySplit(tile::ContractOp contract, Value panelStart, llvm::ArrayRef<Value> taken,
+  // Products with weights of bf16, or codes that become bf16 (SplitProducts.cpp).
+  void multiplySplit(tile::ContractOp contract, Value tileStart, llvm::ArrayRef<Value> taken,
                      Put put);
-  llvm::SmallVector<Value> weightsOf(Value panelStart);
-  bool weightsAreA() const { return slots <= std::min<int64_t>(rows / 4, 4); }
-  llvm::SmallVector<Value> activations(const Place &place, int64_t firstSlot, Value panel,
-                                       int64_t further);
+  WeightPanels panelsOf(tile::ContractOp contract) {
+    return WeightPanels(e, contract.getMatrix().getType(), weightsAreA());
+  }
+  bool weightsAreA() const { return tile::areWeightsFirst(rows, slots); }
+  llvm::SmallVector<Value> activations(const Place &place, int64_t firstSlot, Value step,
+                                       int64_t further, int64_t stepsOfPanel);
   int64_t panelsOfWarp(tile::ContractOp contract) const; // at most
   int64_t batchOf(tile::SectionOp section) const;
   /// Of the section's first tiles, how many were taken early.

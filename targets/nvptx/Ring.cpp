@@ -42,24 +42,43 @@ void Kernel::startRing(Value bytes) {
   when(differ(bytes, 0), [&] { awaitFull(constant(0), constant(0)); });
 }
 
-Value Kernel::ringAt(Value offset, Value within) {
-  // Counted modulo 2^32: only differences matter.
-  loopWhile(
-      [&] { return negate(lessUnsigned(sub(offset, held.get(*this)), constant(shape.chunk))); },
-      [&] {
-        // Which slot it is follows from the two, and is not kept.
-        Value bytes = add(held.get(*this), shift.get(*this));
-        Variable slot(*this, shiftRight(bytes, llvm::Log2_64(shape.chunk)));
-        syncWarp();
-        when(equal(lane, 0), [&] { arrive(*this, emptyBarrier(slot.get(*this))); });
-        advanceSlot(slot, phase);
-        Value next = add(held.get(*this), shape.chunk);
-        held.set(*this, next);
-        shift.set(*this, sub(mul(slot.get(*this), shape.chunk), next));
-        awaitFull(slot.get(*this), phase.get(*this));
-      });
+Value Kernel::ringBytes(Value offset, int64_t bytes) {
+  auto isBeyond = [&](Value byte) {
+    // Counted modulo 2^32: only differences matter.
+    return negate(lessUnsigned(sub(byte, held.get(*this)), constant(shape.chunk)));
+  };
+  // Which slot it is follows from the two, and is not kept.
+  auto heldSlot = [&] {
+    Value bytes = add(held.get(*this), shift.get(*this));
+    return shiftRight(bytes, llvm::Log2_64(shape.chunk));
+  };
+  loopWhile([&] { return isBeyond(offset); },
+            [&] {
+              Variable slot(*this, heldSlot());
+              syncWarp();
+              when(equal(lane, 0), [&] { arrive(*this, emptyBarrier(slot.get(*this))); });
+              advanceSlot(slot, phase);
+              Value next = add(held.get(*this), shape.chunk);
+              held.set(*this, next);
+              shift.set(*this, sub(mul(slot.get(*this), shape.chunk), next));
+              awaitFull(slot.get(*this), phase.get(*this));
+            });
+  if (!shape.aligned && bytes > 1)
+    when(isBeyond(add(offset, bytes - 1)), [&] {
+      Variable slot(*this, heldSlot()), parity(*this, phase.get(*this));
+      advanceSlot(slot, parity);
+      awaitFull(slot.get(*this), parity.get(*this));
+    });
+  return add(offset, shift.get(*this));
+}
+
+Value Kernel::inRing(Value position, Value within, int64_t further) {
   // What does not change from call to call comes first, and is computed once.
-  return at(at(slotAt(constant(0)), within), add(offset, shift.get(*this)));
+  if (shape.aligned)
+    return at(at(at(slotAt(constant(0)), within), position), further);
+  Value byte = add(position, add(within, further));
+  Value lapped = sub(byte, mul(ringSlots, constant(shape.chunk)));
+  return at(slotAt(constant(0)), builder.create<arith::MinUIOp>(loc, byte, lapped));
 }
 
 //===----------------------------------------------------------------------===//

@@ -1,8 +1,8 @@
-//===- SplitProducts.cpp - Inner products with bf16 weights ---------------===//
+//===- SplitProducts.cpp - Inner products of split activations ------------===//
 //
-// Of 8 rows of a panel, lane (g, t) = (lane / 4, lane % 4) reads row g's elements 8t .. 8t+7: four
-// pairs. Which of mma.m16n8k16's operands they are, and with which activations, depends on how many
-// slots there are:
+// Of 8 rows and 32 columns, lane (g, t) = (lane / 4, lane % 4) has row g's elements 8t .. 8t+7:
+// four pairs of bf16 (WeightPanels.h). Which of mma.m16n8k16's operands they are, and with which
+// activations, depends on how many slots there are:
 //
 //   up to 4, 16 rows   A: row g and row g+8         B: column 2s+h is half h of slot s
 //   up to 2, 8 rows    A: pairs 0, 1 in row g,      B: the same; columns 4-7 for rows 8-15
@@ -13,6 +13,9 @@
 //
 // A panel of 16 rows takes two instructions, two, and four. In the second way an instruction also
 // multiplies what does not belong together: these sums are left alone. See docs/gpu.md.
+//
+// Sums of codes that share scales begin at zero, and are added to those of their rows times these
+// scales; scales of whole rows wait for the end.
 //
 //===----------------------------------------------------------------------===//
 
@@ -29,11 +32,12 @@ constexpr int64_t kChains = 4;
 // Operands
 //===----------------------------------------------------------------------===//
 
-// The pairs of activations that a lane has of the panel `further` behind `panel`: where weights are
-// A, of one half of one slot, otherwise greater ones, then lesser ones. `firstSlot` is the first of
-// a block. Addresses begin with what is the same for all panels, and end with what is constant.
-SmallVector<Value> ProductEmitter::activations(const Place &place, int64_t firstSlot, Value panel,
-                                               int64_t further) {
+// The pairs of activations that a lane has of a step of 32 columns, the one `further` behind
+// `step`: where weights are A, of one half of one slot; otherwise those of two A operands.
+// `firstSlot` is the first of a block. Addresses begin with what is the same for all steps, and end
+// with what is constant.
+SmallVector<Value> ProductEmitter::activations(const Place &place, int64_t firstSlot, Value step,
+                                               int64_t further, int64_t stepsOfPanel) {
   Value slot = e.shiftRight(e.lane, 2), t = e.both(e.lane, e.constant(3)), isLesser;
   Value column = e.mul(t, 8);
   int64_t pairs = 4;
@@ -55,18 +59,24 @@ SmallVector<Value> ProductEmitter::activations(const Place &place, int64_t first
     isThere = e.less(slot, e.sub(high, firstSlot));
   // Columns of the last panel may be beyond the row, where nothing is that could be multiplied with
   // the weights' zeros.
-  if (place.columns % 32 != 0) {
-    Value isInside = e.less(e.add(column, e.mul(panel, 32)), place.columns - further * 32);
+  if (place.columns % (stepsOfPanel * 32) != 0) {
+    Value isInside = e.less(e.add(column, e.mul(step, 32)), place.columns - further * 32);
     isThere = isThere ? e.both(isThere, isInside) : isInside;
   }
 
   Type words = e.vector(e.i32(), pairs);
   auto addressOf = [&](Value base, int64_t bytes) {
     Value ofLane = e.mul(e.add(e.mul(slot, place.stride), column), bytes);
-    return e.at(e.at(e.at(base, ofLane), e.mul(panel, 32 * bytes)),
+    return e.at(e.at(e.at(base, ofLane), e.mul(step, 32 * bytes)),
                 (further * 32 + firstSlot * place.stride) * bytes);
   };
   auto load = [&]() -> SmallVector<Value> {
+    if (place.form == Place::Paired) {
+      Value ofLane = e.add(e.mul(slot, place.stride * 2), e.mul(t, 16));
+      Value first = e.at(e.at(e.at(place.base, ofLane), e.mul(step, 128)),
+                         further * 128 + firstSlot * place.stride * 2);
+      return {e.load(words, first), e.load(words, e.at(first, 64))};
+    }
     if (place.form == Place::Split) {
       auto half = [&](Value base) { return e.load(words, addressOf(base, 2)); };
       if (isLesser)
@@ -90,67 +100,107 @@ SmallVector<Value> ProductEmitter::activations(const Place &place, int64_t first
     return SmallVector<Value>(isLesser ? 1 : 2, e.zeros(cast<VectorType>(words)));
   });
   SmallVector<Value> flat;
-  for (Value half : loaded)
+  for (Value four : loaded)
     for (int64_t i = 0; i < pairs; ++i)
-      flat.push_back(e.element(half, i));
+      flat.push_back(e.element(four, i));
+  if (!isLesser && place.form != Place::Paired)
+    flat = {flat[0], flat[4], flat[1], flat[5], flat[2], flat[6], flat[3], flat[7]};
   return flat;
-}
-
-// The weights that a lane has of a panel: of each 8 rows one, four pairs.
-SmallVector<Value> ProductEmitter::weightsOf(Value panelStart) {
-  Value first = e.ringAt(panelStart, e.mul(e.lane, 16));
-  SmallVector<Value> quads;
-  for (int64_t block = 0; block < rows / 8; ++block)
-    quads.push_back(e.load(e.vector(e.i32(), 4), e.at(first, block * 512)));
-  return quads;
 }
 
 //===----------------------------------------------------------------------===//
 // Products
 //===----------------------------------------------------------------------===//
 
-void ProductEmitter::multiplySplit(tile::ContractOp contract, Value panelStart,
+void ProductEmitter::multiplySplit(tile::ContractOp contract, Value tileStart,
                                    ArrayRef<Value> taken, Put put) {
   tile::MatrixType matrix = contract.getMatrix().getType();
+  WeightPanels source = panelsOf(contract);
   Place place = s.places.lookup(contract.getValue());
-  int64_t warps = e.shape.warps, panels = matrix.getPanels();
-  int64_t panelBytes = rows * matrix.getPanel() * 2, quads = rows / 8;
-  int64_t slotBlocks = (slots + kSlotsOfA - 1) / kSlotsOfA;
+  int64_t warps = e.shape.warps, panels = matrix.getPanels(), panelBytes = matrix.getPanelBytes();
+  int64_t slotBlocks = (slots + kSlotsOfA - 1) / kSlotsOfA, steps = source.steps();
   // One instruction takes one or two rows of each lane.
   int64_t rowsAtOnce = weightsAreA() && rows > 8 ? 16 : 8, groups = rows / rowsAtOnce;
-  int64_t chains = slotBlocks == 1 ? std::max<int64_t>(1, kChains / groups) : 1;
+  // Steps whose products are added before they are scaled: those of one scale, as long as their
+  // sums are few.
+  int64_t scaled =
+      slotBlocks == 1 ? source.stepsOfScale() : std::min<int64_t>(source.stepsOfScale(), 1);
+  int64_t chains = slotBlocks == 1 && !scaled ? std::max<int64_t>(1, kChains / groups) : 1;
+
+  int64_t ofRows = source.zerosOfRows().size();
+  SmallVector<Value> rowsTaken(taken.take_front(std::min<int64_t>(ofRows, taken.size())));
+  taken = taken.drop_front(rowsTaken.size());
+  if (rowsTaken.empty())
+    rowsTaken = source.readRows(tileStart);
+  Value firstPanel = e.add(tileStart, matrix.getFirstPanel());
 
   SmallVector<Value> sums(slotBlocks * groups * chains * 4, e.real(0));
   auto sumOf = [&](MutableArrayRef<Value> all, int64_t slotBlock, int64_t group, int64_t chain) {
     return all.slice(((slotBlock * groups + group) * chains + chain) * 4, 4);
   };
-  // The panel is its warp's `which`-th one, as far as chains are concerned.
-  auto accumulate = [&](ArrayRef<Value> weights, ArrayRef<Value> values, int64_t which,
-                        int64_t slotBlock, MutableArrayRef<Value> all) {
-    for (int64_t group = 0; group < groups; ++group) {
-      SmallVector<Value, 8> pairs;
-      for (Value quad : weights.slice(group * rowsAtOnce / 8, rowsAtOnce / 8))
-        for (int64_t i = 0; i < 4; ++i)
-          pairs.push_back(e.element(quad, i));
-      ArrayRef<Value> a = weightsAreA() ? ArrayRef<Value>(pairs) : values;
-      ArrayRef<Value> b = weightsAreA() ? values : ArrayRef<Value>(pairs);
-      int64_t steps = b.size() / 2;
-      for (int64_t step = 0; step < steps; ++step) {
-        ArrayRef<Value> upper = a.slice(step * 2, 2), lower = a.slice(b.size() + step * 2, 2);
-        MutableArrayRef<Value> sum = sumOf(all, slotBlock, group, (which * steps + step) % chains);
-        llvm::copy(e.multiply({upper[0], lower[0], upper[1], lower[1]}, b.slice(step * 2, 2), sum),
-                   sum.begin());
+  // Adds to `sum` the products of one step.
+  auto multiplyInto = [&](MutableArrayRef<Value> sum, ArrayRef<Value> pairs, ArrayRef<Value> values,
+                          int64_t part) {
+    SmallVector<Value, 4> a(values.slice(weightsAreA() ? 0 : part * 4, weightsAreA() ? 0 : 4));
+    ArrayRef<Value> b = (weightsAreA() ? values : pairs).slice(part * 2, 2);
+    if (weightsAreA()) {
+      ArrayRef<Value> upper = pairs.slice(part * 2, 2);
+      ArrayRef<Value> lower = pairs.slice(values.size() + part * 2, 2);
+      a = {upper[0], lower[0], upper[1], lower[1]};
+    }
+    llvm::copy(e.multiply(a, b, sum), sum.begin());
+  };
+  // Adds the products of a step: the `number`-th of the `which`-th panel of its warp, as far as
+  // chains and scales are concerned. `unscaled` are the sums that wait for their scales.
+  using ValuesOf = llvm::function_ref<SmallVector<Value>(int64_t slotBlock)>;
+  auto multiplyStep = [&](const WeightPanels::Step &weights, ValuesOf valuesOf, int64_t which,
+                          int64_t number, MutableArrayRef<Value> unscaled,
+                          MutableArrayRef<Value> all) {
+    for (int64_t slotBlock = 0; slotBlock < slotBlocks; ++slotBlock) {
+      SmallVector<Value> values = valuesOf(slotBlock);
+      int64_t parts = (weightsAreA() ? values.size() : 4) / 2;
+      if (scaled && number % scaled == 0)
+        std::fill(unscaled.begin(), unscaled.end(), e.real(0));
+      for (int64_t group = 0; group < groups; ++group) {
+        ArrayRef<Value> pairs =
+            ArrayRef(weights.pairs).slice(group * rowsAtOnce / 2, rowsAtOnce / 2);
+        for (int64_t part = 0; part < parts; ++part)
+          multiplyInto(scaled ? unscaled.slice(group * 4, 4)
+                              : sumOf(all, slotBlock, group,
+                                      ((which * steps + number) * parts + part) % chains),
+                       pairs, values, part);
+        if (!scaled || (number + 1) % scaled != 0)
+          continue;
+        for (auto [to, from, scale] :
+             llvm::zip_equal(sumOf(all, slotBlock, group, 0), unscaled.slice(group * 4, 4),
+                             weights.scales[group]))
+          to = e.fma(scale, from, to);
       }
     }
   };
+  auto multiplyPanel =
+      [&](ArrayRef<Value> panel,
+          llvm::function_ref<SmallVector<Value>(int64_t step, int64_t slotBlock)> valuesOf,
+          int64_t which, MutableArrayRef<Value> all) {
+        SmallVector<Value> unscaled(groups * 4);
+        for (int64_t step = 0; step < steps; ++step)
+          multiplyStep(
+              source.step(panel, rowsTaken, step),
+              [&](int64_t slotBlock) { return valuesOf(step, slotBlock); }, which, step, unscaled,
+              all);
+      };
 
   // First what is in registers.
-  int64_t takenPanels = taken.size() / quads;
+  int64_t registers = source.zeros().size(), takenPanels = taken.size() / registers;
   for (int64_t which = 0; which < takenPanels; ++which) {
     auto play = [&] {
       SmallVector<Value> next(sums);
-      accumulate(taken.slice(which * quads, quads), activations(place, 0, e.warp, which * warps),
-                 which, 0, next);
+      multiplyPanel(
+          taken.slice(which * registers, registers),
+          [&](int64_t step, int64_t) {
+            return activations(place, 0, e.mul(e.warp, steps), which * warps * steps + step, steps);
+          },
+          which, next);
       return next;
     };
     sums = (which + 1) * warps <= panels
@@ -161,27 +211,52 @@ void ProductEmitter::multiplySplit(tile::ContractOp contract, Value panelStart,
   auto playPanels = [&](Value panel, int64_t count, ValueRange carried) {
     SmallVector<Value> next(carried);
     SmallVector<SmallVector<Value>> weights, values;
-    Value start = e.add(panelStart, e.mul(panel, panelBytes));
+    Value start = e.add(firstPanel, e.mul(panel, panelBytes));
     for (int64_t i = 0; i < count; ++i)
-      weights.push_back(weightsOf(e.add(start, i * warps * panelBytes)));
-    auto valuesOf = [&](int64_t i, int64_t slotBlock) {
-      return activations(place, slotBlock * kSlotsOfA, panel, i * warps);
+      weights.push_back(source.read(source.await(e.add(start, i * warps * panelBytes))));
+    auto valuesOf = [&](int64_t i, int64_t step, int64_t slotBlock) {
+      return activations(place, slotBlock * kSlotsOfA, e.mul(panel, steps),
+                         i * warps * steps + step, steps);
     };
-    if (slotBlocks == 1)
+    // So are the activations of one step.
+    bool isEarly = slotBlocks == 1 && steps == 1;
+    if (isEarly)
       for (int64_t i = 0; i < count; ++i)
-        values.push_back(valuesOf(i, 0));
+        values.push_back(valuesOf(i, 0, 0));
     for (int64_t i = 0; i < count; ++i)
-      for (int64_t block = 0; block < slotBlocks; ++block)
-        accumulate(weights[i], slotBlocks == 1 ? values[i] : valuesOf(i, block), i, block, next);
+      multiplyPanel(
+          weights[i],
+          [&](int64_t step, int64_t slotBlock) {
+            return isEarly ? values[i] : valuesOf(i, step, slotBlock);
+          },
+          i, next);
     return next;
   };
-  // A warp's reads of 2 KiB are under way at a time, where sums leave it the registers.
-  int64_t ahead = slotBlocks == 1 ? std::max<int64_t>(1, 2048 / panelBytes) : 1;
+  // The same step by step.
+  auto playSteps = [&](Value panel, ValueRange carried) {
+    Value position = source.await(e.add(firstPanel, e.mul(panel, panelBytes)));
+    return e.loop(e.constant(0), e.constant(steps), e.constant(1), SmallVector<Value>(carried),
+                  [&](Value step, ValueRange carried) {
+                    SmallVector<Value> next(carried), unscaled(groups * 4);
+                    multiplyStep(
+                        source.readStep(position, rowsTaken, step),
+                        [&](int64_t slotBlock) {
+                          return activations(place, slotBlock * kSlotsOfA,
+                                             e.add(e.mul(panel, steps), step), 0, steps);
+                        },
+                        0, 0, unscaled, next);
+                    return next;
+                  });
+  };
+  // A warp's reads of 2 KiB of operands are under way at a time, where sums leave it the registers.
+  int64_t ahead = slotBlocks == 1 ? std::max<int64_t>(1, 2048 / (panelBytes * steps)) : 1;
   auto playFrom = [&](int64_t first, int64_t end, int64_t count) {
     if (first < end)
-      sums = e.loop(
-          e.add(e.warp, first), e.constant(end), e.constant(warps * count), sums,
-          [&](Value panel, ValueRange carried) { return playPanels(panel, count, carried); });
+      sums = e.loop(e.add(e.warp, first), e.constant(end), e.constant(warps * count), sums,
+                    [&](Value panel, ValueRange carried) {
+                      return slotBlocks > 1 && steps > 1 ? playSteps(panel, carried)
+                                                         : playPanels(panel, count, carried);
+                    });
   };
   int64_t first = takenPanels * warps, stride = warps * ahead;
   int64_t whole =
@@ -196,6 +271,9 @@ void ProductEmitter::multiplySplit(tile::ContractOp contract, Value panelStart,
       for (int64_t chain = 1; chain < chains; ++chain)
         for (auto [to, from] : llvm::zip_equal(sum, sumOf(sums, slotBlock, group, chain)))
           to = e.fadd(to, from);
+      if (source.hasRowScales())
+        for (auto [each, scale] : llvm::zip_equal(sum, source.rowScales(rowsTaken, group)))
+          each = e.fmul(each, scale);
       if (!weightsAreA()) {
         put(e.add(g, slotBlock * kSlotsOfA), e.add(e.mul(t, 2), group * 8),
             {e.fadd(sum[0], sum[2]), e.fadd(sum[1], sum[3])});
@@ -245,38 +323,41 @@ Value ProductEmitter::anticipate(Value start, Value stopped) {
   Value count = e.select(stopped, e.constant(0), countTaken());
   // Zeros, not just anything: what is not set on one way would stand in registers through all
   // stages.
-  VectorType quad = e.vector(e.i32(), 4);
-  int64_t quads = rows / 8, warps = e.shape.warps, offset = 0, takenEnd = 0, panelsTaken = 0;
-  for (int64_t panels : plan.panels)
-    panelsTaken += panels;
+  int64_t warps = e.shape.warps, offset = 0, takenEnd = 0;
   for (int64_t tile = 0; tile < plan.tiles; ++tile) {
-    SmallVector<Value> ofTile = e.choose(
-        e.less(e.constant(tile), count),
-        [&] {
-          SmallVector<Value> all;
-          for (auto [contract, panels] : llvm::zip_equal(contracts, plan.panels)) {
-            tile::MatrixType matrix = contract.getMatrix().getType();
-            int64_t panelBytes = rows * matrix.getPanel() * 2;
-            for (int64_t which = 0; which < panels; ++which) {
-              Value panel = e.add(e.warp, which * warps);
-              auto take = [&] {
-                Value at = e.mul(panel, panelBytes);
-                return weightsOf(e.add(e.add(start, offset), at));
-              };
-              llvm::append_range(all, (which + 1) * warps <= matrix.getPanels()
-                                          ? take()
-                                          : e.choose(e.less(panel, matrix.getPanels()), take, [&] {
-                                              return SmallVector<Value>(quads, e.zeros(quad));
-                                            }));
-            }
-            if (panels)
-              takenEnd = offset + std::min(panels * warps, matrix.getPanels()) * panelBytes;
-            offset += matrix.getTileBytes();
-          }
-          return all;
-        },
-        [&] { return SmallVector<Value>(panelsTaken * quads, e.zeros(quad)); });
-    llvm::append_range(s.takenWeights[number], ofTile);
+    auto ofTile = [&](bool isThere) {
+      SmallVector<Value> all;
+      for (auto [contract, panels] : llvm::zip_equal(contracts, plan.panels)) {
+        tile::MatrixType matrix = contract.getMatrix().getType();
+        WeightPanels source = panelsOf(contract);
+        int64_t panelBytes = matrix.getPanelBytes(), first = offset + matrix.getFirstPanel();
+        if (panels)
+          llvm::append_range(all, isThere ? source.readRows(e.add(start, offset))
+                                          : source.zerosOfRows());
+        for (int64_t which = 0; which < panels; ++which) {
+          Value panel = e.add(e.warp, which * warps);
+          auto take = [&] {
+            Value at = e.add(e.add(start, first), e.mul(panel, panelBytes));
+            return source.read(source.await(at));
+          };
+          auto leave = [&] { return source.zeros(); };
+          llvm::append_range(all, !isThere ? leave()
+                                  : (which + 1) * warps <= matrix.getPanels()
+                                      ? take()
+                                      : e.choose(e.less(panel, matrix.getPanels()), take, leave));
+        }
+        if (!isThere)
+          continue;
+        if (panels)
+          takenEnd = first + std::min(panels * warps, matrix.getPanels()) * panelBytes;
+        offset += matrix.getTileBytes();
+      }
+      return all;
+    };
+    llvm::append_range(s.takenWeights[number],
+                       e.choose(
+                           e.less(e.constant(tile), count), [&] { return ofTile(true); },
+                           [&] { return ofTile(false); }));
   }
   // A warp that took less than others gives back the slots that they are done with: they may need
   // the whole ring before they come to a barrier.
@@ -292,9 +373,11 @@ void ProductEmitter::multiplyTaken(Value taken) {
   for (int64_t tile = 0; tile < plan.tiles; ++tile)
     e.when(e.less(e.constant(tile), taken), [&] {
       for (auto [which, panels] : llvm::enumerate(plan.panels)) {
-        int64_t quads = panels * (rows / 8);
-        multiply(which, e.constant(tile), weights.take_front(quads));
-        weights = weights.drop_front(quads);
+        WeightPanels source = panelsOf(contracts[which]);
+        int64_t registers =
+            panels ? source.zerosOfRows().size() + panels * source.zeros().size() : 0;
+        multiply(which, e.constant(tile), weights.take_front(registers));
+        weights = weights.drop_front(registers);
       }
     });
 }

@@ -1,6 +1,7 @@
 //===- Stage.cpp - The ops of a stage, lowered for a block ----------------===//
 
 #include "targets/nvptx/Stage.h"
+#include "targets/nvptx/WeightPanels.h"
 #include "llvm/ADT/TypeSwitch.h"
 #include <cstddef>
 
@@ -59,7 +60,13 @@ Place StageEmitter::allocateRows(int64_t slots, int64_t columns, Place::Form for
     return {form, allocate(slots * columns * 4), {}, columns, columns};
   // Products read whole panels, and eight lanes 64 bytes each of two rows: of a slot's halves, or
   // of two slots. An odd number of these in between keeps them in different banks.
-  int64_t half = (columns + 31) / 32 * 32 | 32, stride = 2 * half + 32;
+  int64_t half = (columns + 31) / 32 * 32;
+  if (form == Place::Paired) {
+    int64_t stride = 2 * half + 32;
+    return {form, allocate(slots * stride * 2), {}, columns, stride};
+  }
+  half |= 32;
+  int64_t stride = 2 * half + 32;
   Value greater = allocate(slots * stride * 2);
   return {form, greater, e.at(greater, half * 2), columns, stride};
 }
@@ -72,12 +79,16 @@ Place::Form StageEmitter::formOf(Value value) {
     if (auto yield = dyn_cast<tile::YieldOp>(use.getOwner()))
       return formOf(yield->getParentOp()->getResult(use.getOperandNumber()));
     if (auto contract = dyn_cast<tile::ContractOp>(use.getOwner())) {
-      if (!contract.getMatrix().getType().getElement().isBF16())
+      if (!takesSplit(contract.getMatrix().getType().getElement()))
         return Place::F32;
       isSplit = true;
     }
   }
-  return isSplit ? Place::Split : Place::F32;
+  if (!isSplit)
+    return Place::F32;
+  // Weights are the second operand of all products of so many slots.
+  int64_t slots = cast<RankedTensorType>(value.getType()).getDimSize(0);
+  return slots > tile::kMostSlotsBehindWeights ? Place::Paired : Place::Split;
 }
 
 Place StageEmitter::placeFor(Value value) {
@@ -142,6 +153,15 @@ void StageEmitter::storeQuad(ArrayRef<Value> quad, const Place &place, Value slo
     return;
   }
   auto [greater, lesser] = e.splitPairs(quad);
+  if (place.form == Place::Paired) {
+    // See Place: four columns are 16 bytes.
+    Value step = e.mul(e.shiftRight(column, 5), 128);
+    Value half = e.mul(e.both(column, e.constant(4)), 16);
+    Value lane = e.mul(e.both(column, e.constant(24)), 2);
+    Value at = e.add(e.mul(slot, place.stride * 2), e.add(step, e.add(half, lane)));
+    e.store(e.vectorOf({greater[0], lesser[0], greater[1], lesser[1]}), e.at(place.base, at));
+    return;
+  }
   Value offset = e.mul(e.add(e.mul(slot, place.stride), column), 2);
   e.store(e.vectorOf(greater), e.at(place.base, offset));
   e.store(e.vectorOf(lesser), e.at(place.lesser, offset));

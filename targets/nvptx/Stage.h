@@ -17,14 +17,17 @@
 
 namespace pianola::nvptx {
 
-/// Where a tile value is: f32 in global or shared memory, or split in two bf16 arrays.
+/// Where a tile value is: f32 in global or shared memory, or split in two bf16 numbers, which stand
+/// in two arrays, or for more slots pair by pair as operands of products want them: of 32 columns
+/// first each 8 columns' first four, then their others; of four the greater halves of two, the
+/// lesser ones, then those of the next two.
 struct Place {
-  enum Form { F32, Split };
+  enum Form { F32, Split, Paired };
   Form form = F32;
   Value base;          // slot 0 of the value
   Value lesser;        // Split: the second array
   int64_t columns = 0; // of the value
-  int64_t stride = 0;  // elements from slot to slot
+  int64_t stride = 0;  // elements, f32 or bf16, from slot to slot
 };
 
 class StageEmitter {

@@ -17,7 +17,7 @@ namespace {
 
 constexpr const char *kModels[] = {"llama",     "llama2", "llama_bias", "mistral", "qwen2",
                                    "qwen2_win", "qwen3",  "qwen3_yarn", "smollm3"};
-// Linears of four and eight bits; the last ones have codes that products do not take.
+// Linears of four and eight bits.
 constexpr const char *kQuantised[] = {"qwen3_gptq",     "qwen3_awq",     "qwen3_ct_w4a16",
                                       "qwen3_ct_w8a16", "qwen3_ct_w8a8", "qwen3_gptq_act",
                                       "qwen3_fp8"};
@@ -69,6 +69,29 @@ INSTANTIATE_TEST_SUITE_P(All, Golden,
 INSTANTIATE_TEST_SUITE_P(Quantised, Golden,
                          testing::Combine(testing::ValuesIn(kQuantised),
                                           testing::Values("host", "host-avx512vnni", "x86-64-v3")));
+
+class QuantisedGolden : public testing::TestWithParam<const char *> {};
+
+TEST_P(QuantisedGolden, LogitsFourByFour) {
+  CompileOptions options;
+  options.directory = std::string(PIANOLA_SOURCE_DIR "/test/golden/") + GetParam();
+  options.workers = 2;
+  options.slots = {1, 4};
+  auto golden = llvm::cantFail(Checkpoint::openFile(options.directory + "/golden.safetensors"));
+  auto ids = read<int32_t>(*golden, "input_ids");
+  auto wanted = read<float>(*golden, "logits");
+  for (const char *target : {"host", "host-avx512vnni", "x86-64-v3"}) {
+    options.target = target;
+    TemporaryDirectory temporary;
+    std::unique_ptr<Roll> roll = compileAndOpen(options, temporary);
+    ASSERT_TRUE(roll);
+    std::vector<float> logits = logitsOf(*roll, ids, /*oneByOne=*/false);
+    ASSERT_EQ(logits.size(), wanted.size());
+    EXPECT_LT(distance(logits.data(), wanted.data(), wanted.size()), kHostTolerance) << target;
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(All, QuantisedGolden, testing::ValuesIn(kQuantised));
 
 // Fusing keeps the meaning: the interpreter computes the same bits from stages.
 TEST(FuseStages, KeepsTheMeaning) {

@@ -137,9 +137,13 @@ TEST_P(GpuGolden, ContextIsSplitWhereWorkersAreMany) {
 }
 
 INSTANTIATE_TEST_SUITE_P(All, GpuGolden, testing::ValuesIn(cases()));
-// Codes that stand on the tape as what they mean.
 INSTANTIATE_TEST_SUITE_P(Quantised, GpuGolden,
-                         testing::Values(Case{"qwen3_gptq_act", "h200", 4, {1, 8}, false},
-                                         Case{"qwen3_fp8", "a100", 4, {1, 8}, true}));
+                         testing::Values(Case{"qwen3_awq", "h200", 4, {1, 4}, false},
+                                         Case{"qwen3_ct_w4a16", "a100", 4, {1, 4}, false},
+                                         Case{"qwen3_ct_w8a16", "h200", 4, {1, 8}, false},
+                                         Case{"qwen3_ct_w8a8", "a100", 4, {1, 8}, false},
+                                         Case{"qwen3_fp8", "a100", 4, {1, 4}, true},
+                                         Case{"qwen3_gptq", "a100", 4, {1, 8}, false},
+                                         Case{"qwen3_gptq_act", "h200", 4, {1, 4}, false}));
 
 } // namespace

@@ -174,3 +174,36 @@ tile.stage @sample(%l: !tile.buffer<1 x 512 x f32>, %p: !tile.buffer<1 x 16 x f3
     tile.sample %l vocabulary = 300 peaks %p rows = 16 : !tile.buffer<1 x 512 x f32>, !tile.buffer<1 x 16 x f32>
   }
 }
+
+// -----
+
+tile.stage @no_order(%x: !tile.buffer<1 x 32 x f32>, %o: !tile.vector<blocks = 1, size = 32, pad = 32, per_tile = false>) {
+  tile.section grid = [1] {
+  ^bb0(%t: index):
+    %0 = tile.load %x : !tile.buffer<1 x 32 x f32> -> tensor<1x32xf32>
+    // expected-error @+1 {{needs an order, got '!tile.vector<blocks = 1, size = 32, pad = 32, per_tile = false>'}}
+    %1 = tile.reorder %0, %o : tensor<1x32xf32>, !tile.vector<blocks = 1, size = 32, pad = 32, per_tile = false> -> tensor<1x32xf32>
+  }
+}
+
+// -----
+
+tile.stage @other_order(%x: !tile.buffer<1 x 32 x f32>, %o: !tile.vector<order = true, blocks = 2, size = 24, pad = 32, per_tile = false>) {
+  tile.section grid = [1] {
+  ^bb0(%t: index):
+    %0 = tile.load %x : !tile.buffer<1 x 32 x f32> -> tensor<1x32xf32>
+    // expected-error @+1 {{has a value of 32 columns, but the order of 64}}
+    %1 = tile.reorder %0, %o : tensor<1x32xf32>, !tile.vector<order = true, blocks = 2, size = 24, pad = 32, per_tile = false> -> tensor<1x48xf32>
+  }
+}
+
+// -----
+
+tile.stage @padded_order(%x: !tile.buffer<1 x 64 x f32>, %o: !tile.vector<order = true, blocks = 2, size = 24, pad = 32, per_tile = false>) {
+  tile.section grid = [1] {
+  ^bb0(%t: index):
+    %0 = tile.load %x : !tile.buffer<1 x 64 x f32> -> tensor<1x64xf32>
+    // expected-error @+1 {{has 48 columns, got 'tensor<1x64xf32>'}}
+    %1 = tile.reorder %0, %o : tensor<1x64xf32>, !tile.vector<order = true, blocks = 2, size = 24, pad = 32, per_tile = false> -> tensor<1x64xf32>
+  }
+}

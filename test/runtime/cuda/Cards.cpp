@@ -101,7 +101,7 @@ TEST_F(GpuRecords, RefusesBadManifests) {
   EXPECT_EQ(set("/programs/1/kernel/threads", 100),
             "manifest: programs[1].kernel.threads: expected a multiple of 32");
   EXPECT_EQ(set("/programs/1/kernel/chunk", 3000),
-            "manifest: programs[1].kernel.chunk: expected a multiple of 2048");
+            "manifest: programs[1].kernel.chunk: expected a multiple of 64");
   EXPECT_EQ(set("/programs/1/kernel/slots", 3),
             "manifest: program decode: a ring of 3 times 2048 bytes does not fit in 4096 bytes of "
             "shared memory");
@@ -122,8 +122,8 @@ TEST_F(GpuRecords, RefusesBadManifests) {
     many.push_back({{"space", "arena"}, {"at", 0}});
   EXPECT_EQ(set("/programs/1/steps/1/bindings", many),
             "manifest: program decode: steps[1] has 17 bindings, more than 16");
-  EXPECT_EQ(set("/tapes/0/bytes", 1024),
-            "manifest: tapes[0] is 1024 bytes long, which is no multiple of 2048");
+  EXPECT_EQ(set("/tapes/0/bytes", 1040),
+            "manifest: tapes[0] is 1040 bytes long, which is no multiple of 64");
 }
 
 TEST_F(GpuRecords, RefusesBadRecords) {

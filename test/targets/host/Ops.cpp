@@ -35,6 +35,36 @@ protected:
   }
 };
 
+// Three heads of 24 that are padded to 32, turned around; then padding is zero.
+TEST_P(Ops, Reorder) {
+  constexpr int64_t kSlots = 3, kCount = 72, kFrom = 96, kTo = 80;
+  const std::string order =
+      "!tile.vector<order = true, blocks = 3, size = 24, pad = 32, per_tile = false>";
+  std::string x = buffer(kSlots, kFrom), y = buffer(kSlots, kTo);
+  PlayedStage played(oneTile("%x: " + x + ", %o: " + order + ", %y: " + y,
+                             "%0 = tile.load %x : " + x + " -> " + tensor(kSlots, kFrom) +
+                                 "\n%1 = tile.reorder %0, %o : " + tensor(kSlots, kFrom) + ", " +
+                                 order + " -> " + tensor(kSlots, kTo) +
+                                 "\ntile.store %1, %y : " + tensor(kSlots, kTo) + ", " + y + "\n"),
+                     GetParam());
+  std::vector<int32_t> places(kFrom);
+  for (int32_t j = 0; j < kCount; ++j)
+    places[j] = (kCount - 1 - j) / 24 * 32 + (kCount - 1 - j) % 24;
+  std::vector<float> values = randomNumbers(kSlots * kFrom, 5);
+  AlignedBytes from(values), resident(places), to(std::vector<float>(kSlots * kTo, -77.0f));
+  played.bind(from.data());
+  played.bind(to.data());
+  played.call.slots = 2;
+  played.call.resident = resident.data();
+  played.run("0", 0, 1);
+  const auto *got = reinterpret_cast<const float *>(to.data());
+  for (int64_t slot = 0; slot < kSlots; ++slot)
+    for (int64_t j = 0; j < kTo; ++j) {
+      float want = j < kCount ? values[slot * kFrom + places[j]] : 0;
+      ASSERT_EQ(got[slot * kTo + j], slot < 2 ? want : -77) << slot << ", " << j;
+    }
+}
+
 TEST_P(Ops, Activations) {
   // gate: all magnitudes, either sign; up: 1, so that the result is the activation.
   std::vector<float> gate;

@@ -8,12 +8,22 @@
 // FEATURE: error: target "x86-64-v4+avx1024": unknown feature "avx1024"; known are {{.*}}avx512bf16
 // LEAST: error: target "x86-64-v3-fma": has no fma; the least that code is made for is x86-64-v3
 
-// expected-error@+1 {{argument 1: weights must be bf16, f16, f32 or integers, in order and with zero points for groups only}}
+// expected-error@+1 {{argument 1: weights must be bf16, f16, f32 or codes}}
 tile.stage @element(%x: !tile.buffer<1 x 16 x f32>, %w: !tile.matrix<rows = 16, row_pad = 16, blocks = 1, columns = 16, column_pad = 16, element = f64>) {
   tile.section grid = [1] {
   ^bb0(%t: index):
     %0 = tile.load %x : !tile.buffer<1 x 16 x f32> -> tensor<1x16xf32>
     %1 = tile.contract %w, %0 : !tile.matrix<rows = 16, row_pad = 16, blocks = 1, columns = 16, column_pad = 16, element = f64>, tensor<1x16xf32> -> tensor<1x16xf32>
+  }
+}
+
+// expected-error@+1 {{argument 0: a table's columns must be in order}}
+tile.stage @order(%e: !tile.table<rows = 64, columns = 32, column_pad = 32, tile_rows = 0, element = !encoding.scaled<code = i4, group = 32, scale = f16, order = true>>,
+    %y: !tile.buffer<1 x 32 x f32>) {
+  tile.section grid = [1] {
+  ^bb0(%t: index):
+    %0 = tile.gather %e scale = 1.0 : !tile.table<rows = 64, columns = 32, column_pad = 32, tile_rows = 0, element = !encoding.scaled<code = i4, group = 32, scale = f16, order = true>> -> tensor<1x32xf32>
+    tile.store %0, %y : tensor<1x32xf32>, !tile.buffer<1 x 32 x f32>
   }
 }
 
