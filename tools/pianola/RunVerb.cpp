@@ -1,16 +1,14 @@
 // RunVerb.cpp - pianola run: a prompt goes in, text comes out.
-#include "lib/driver/RollCache.h"
 #include "runtime/sampling/Sampler.h"
 #include "runtime/session/Session.h"
 #include "runtime/text/ChatFormat.h"
 #include "tools/pianola/TraceOptions.h"
 #include "tools/pianola/Verbs.h"
 
-#include "llvm/Support/FileSystem.h"
-
 #include <algorithm>
 #include <chrono>
 #include <csignal>
+#include <filesystem>
 
 namespace pianola {
 
@@ -20,13 +18,14 @@ using Clock = std::chrono::steady_clock;
 
 struct RunOptions {
   std::string model, prompt, system;
+  std::function<Result<std::string>(const RollRequest &)> rollOf;
   std::vector<int32_t> ids;
   int64_t most = 256;
   bool printIds = false, chat = false, ignoreStop = false;
   SessionOptions session;
   TraceOptions trace;
   SamplingOptions sampling;
-  CompileOptions compile;
+  RollRequest request; // if the model is a directory
 };
 
 Session *interrupted = nullptr;
@@ -55,13 +54,13 @@ private:
 
 Status Run::open() {
   std::string path = options.model;
-  if (llvm::sys::fs::is_directory(path)) {
-    options.compile.directory = path;
-    Progress progress(true);
-    llvm::Expected<std::string> cached = cachedRoll(options.compile, progress, llvm::errs());
-    if (!cached)
-      return Status::error(llvm::toString(cached.takeError()));
-    path = *cached;
+  std::error_code missing; // is for Roll::open to say
+  if (std::filesystem::is_directory(path, missing)) {
+    options.request.directory = path;
+    Result<std::string> compiled = options.rollOf(options.request);
+    if (!compiled)
+      return compiled.status();
+    path = *compiled;
   }
   Result<std::unique_ptr<Roll>> opened = Roll::open(path);
   if (!opened)
@@ -208,8 +207,10 @@ Status Run::run() {
 
 } // namespace
 
-void addRunVerb(CLI::App &app, int &exitCode) {
+void addRunVerb(CLI::App &app, int &exitCode,
+                std::function<Result<std::string>(const RollRequest &)> rollOf) {
   auto options = std::make_shared<RunOptions>();
+  options->rollOf = std::move(rollOf);
   CLI::App *verb = app.add_subcommand("run", "Generate text from a prompt");
   verb->add_option("model", options->model,
                    "A roll, or a model directory, which is compiled once into a cache")
@@ -235,9 +236,9 @@ void addRunVerb(CLI::App &app, int &exitCode) {
   verb->add_option("-s,--seed", sampling.seed);
   addDeviceOptions(*verb, options->session);
   addTraceOptions(*verb, options->trace);
-  verb->add_option("-c,--max-model-len", options->compile.maxModelLen,
+  verb->add_option("-c,--max-model-len", options->request.maxModelLen,
                    "With a directory: positions a session can hold");
-  verb->add_option("--target", options->compile.target, "With a directory: see compile");
+  verb->add_option("--target", options->request.target, "With a directory: see compile");
   verb->callback([=, &exitCode] {
     if (prompt->empty() == ids->empty()) {
       exitCode = failUsage("run: give the prompt as -p TEXT or --ids 1,2,3");

@@ -5,6 +5,7 @@
 #include "runtime/session/Session.h"
 
 #include <CLI/CLI.hpp>
+#include <functional>
 #include <string>
 
 namespace pianola {
@@ -13,12 +14,22 @@ namespace pianola {
 /// code: 0, or what fail() and failUsage() return.
 void addCompileVerb(CLI::App &app, int &exitCode);
 void addLogitsVerb(CLI::App &app, int &exitCode);
-void addRunVerb(CLI::App &app, int &exitCode);
 void addBenchVerb(CLI::App &app, int &exitCode);
 void addInspectVerb(CLI::App &app, int &exitCode);
 void addPerplexityVerb(CLI::App &app, int &exitCode);
 void addPredictVerb(CLI::App &app, int &exitCode);
 void addTokenizeVerb(CLI::App &app, int &exitCode);
+
+/// A model directory that `run` is to play.
+struct RollRequest {
+  std::string directory;
+  std::string target = "host";
+  int64_t maxModelLen = 0; // 0: as many positions as the model allows
+};
+
+/// `rollOf` finds or compiles the roll of a directory.
+void addRunVerb(CLI::App &app, int &exitCode,
+                std::function<Result<std::string>(const RollRequest &)> rollOf);
 
 /// What --target list prints: what rolls can be compiled for.
 void listTargets();

@@ -1,24 +1,49 @@
-// pianola.cpp - the driver: compiles models and plays them.
-#include "lib/driver/Version.h"
+// pianola.cpp - the driver: plays rolls, and starts the compiler for all else.
+//
+// To load LLVM and MLIR takes longer than to play the first token of a small model, so this program
+// is not linked with them. pianola-compiler, which stands beside it, has every verb.
 #include "tools/pianola/Verbs.h"
 
-#include "llvm/Config/llvm-config.h"
+#include <cerrno>
+#include <cstring>
+#include <filesystem>
+#include <unistd.h>
+
+namespace pianola {
+
+// Without the compiler. A directory may be a model, to be compiled first; if it is something else,
+// the compiler's `run` does the same.
+static bool onlyPlays(int argc, char **argv) {
+  std::string_view verb = argc > 1 ? argv[1] : "";
+  if (verb != "run" && verb != "bench" && verb != "inspect")
+    return false;
+  std::error_code missing;
+  return std::none_of(argv + 2, argv + argc, [&](const char *argument) {
+    return std::filesystem::is_directory(argument, missing);
+  });
+}
+
+static int startCompiler(char **argv) {
+  std::error_code error;
+  std::filesystem::path self = std::filesystem::read_symlink("/proc/self/exe", error);
+  std::string path = (self.parent_path() / "pianola-compiler").string();
+  execv(path.c_str(), argv);
+  return fail(path + ", which has this verb, cannot be started: " + std::strerror(errno));
+}
+
+} // namespace pianola
 
 int main(int argc, char **argv) {
+  if (!pianola::onlyPlays(argc, argv))
+    return pianola::startCompiler(argv);
   CLI::App app{"Pianola compiles a language model into one file, a roll, and plays it."};
-  app.set_version_flag("--version", std::string("pianola ") + pianola::kVersion + " (" +
-                                        PIANOLA_COMMIT +
-                                        "), LLVM " LLVM_VERSION_STRING ", targets: host");
   app.require_subcommand(1);
   int exitCode = 0;
-  pianola::addCompileVerb(app, exitCode);
   pianola::addBenchVerb(app, exitCode);
   pianola::addInspectVerb(app, exitCode);
-  pianola::addLogitsVerb(app, exitCode);
-  pianola::addPerplexityVerb(app, exitCode);
-  pianola::addPredictVerb(app, exitCode);
-  pianola::addRunVerb(app, exitCode);
-  pianola::addTokenizeVerb(app, exitCode);
+  pianola::addRunVerb(app, exitCode, [](const pianola::RollRequest &request) {
+    return pianola::Status::error(request.directory + " became a directory after the start");
+  });
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError &error) {
