@@ -29,8 +29,8 @@ def _rate(values):
 def peers(result):
     """What bench/peers/run.py measured."""
     lines = [f"| {result['model']} | bits a weight | decoding, tokens/s | share of bandwidth | Pianola is faster by | "
-             f"prompt of {result['prompt']}, tokens/s | Pianola is faster by |",
-             "| --- | ---: | ---: | ---: | ---: | ---: | ---: |"]
+             f"prompt of {result['prompt']}, tokens/s | Pianola is faster by | cores that others used |",
+             "| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: |"]
     ours = None
     for row in result["rows"]:
         ours = row if row["engine"] == "Pianola" else ours
@@ -41,7 +41,7 @@ def peers(result):
             faster = [_spread([a / b for a, b in zip(ours[key], row[key])], 2) for key in ("decode", "prompt")]
         lines.append(f"| {row['engine']} {row['format']} | {row['bytes_per_token'] * 8 / result['parameters']:.1f} | "
                      f"{_rate(row['decode'])} | {_spread(shares, 0)} % | {faster[0]} | {_rate(row['prompt'])} | "
-                     f"{faster[1]} |")
+                     f"{faster[1]} | {_spread(row['others'], 1)} |")
     return "\n".join(lines) + "\n"
 
 
