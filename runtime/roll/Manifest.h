@@ -47,7 +47,7 @@ struct RollContext {
   uint64_t heads, size;
   std::string element;
   uint64_t elementBytes, scaleBytes; // of a lane; of a head's key or value
-  std::optional<uint64_t> window;
+  std::optional<uint64_t> window = std::nullopt; // positions
 
   /// Keys and values of all heads.
   uint64_t positionBytes() const { return 2 * heads * (size * elementBytes + scaleBytes); }
