@@ -175,15 +175,16 @@ Status Bench::measure(int64_t prompt, int64_t generated, int64_t depth) {
   bool decode = generated > 0;
   int64_t count = decode ? generated : prompt;
   for (int64_t r = -1; r < options.repetitions; ++r) { // the first warms up
-    // What was fed before will do as context.
-    auto kept = std::min<int64_t>(session.position(), depth);
+    // A GPU generates; the choice of the first token, by a token fed before, is not measured.
+    bool generates = decode && roll.manifest().target.isGpu();
+    // What was fed before will do as context, but for what a token is chosen by.
+    int64_t wanted = generates ? std::max<int64_t>(depth - 1, 0) : depth;
+    auto kept = std::min<int64_t>(session.position(), wanted);
     if (Status status = session.truncate(kept); !status.ok())
       return status;
     if (depth > kept)
       if (Status status = feed(depth - kept, false, nullptr); !status.ok())
         return status;
-    // A GPU generates; the choice of the first token, by a token fed before, is not measured.
-    bool generates = decode && roll.manifest().target.isGpu();
     if (generates && depth == 0)
       if (Status status = feed(1, true, nullptr); !status.ok())
         return status;
