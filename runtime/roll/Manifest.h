@@ -46,7 +46,7 @@ struct RollGeneration {
 struct RollContext {
   uint64_t heads, size;
   std::string element;
-  uint64_t elementBytes, scaleBytes; // of a lane; of a head's key or value
+  uint64_t elementBytes, scaleBytes;             // of a lane; of a head's key or value
   std::optional<uint64_t> window = std::nullopt; // positions
 
   /// Keys and values of all heads.
