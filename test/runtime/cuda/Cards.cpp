@@ -137,6 +137,8 @@ TEST_F(GpuRecords, RefusesBadRecords) {
   EXPECT_EQ(replace(0, {wait, 0, 0, 0, 0, 0, 0, 0}), front + "1: its step has no tiles");
   EXPECT_EQ(replace(5, {run, 2, 0, 0, 1, 0, 0, 32}),
             front + "5: does not lie on the worker's tape");
+  EXPECT_EQ(replace(0, {run, 0, 0, 0, 1, 0, 0, 64}),
+            front + "2: starts at byte 0 of the tape, the step before at 64");
   EXPECT_EQ(replace(2, {run, 1, 0, 0, 1, 0, 0, 4096}),
             front + "2: does not lie on the worker's tape");
   EXPECT_EQ(refusalOf([](GpuRoll &tiny) {
