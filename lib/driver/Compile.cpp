@@ -21,18 +21,13 @@ using namespace mlir;
 
 namespace pianola {
 
-// A token, and a chunk of a prompt. On a GPU up to eight slots cost what one does.
-static llvm::ArrayRef<int64_t> usualSlots(bool onGpu) {
-  static constexpr int64_t kHost[] = {1, 64}, kGpu[] = {1, 8, 64};
-  return onGpu ? llvm::ArrayRef<int64_t>(kGpu) : llvm::ArrayRef<int64_t>(kHost);
-}
+// A token; as many as cost about what one does, for weights come from memory once; and a chunk of a
+// prompt.
+constexpr int64_t kUsualSlots[] = {1, 8, 64};
 
-static llvm::Expected<llvm::SmallVector<int64_t>> slotsOf(const CompileOptions &options,
-                                                          bool onGpu) {
-  llvm::ArrayRef<int64_t> wanted = options.slots;
-  if (wanted.empty())
-    wanted = usualSlots(onGpu);
-  llvm::SmallVector<int64_t> slots(wanted);
+static llvm::Expected<llvm::SmallVector<int64_t>> slotsOf(const CompileOptions &options) {
+  llvm::SmallVector<int64_t> slots(options.slots.empty() ? llvm::ArrayRef(kUsualSlots)
+                                                         : llvm::ArrayRef(options.slots));
   llvm::sort(slots);
   if (slots.front() < 1 || slots.back() > kMostProgramSlots)
     return llvm::createStringError(
@@ -185,7 +180,7 @@ static llvm::Error compileForDevice(const CompileOptions &options, const DeviceR
   llvm::Expected<int64_t> maxModelLen = checkMaxModelLen(options, model->config);
   if (!maxModelLen)
     return maxModelLen.takeError();
-  llvm::Expected<llvm::SmallVector<int64_t>> slots = slotsOf(options, true);
+  llvm::Expected<llvm::SmallVector<int64_t>> slots = slotsOf(options);
   if (!slots)
     return slots.takeError();
   ModuleOp module = *model->module;
@@ -255,7 +250,7 @@ llvm::Error compile(const CompileOptions &options, Progress &progress, llvm::raw
   llvm::Expected<int64_t> maxModelLen = checkMaxModelLen(options, model->config);
   if (!maxModelLen)
     return maxModelLen.takeError();
-  llvm::Expected<llvm::SmallVector<int64_t>> slots = slotsOf(options, false);
+  llvm::Expected<llvm::SmallVector<int64_t>> slots = slotsOf(options);
   if (!slots)
     return slots.takeError();
   llvm::Expected<int64_t> narrow = narrowFrom(options);

@@ -28,7 +28,7 @@ void addCompileVerb(CLI::App &app, int &exitCode) {
           "--slots", options->slots,
           "Token slots of the programs, 1 among them: a prompt is played by the program of "
           "the fewest slots that has one for each token left, or else the most (default: "
-          "1,64; for GPUs 1,8,64)")
+          "1,8,64)")
       ->delimiter(',')
       ->allow_extra_args(false)
       ->check(CLI::Range(1, static_cast<int>(kMostProgramSlots)));
