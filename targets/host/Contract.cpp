@@ -169,6 +169,8 @@ void PartEmitter::lowerContract(tile::ContractOp op) {
     int64_t stepBytes = 16 * registers * perStep * bytes;
     ProductKind kind{matrix.getElement(),   form,   registers, stepBytes,
                      stepBytes / registers, kAhead, oneSlot};
+    int64_t atOnce = vectorsAtOnce(cpu, registers);
+    kind.passes = tiles ? 1 : (type.getDimSize(0) + atOnce - 1) / atOnce;
     Value from = at(weights, mul(firstRow, depth * bytes));
     auto multiply = [&](Value k, Value end) {
       Value slot = kind.tiles ? firstInTiles : low;

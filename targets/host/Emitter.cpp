@@ -45,9 +45,9 @@ Value Emitter::load(Type type, Value from, unsigned alignment) {
 void Emitter::store(Value value, Value to, unsigned alignment) {
   builder.create<LLVM::StoreOp>(loc, value, to, alignment);
 }
-void Emitter::prefetch(Value where) {
-  // A read, to be kept in all caches, of data.
-  builder.create<LLVM::Prefetch>(loc, where, 0, 3, 1);
+void Emitter::prefetch(Value where, bool intoSecond) {
+  // A read, to be kept in all caches or in those from the second on, of data.
+  builder.create<LLVM::Prefetch>(loc, where, 0, intoSecond ? 2 : 3, 1);
 }
 
 //===----------------------------------------------------------------------===//

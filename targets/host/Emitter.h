@@ -60,7 +60,7 @@ public:
   }
   Value load(Type type, Value pointer, unsigned alignment = 4);
   void store(Value value, Value pointer, unsigned alignment = 4);
-  void prefetch(Value pointer);
+  void prefetch(Value pointer, bool intoSecond = false);
 
   // Floats, scalar or vector.
   Value real(float value) { return real(f32(), value); }

@@ -41,10 +41,14 @@ std::string ProductKind::name() const {
                                : "split")
       << "." << registers << "x" << registerStride << "." << stepStride << "." << ahead
       << (single ? ".single" : "") << (tiles ? ".tiles" : "");
+  if (passes > 1)
+    out << "." << passes << ".passes";
   return text;
 }
 
 namespace {
+
+constexpr int64_t kUnroll = 4; // steps
 
 // Writes one kernel.
 class Kernel {
@@ -67,6 +71,12 @@ private:
   void block(Value first, int64_t count);
   void prefetch(Value weights, int64_t steps);
 
+  Value further; // from a step's weights to what it asks for in this pass: see ProductKind
+
+  // Of so many steps' weights.
+  int64_t linesOfPass(int64_t steps) const {
+    return (steps * kind.stepStride / 64 + kind.passes - 1) / kind.passes;
+  }
   bool isPairwise() const { return kind.weights.isBF16() && e.cpu.hasBf16Products(); }
 
   Emitter &e;
@@ -127,7 +137,6 @@ void Kernel::addStep(Value weights, ArrayRef<Value> vectors, Value offset,
 
 // All steps from 0 on, four at a time, and then one at a time.
 SmallVector<Value> Kernel::forSteps(ArrayRef<Value> initial, AddSteps add) {
-  constexpr int64_t kUnroll = 4;
   Value whole = e.mul(e.div(of.steps, kUnroll), kUnroll);
   int64_t bytes = kind.perStep() * bytesOf(kind.form);
   auto fours = [&](Value begin, Value end, int64_t each, Value offset, ValueRange carried) {
@@ -157,6 +166,11 @@ void Kernel::prefetch(Value weights, int64_t steps) {
   if (kind.ahead == 0)
     return;
   int64_t bytes = 16 * kind.perStep() * kind.weights.getIntOrFloatBitWidth() / 8;
+  if (kind.passes > 1) {
+    for (int64_t line = 0; line < linesOfPass(steps); ++line)
+      e.prefetch(e.at(e.at(weights, further), line * 64), /*intoSecond=*/true);
+    return;
+  }
   for (int64_t s = 0; s < steps; ++s)
     for (int64_t r = 0; r < kind.registers; ++r) {
       int64_t at = s * kind.stepStride + r * kind.registerStride;
@@ -216,6 +230,10 @@ void Kernel::block(Value first, int64_t count) {
       initial.push_back(
           e.select(of.fresh, e.real(f32x16, 0), e.load(f32x16, e.at(results[v], r * 64))));
   }
+  if (kind.passes > 1) {
+    Value pass = e.div(first, vectorsAtOnce(e.cpu, kind.registers));
+    further = e.add(e.mul(of.steps, kind.stepStride), e.mul(pass, linesOfPass(kUnroll) * 64));
+  }
   SmallVector<Value> sums =
       kind.single ? sumUpInChains(vectors[0], initial) : sumUp(vectors, initial);
   for (int64_t v = 0; v < count; ++v)
@@ -226,12 +244,8 @@ void Kernel::block(Value first, int64_t count) {
 void Kernel::run() {
   if (kind.single)
     return block(e.constant(0), 1);
-  // AVX-512 has 32 registers, and 16 to 24 accumulators leave room for weights and broadcasts; AVX2
-  // has 16, and a vector of 16 lanes needs two.
-  int64_t most = (e.cpu.hasAvx512() ? 16 : 4) / kind.registers;
-  most = std::clamp<int64_t>(most, 1, 8);
   Value at = e.constant(0);
-  for (int64_t count = most; count >= 1; count /= 2) {
+  for (int64_t count = vectorsAtOnce(e.cpu, kind.registers); count >= 1; count /= 2) {
     Value end = e.add(at, e.mul(e.div(e.sub(of.count, at), count), count));
     e.loop(at, end, count, [&](Value first) { block(first, count); });
     at = end;
@@ -239,6 +253,12 @@ void Kernel::run() {
 }
 
 } // namespace
+
+// AVX-512 has 32 registers, and 16 to 24 accumulators leave room for weights and broadcasts; AVX2
+// has 16, and a vector of 16 lanes needs two.
+int64_t vectorsAtOnce(const HostCpu &cpu, int64_t registers) {
+  return std::clamp<int64_t>((cpu.hasAvx512() ? 16 : 4) / registers, 1, 8);
+}
 
 void callProducts(KernelFunctions &kernels, Emitter &emit, const ProductKind &kind,
                   const Products &of) {

@@ -55,6 +55,10 @@ struct ProductKind {
   /// Through tiles of AMX, for vectors of bf16 or in split form: steps and vectors are multiples of
   /// 16.
   bool tiles = false;
+  /// How often the weights of a call pass by when there are as many vectors as there may be. From
+  /// twice on each pass asks for its part of the weights of the next call, which stand behind: only
+  /// the first pass would wait for memory otherwise, and in the others memory would have a rest.
+  int64_t passes = 1;
 
   int64_t perStep() const { return weights.isBF16() ? 2 : 1; }
   std::string name() const;
@@ -65,6 +69,9 @@ struct ProductKind {
 struct Products {
   Value weights, vectors, vectorStride, results, resultStride, steps, count, fresh;
 };
+
+/// Vectors that weights are multiplied with as they pass by.
+int64_t vectorsAtOnce(const HostCpu &cpu, int64_t registers);
 
 void callProducts(KernelFunctions &kernels, Emitter &emit, const ProductKind &kind,
                   const Products &products);
