@@ -93,7 +93,7 @@ private:
       return refuse(index, "section " + number(record.index) + " comes after section " +
                                number(sections - 1));
     if (sections == 0) {
-      if (record.tape % PIANOLA_ROLL_TAPE_UNIT != 0 || record.tape < tape)
+      if (record.tape < tape)
         return refuse(index, "starts at byte " + number(record.tape) +
                                  " of the tape, the step before at " + number(tape));
       tape = record.tape;

@@ -1,7 +1,7 @@
 // Activations.cpp - prompts as --activations says: near the interpreter, which rounds nothing; and
 // tokens one by one, which it does not touch.
 #include "targets/host/HostCpu.h"
-#include "test/numeric/Seeded.h"
+#include "test/numeric/Reference.h"
 #include "test/numeric/Tolerance.h"
 #include "test/runtime/amx/Emulation.h"
 
@@ -58,14 +58,8 @@ TEST_P(Activations, AreNear) {
   options.activations = "bf16";
   options.workers = 2;
   options.slots = {1, 4, 16, 48};
-  std::vector<int32_t> ids;
-  for (int i = 0; i < 150; ++i)
-    ids.push_back((i * 37 + i * i) % 300);
-  mlir::MLIRContext context;
-  LoadedModel loaded =
-      llvm::cantFail(loadModel(context, options.directory, std::nullopt, options.weights));
-  std::vector<float> wanted =
-      llvm::cantFail(interpret(*loaded.module, *loaded.weights, ids)).logits.values;
+  std::vector<int32_t> ids = goldenIds(150);
+  std::vector<float> wanted = interpreted(options, ids);
   TemporaryDirectory temporary;
   std::unique_ptr<Roll> roll = compileAndOpen(options, temporary);
   ASSERT_TRUE(roll);

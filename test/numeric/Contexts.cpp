@@ -1,5 +1,6 @@
 // Contexts.cpp - keys and values as --kv says, against the interpreter that rounds them so too.
 #include "dialects/transformer/Transformer.h"
+#include "test/numeric/Reference.h"
 #include "test/numeric/Seeded.h"
 #include "test/numeric/Tolerance.h"
 
@@ -24,16 +25,15 @@ constexpr const char *kTargets[] = {"host", "host-avx512bf16", "x86-64-v3"};
 /// The interpreter's logits with keys and values of `kv`.
 std::vector<float> reference(const CompileOptions &options, const std::string &kv,
                              const std::vector<int32_t> &ids) {
-  mlir::MLIRContext context;
-  LoadedModel model = llvm::cantFail(loadModel(context, options.directory, options.seed));
-  mlir::Builder builder(&context);
-  mlir::Type element = kv == "bf16"   ? mlir::Type(builder.getBF16Type())
-                       : kv == "int8" ? mlir::Type(builder.getI8Type())
-                       : kv == "fp8"  ? mlir::Type(builder.getFloat8E4M3FNType())
-                                      : mlir::Type(builder.getF32Type());
-  for (auto cache : model.module->getOps<transformer::CacheOp>())
-    cache.setElement(element);
-  return llvm::cantFail(interpret(*model.module, *model.weights, ids)).logits.values;
+  return interpreted(options, ids, [&](mlir::ModuleOp module) {
+    mlir::Builder builder(module.getContext());
+    mlir::Type element = kv == "bf16"   ? mlir::Type(builder.getBF16Type())
+                         : kv == "int8" ? mlir::Type(builder.getI8Type())
+                         : kv == "fp8"  ? mlir::Type(builder.getFloat8E4M3FNType())
+                                        : mlir::Type(builder.getF32Type());
+    for (auto cache : module.getOps<transformer::CacheOp>())
+      cache.setElement(element);
+  });
 }
 
 /// Chunks of 64, token after token, and four tokens at a time.
@@ -67,9 +67,7 @@ TEST_P(Contexts, AgreeWithTheInterpreter) {
   options.workers = 2;
   options.kv = kept.name;
   // More than two chunks of a prompt, and of attention.
-  std::vector<int32_t> ids;
-  for (int i = 0; i < 150; ++i)
-    ids.push_back((i * 37 + i * i) % 300);
+  std::vector<int32_t> ids = goldenIds(150);
   std::vector<float> wanted = reference(options, kept.name, ids);
   for (const char *target : kTargets) {
     options.target = target;

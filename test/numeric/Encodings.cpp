@@ -1,7 +1,7 @@
 // Encodings.cpp - rolls whose weights were encoded on the way, against the interpreter with the
 // same encoded weights.
 #include "test/numeric/Encodings.h"
-#include "test/numeric/Seeded.h"
+#include "test/numeric/Reference.h"
 #include "test/numeric/Tolerance.h"
 
 using namespace pianola;
@@ -16,14 +16,8 @@ TEST_P(Encodings, AgreeWithTheInterpreter) {
   options.directory = std::string(PIANOLA_SOURCE_DIR "/test/golden/") + model;
   options.weights = spec;
   options.workers = 2;
-  std::vector<int32_t> ids;
-  for (int i = 0; i < 42; ++i)
-    ids.push_back((i * 37 + i * i) % 300);
-  mlir::MLIRContext context;
-  LoadedModel loaded =
-      llvm::cantFail(loadModel(context, options.directory, std::nullopt, options.weights));
-  std::vector<float> wanted =
-      llvm::cantFail(interpret(*loaded.module, *loaded.weights, ids)).logits.values;
+  std::vector<int32_t> ids = goldenIds(42);
+  std::vector<float> wanted = interpreted(options, ids);
   for (const char *target : {"host", "x86-64-v3"}) {
     options.target = target;
     // The whole at once and one by one; then four by four, and the last two of 42.

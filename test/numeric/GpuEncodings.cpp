@@ -2,7 +2,7 @@
 // against the interpreter with the same encoded weights.
 #include "test/numeric/Emulated.h"
 #include "test/numeric/Encodings.h"
-#include "test/numeric/Seeded.h"
+#include "test/numeric/Reference.h"
 #include "test/numeric/Tolerance.h"
 
 using namespace pianola;
@@ -24,14 +24,8 @@ TEST_P(GpuEncodings, AgreeWithTheInterpreter) {
   options.weights = spec;
   options.workers = 3;
   options.slots = {1, kSlots[number % 3]};
-  std::vector<int32_t> ids;
-  for (int i = 0; i < 9; ++i)
-    ids.push_back((i * 37 + i * i) % 300);
-  mlir::MLIRContext context;
-  LoadedModel loaded =
-      llvm::cantFail(loadModel(context, options.directory, std::nullopt, options.weights));
-  std::vector<float> wanted =
-      llvm::cantFail(interpret(*loaded.module, *loaded.weights, ids)).logits.values;
+  std::vector<int32_t> ids = goldenIds(9);
+  std::vector<float> wanted = interpreted(options, ids);
   for (int other = 0; other < (isLongRun() ? 2 : 1); ++other) {
     options.target = kDevices[(number + other) % 2];
     std::unique_ptr<Roll> roll = compileAndOpen(options, temporary);

@@ -117,25 +117,26 @@ TEST_P(Memory, Gather) {
   }
 }
 
+constexpr int64_t kHeads = 2, kSize = 48, kSlots = 64, kCapacity = 192;
+
+// What a buffer has goes to a context as keys, and twice of it as values.
+std::string appendStage(const std::string &element) {
+  std::string b = buffer(kSlots, kHeads * kSize), t = tensor(kSlots, kSize);
+  std::string c = llvm::formatv("!tile.context<{0} x {1} x {2}>", kHeads, kSize, element);
+  std::string load = llvm::formatv("tile.load %x columns affine_map<(h) -> (h * {0})> : ", kSize);
+  std::string append = " head affine_map<(h) -> (h)> : " + t + ", " + c + "\n";
+  return "tile.stage @s(%x: " + b + ", %c: " + c + ") {\ntile.section grid = [2] {\n" +
+         "^bb0(%h: index):\n%0 = " + load + b + " -> " + t + "\ntile.append %0, %c key" + append +
+         "%1 = tile.add %0, %0 : " + t + "\ntile.append %1, %c value" + append + "}\n}\n";
+}
+
 TEST_P(Memory, Append) {
-  constexpr int64_t kHeads = 2, kSize = 48, kSlots = 64, kCapacity = 192;
   for (const char *element : {"f32", "bf16"})
     for (auto [position, valid] : {std::pair{0, 1}, {13, 5}, {63, 64}, {100, 31}}) {
       SCOPED_TRACE(::testing::Message() << element << " from " << position << ", " << valid);
       bool isPair = std::string(element) == "bf16";
       int64_t bytes = isPair ? 2 : 4, half = kHeads * kCapacity * kSize;
-      std::string b = buffer(kSlots, kHeads * kSize), t = tensor(kSlots, kSize);
-      std::string c = llvm::formatv("!tile.context<{0} x {1} x {2}>", kHeads, kSize, element);
-      std::string load =
-          llvm::formatv("tile.load %x columns affine_map<(h) -> (h * {0})> : ", kSize);
-      PlayedStage played("tile.stage @s(%x: " + b + ", %c: " + c +
-                             ") {\ntile.section grid = [2] {\n" + "^bb0(%h: index):\n%0 = " + load +
-                             b + " -> " + t +
-                             "\ntile.append %0, %c key head affine_map<(h) -> (h)> : " + t + ", " +
-                             c + "\n%1 = tile.add %0, %0 : " + t +
-                             "\ntile.append %1, %c value head affine_map<(h) -> (h)> : " + t +
-                             ", " + c + "\n}\n}\n",
-                         GetParam());
+      PlayedStage played(appendStage(element), GetParam());
       std::vector<float> x = randomNumbers(kSlots * kHeads * kSize, 12);
       AlignedBytes from(x);
       std::vector<uint8_t> blank(2 * half * bytes, 0x11), want = blank;
@@ -176,23 +177,11 @@ float codeOf(const std::string &element, uint8_t code) {
 // A scale beside the codes of each position's head; each code as near as it can be; nothing else
 // touched.
 TEST_P(Memory, AppendCodes) {
-  constexpr int64_t kHeads = 2, kSize = 48, kSlots = 64, kCapacity = 192;
   constexpr int64_t kPosition = kSize + 4, kGroup = 16 * kPosition, kHalf = kCapacity * kPosition;
   for (std::string element : {"i8", "f8E4M3FN"})
     for (auto [position, valid] : {std::pair{0, 1}, {13, 5}, {63, 64}, {100, 31}}) {
       SCOPED_TRACE(::testing::Message() << element << " from " << position << ", " << valid);
-      std::string b = buffer(kSlots, kHeads * kSize), t = tensor(kSlots, kSize);
-      std::string c = llvm::formatv("!tile.context<{0} x {1} x {2}>", kHeads, kSize, element);
-      std::string load =
-          llvm::formatv("tile.load %x columns affine_map<(h) -> (h * {0})> : ", kSize);
-      PlayedStage played("tile.stage @s(%x: " + b + ", %c: " + c +
-                             ") {\ntile.section grid = [2] {\n" + "^bb0(%h: index):\n%0 = " + load +
-                             b + " -> " + t +
-                             "\ntile.append %0, %c key head affine_map<(h) -> (h)> : " + t + ", " +
-                             c + "\n%1 = tile.add %0, %0 : " + t +
-                             "\ntile.append %1, %c value head affine_map<(h) -> (h)> : " + t +
-                             ", " + c + "\n}\n}\n",
-                         GetParam());
+      PlayedStage played(appendStage(element), GetParam());
       std::vector<float> x = randomNumbers(kSlots * kHeads * kSize, 12);
       std::fill_n(x.begin(), kSize, 0.0f); // slot 0's first head: a scale of 0
       for (int64_t d = 0; d < kSize; ++d)
