@@ -1,6 +1,7 @@
 //===- Contract.cpp - Inner products of a weight tile with every slot -----===//
 
 #include "targets/host/CodeProducts.h"
+#include "targets/host/CodeTiles.h"
 #include "targets/host/Codes.h"
 #include "targets/host/Stage.h"
 
@@ -17,11 +18,28 @@ static constexpr int64_t kAhead = 4096;
 // Codes take more instructions a line, so that a core runs ahead by fewer lines on its own.
 static constexpr int64_t kAheadOfCodes = 16384;
 
-bool PartEmitter::takesTiles(tile::ContractOp op) {
+// With VNNI, slots up to this many take at most 8 instructions for a line of codes of 8 bits, as
+// many cycles as memory takes to bring it to a core.
+static constexpr int64_t kSlotsWithoutTiles = 4;
+
+std::optional<TileShape> PartEmitter::tilesOf(tile::ContractOp op) {
   auto type = cast<RankedTensorType>(op.getValue().getType());
-  return cpu.hasTileProducts() && type.getDimSize(0) > 1 &&
-         op.getMatrix().getType().getElement().isBF16() &&
-         formFor(cpu, op.getMatrix().getType().getElement(), type.getElementType()) == Form::Split;
+  Type element = op.getMatrix().getType().getElement();
+  if (isa<encoding::ScaledType>(element)) {
+    IntegerRow packed = integerRowOf(op);
+    return packed.tiles ? std::optional(tileShapeFor(packed.run)) : std::nullopt;
+  }
+  bool takes = cpu.hasTileProducts() && type.getDimSize(0) > 1 && element.isBF16() &&
+               formFor(cpu, element, type.getElementType()) == Form::Split;
+  return takes ? std::optional(TileShape::Full) : std::nullopt;
+}
+
+IntegerRow PartEmitter::integerRowOf(tile::ContractOp op) {
+  tile::MatrixType matrix = op.getMatrix().getType();
+  auto type = cast<encoding::ScaledType>(matrix.getElement());
+  int64_t slots = cast<RankedTensorType>(op.getValue().getType()).getDimSize(0);
+  return IntegerRow(type, matrix.getDepth(),
+                    cpu.hasByteTiles() && isCounted(type) && slots > kSlotsWithoutTiles);
 }
 
 // Groups of 32 rows, and a last one of 16.
@@ -40,7 +58,7 @@ void PartEmitter::lowerCodes(tile::ContractOp op, encoding::ScaledType type) {
   tile::MatrixType matrix = op.getMatrix().getType();
   int64_t depth = matrix.getDepth(), rowBytes = encoding::rowBytes(type, depth);
   int64_t scaleBytes = type.getScaleBytes(), zeroBytes = type.getZeroBytes();
-  IntegerRow packed(type, depth);
+  IntegerRow packed = integerRowOf(op);
   CodeProducts of{};
   int64_t activationStride = packed.bytes();
   // Whole rows are taken in blocks of what shares an activation's scale.
@@ -59,6 +77,8 @@ void PartEmitter::lowerCodes(tile::ContractOp op, encoding::ScaledType type) {
   Place results = place(op.getResult());
   of.resultStride = constant(results.stride * 4);
   of.count = sub(high, low);
+  if (packed.tiles)
+    of.scratch = allocate(builder.getI8Type(), kTileScratch);
   Value weights = weightAt(op.getMatrix());
 
   forRowGroups(*this, matrix.getRowPad(), [&](Value firstRow, int64_t registers) {
@@ -69,10 +89,11 @@ void PartEmitter::lowerCodes(tile::ContractOp op, encoding::ScaledType type) {
       of.zeros = at(from, rows * scaleBytes);
     }
     of.results = at(row(results, low), mul(firstRow, 4));
-    CodeKind kind{type, group, block, registers, kAheadOfCodes, oneSlot};
+    CodeKind kind{type, group, block, packed.run, registers, kAheadOfCodes, oneSlot};
     int64_t groupBytes = kind.groupBytes();
     auto multiply = [&](Value firstGroup, Value groups, int64_t columns) {
       kind.group = columns;
+      kind.tiles = packed.tiles && columns % packed.run == 0;
       of.weights = at(codes, mul(firstGroup, groupBytes));
       of.column = mul(firstGroup, group);
       of.groups = groups;
@@ -104,7 +125,9 @@ void PartEmitter::lowerCodes(tile::ContractOp op, encoding::ScaledType type) {
 
 // Rows low .. high-1 of an f32 or bf16 value in integer form.
 Value PartEmitter::storeIntegerRows(const Place &from, const IntegerRow &packed, int64_t slots) {
-  Value to = allocate(builder.getI8Type(), slots * packed.bytes());
+  // A last tile begins with a row that there is.
+  int64_t rows = packed.tiles ? slots + kTileSide - 1 : slots;
+  Value to = allocate(builder.getI8Type(), rows * packed.bytes());
   loop(low, high, 1, [&](Value slot) {
     storeIntegers(
         *this, packed, [&](Value column) { return lanes(from, slot, column); },
@@ -140,6 +163,8 @@ Place PartEmitter::raisedOf(Value value) {
 
 void PartEmitter::lowerContract(tile::ContractOp op) {
   tile::MatrixType matrix = op.getMatrix().getType();
+  if (std::optional<TileShape> shape = tilesOf(op); shape && !tilesStay)
+    configureTiles(*this, *shape);
   if (auto scaled = dyn_cast<encoding::ScaledType>(matrix.getElement()))
     return lowerCodes(op, scaled);
   auto type = cast<RankedTensorType>(op.getValue().getType());
@@ -155,7 +180,7 @@ void PartEmitter::lowerContract(tile::ContractOp op) {
   int64_t perStep = matrix.getElement().isBF16() ? 2 : 1;
 
   // What tiles do not reach, half of a tile's depth, goes the other way.
-  bool tiles = takesTiles(op);
+  bool tiles = tilesOf(op).has_value();
   int64_t inTiles = tiles ? depth / kSplitBlock * kSplitBlock : 0;
   Value slots = sub(high, low), firstInTiles = low, slotsInTiles = slots;
   if (tiles) {

@@ -6,8 +6,6 @@ using namespace mlir;
 
 namespace pianola::host {
 
-// A sum of products of a block fits 31 bits: 128 * 255 * 32512.
-constexpr int64_t kMostOfBlock = 128;
 // The greatest code of an activation, whose upper byte rounds to 127.
 constexpr float kGreatest = 32512;
 
@@ -21,24 +19,28 @@ static int64_t blockOf(int64_t group) {
   return std::max<int64_t>(block, 32);
 }
 
-IntegerRow::IntegerRow(encoding::ScaledType type, int64_t columns)
-    : columns(columns), block(type.getGroup() ? blockOf(type.getGroup()) : kMostOfBlock) {}
+IntegerRow::IntegerRow(encoding::ScaledType type, int64_t columns, bool tiles)
+    : columns(columns), block(type.getGroup() ? blockOf(type.getGroup()) : kMostOfBlock),
+      tiles(tiles) {
+  if (tiles && block % 64 == 0)
+    run = 64;
+}
 
 //===----------------------------------------------------------------------===//
 // Activations
 //===----------------------------------------------------------------------===//
 
 // Codes of 16 columns, from `column` on.
-static void storeCodes(Emitter &e, Value codes, Value column, Value to) {
+static void storeCodes(Emitter &e, Value codes, Value column, int64_t run, Value to) {
   auto &builder = e.builder;
   Type i8 = builder.getI8Type(), i16 = builder.getI16Type();
   if (hasByteProducts(e)) {
     // The lower byte is signed: what it lacks the upper one has.
     Value upper = builder.create<arith::ShRSIOp>(
         e.loc, builder.create<arith::AddIOp>(e.loc, codes, e.lanesOf(128)), e.lanesOf(8));
-    Value at = e.at(to, e.add(e.mul(e.div(column, 32), 64), e.rem(column, 32)));
+    Value at = e.at(to, e.add(e.mul(e.div(column, run), 2 * run), e.rem(column, run)));
     e.store(builder.create<arith::TruncIOp>(e.loc, e.vector(i8), upper), at, 1);
-    e.store(builder.create<arith::TruncIOp>(e.loc, e.vector(i8), codes), e.at(at, 32), 1);
+    e.store(builder.create<arith::TruncIOp>(e.loc, e.vector(i8), codes), e.at(at, run), 1);
     return;
   }
   SmallVector<int32_t> order;
@@ -69,7 +71,7 @@ void storeIntegers(Emitter &e, const IntegerRow &row, llvm::function_ref<Value(V
       Value scaled =
           e.builder.create<LLVM::RoundEvenOp>(e.loc, f32x16, e.fmul(lanes(column), factor));
       Value codes = e.builder.create<arith::FPToSIOp>(e.loc, e.vector(e.i32()), scaled);
-      storeCodes(e, codes, column, to);
+      storeCodes(e, codes, column, row.run, to);
       return SmallVector<Value>{e.builder.create<arith::AddIOp>(e.loc, carried[0], codes)};
     })[0];
     e.store(e.fdiv(greatest, e.real(kGreatest)), e.at(to, e.add(e.mul(number, 4), row.scalesAt())));

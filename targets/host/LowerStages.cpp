@@ -13,9 +13,9 @@
 #include "targets/host/Codes.h"
 #include "targets/host/HostCode.h"
 #include "targets/host/Stage.h"
-#include "targets/host/TileProducts.h"
 #include "llvm/ADT/MapVector.h"
 #include <cstddef>
+#include <set>
 
 using namespace mlir;
 
@@ -158,7 +158,7 @@ void StageLowering::keepResults(PartEmitter &emit, Block &block) {
         }
         continue;
       }
-      IntegerRow packed(scaled, type.getDimSize(1));
+      IntegerRow packed = emit.integerRowOf(contract);
       if (keep.integerOffsets.try_emplace(packed.block, emit.scratchUsed).second)
         emit.storeIntegerRows(emit.places.lookup(inside), packed, type.getDimSize(0));
     }
@@ -206,10 +206,13 @@ void StageLowering::lowerPart(Block &block, StringRef suffix, tile::SectionOp se
     });
   };
 
-  bool tiles = llvm::any_of(block.getOps<tile::ContractOp>(),
-                            [&](tile::ContractOp op) { return emit.takesTiles(op); });
-  if (tiles)
-    configureTiles(emit);
+  std::set<TileShape> shapes;
+  for (auto op : block.getOps<tile::ContractOp>())
+    if (std::optional<TileShape> shape = emit.tilesOf(op))
+      shapes.insert(*shape);
+  emit.tilesStay = shapes.size() == 1;
+  if (emit.tilesStay)
+    configureTiles(emit, *shapes.begin());
   if (!section) {
     setTile(emit, block, {}, {});
     lowerTile();
@@ -228,7 +231,7 @@ void StageLowering::lowerPart(Block &block, StringRef suffix, tile::SectionOp se
       lowerTile();
     });
   }
-  if (tiles)
+  if (!shapes.empty())
     releaseTiles(emit);
   builder.create<func::ReturnOp>(loc);
   scratch = std::max(scratch, emit.scratchPeak);
