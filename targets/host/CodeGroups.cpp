@@ -64,19 +64,20 @@ SmallVector<Value> countsOf(Emitter &e, const CodeKind &kind, Value step) {
   return halves;
 }
 
-Value addCounted(Emitter &e, const CodeKind &kind, Value sum, Value zero, Value scale,
-                 Value activationScaleAt, Value activationSumAt, Value result) {
-  Value factor = e.load(e.f32(), activationScaleAt);
+BlockActivation loadBlockActivation(Emitter &e, const CodeKind &kind, Value scale, Value sum) {
+  Value factor = e.load(e.f32(), scale);
   if (kind.type.getCode() == Code::F4E2M1) // was counted in halves
     factor = e.fmul(factor, e.real(0.5f));
-  if (zero) {
-    Value codeSum = e.splat(e.load(e.i32(), activationSumAt));
-    sum = e.builder.create<arith::SubIOp>(e.loc, sum,
-                                          e.builder.create<arith::MulIOp>(e.loc, zero, codeSum));
-  }
+  return {e.splat(factor), e.splat(e.load(e.i32(), sum))};
+}
+
+Value addCounted(Emitter &e, Value sum, Value zero, Value scale, const BlockActivation &activation,
+                 Value result) {
+  if (zero)
+    sum = e.builder.create<arith::SubIOp>(
+        e.loc, sum, e.builder.create<arith::MulIOp>(e.loc, zero, activation.sum));
   Value real = e.builder.create<arith::SIToFPOp>(e.loc, e.vector(e.f32()), sum);
-  Value both = e.splat(factor);
-  return e.fma(real, scale ? e.fmul(scale, both) : both, result);
+  return e.fma(real, scale ? e.fmul(scale, activation.scale) : activation.scale, result);
 }
 
 } // namespace pianola::host

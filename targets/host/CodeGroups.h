@@ -44,10 +44,16 @@ llvm::SmallVector<Value> zerosOf(Emitter &emit, const CodeKind &kind, Value grou
 /// A register of a step: codes of four columns, as unsigned bytes of each row, once or twice.
 llvm::SmallVector<Value> countsOf(Emitter &emit, const CodeKind &kind, Value step);
 
-/// result + (sum - zero * activation sum) * scale * activation scale, of i32 and f32 lanes. `zero`
-/// and `scale` are null where they are counted already or come later; the last two are one number.
-Value addCounted(Emitter &emit, const CodeKind &kind, Value sum, Value zero, Value scale,
-                 Value activationScaleAt, Value activationSumAt, Value result);
+/// What becomes of a block's sums of one row of activations: its scale and the sum of its codes, in
+/// all lanes.
+struct BlockActivation {
+  Value scale, sum;
+};
+BlockActivation loadBlockActivation(Emitter &emit, const CodeKind &kind, Value scale, Value sum);
+/// result + (sum - zero * activation.sum) * scale * activation.scale. `zero` is null where it is
+/// counted already, `scale` where it comes later.
+Value addCounted(Emitter &emit, Value sum, Value zero, Value scale,
+                 const BlockActivation &activation, Value result);
 
 } // namespace pianola::host
 

@@ -177,7 +177,8 @@ void Kernel::addBlock(Value sum, Value zero, Value scale, const Rows &rows, int6
   }
   Value at = e.add(e.mul(e.constant(v), of.activationStride), block);
   result =
-      addCounted(e, kind, sum, zero, scale, e.at(rows.scales, at), e.at(rows.sums, at), result);
+      addCounted(e, sum, zero, scale,
+                 loadBlockActivation(e, kind, e.at(rows.scales, at), e.at(rows.sums, at)), result);
 }
 
 // Group `number`, counted from the first of the call.

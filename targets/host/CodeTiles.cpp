@@ -13,12 +13,14 @@
 //
 // What bounds it, by Intel's figures (TileProducts.cpp): 128 columns of 16 slots and 32 rows are 8
 // multiplies, 128 cycles. They take 4 tiles of weights from the first cache and 4 of activations
-// from the second, 64 cycles of loads, and 4 stores of sums, 64 cycles. To add 16 slots to the
-// results takes 15 instructions a slot for vectors where codes are signed, 19 where they are not
-// and 23 with zero points, of which two are done a cycle: 120 to 184 cycles. That needs nothing of
-// the unit for tiles, so the last block of slots is added up while the next one is multiplied: a
-// little under 2 cycles a slot for 32 rows of 128 columns, or 4.5 where 32 columns are a group.
-// VNNI would take 128 instructions for the former, one or two a cycle.
+// from the second, 64 cycles of loads, and 4 stores of sums, 64 cycles. What adds the sums of a
+// slot to its results is 13 vector instructions where codes are signed, 10 of them arithmetic, two
+// a cycle: 80 cycles for 16 slots; 120 where codes are unsigned, whose zero comes off each sum, and
+// 128 with zero points. None of that needs the unit for tiles, and so the last block of slots is
+// added up while the next one is multiplied: multiplies are the limit, if barely. A product with
+// VNNI would be 2048 instructions in place of 8 multiplies, one or two a cycle. Groups of 32
+// columns are 4 multiplies of half the depth, no quicker for all that is known: 64 cycles, beside
+// 80 to add up. To unpack 128 columns of 32 rows takes 80 cycles, once for all slots.
 //
 //===----------------------------------------------------------------------===//
 
@@ -122,17 +124,21 @@ void CodeTileKernel::addSums(const Block &block, Value begin, Value end) {
   VectorType f32x16 = e.vector(e.f32()), i32x16 = e.vector(e.i32());
   e.loop(begin, end, 1, [&](Value slot) {
     Value row = e.mul(slot, of.activationStride), line = e.mul(e.sub(slot, begin), 64);
+    Value results = e.at(of.results, e.mul(slot, of.resultStride));
+    // All is read before anything is written, or else LLVM reads twice what may have changed.
+    BlockActivation activation = loadBlockActivation(e, kind, e.at(block.activationScale, row),
+                                                     e.at(block.activationSum, row));
+    SmallVector<Value> next;
     for (int64_t r = 0; r < kind.registers; ++r) {
       Value upper = e.load(i32x16, e.at(sumsAt(0, r), line), 64);
       Value lower = e.load(i32x16, e.at(sumsAt(1, r), line), 64);
       Value sum = e.builder.create<arith::AddIOp>(
           e.loc, e.builder.create<arith::ShLIOp>(e.loc, upper, e.lanesOf(8)), lower);
-      Value result = e.at(e.at(of.results, e.mul(slot, of.resultStride)), r * 64);
-      e.store(addCounted(e, kind, sum, block.zeros[r], block.scales[r],
-                         e.at(block.activationScale, row), e.at(block.activationSum, row),
-                         e.load(f32x16, result)),
-              result);
+      next.push_back(addCounted(e, sum, block.zeros[r], block.scales[r], activation,
+                                e.load(f32x16, e.at(results, r * 64))));
     }
+    for (int64_t r = 0; r < kind.registers; ++r)
+      e.store(next[r], e.at(results, r * 64));
   });
 }
 

@@ -163,8 +163,8 @@ Place PartEmitter::raisedOf(Value value) {
 
 void PartEmitter::lowerContract(tile::ContractOp op) {
   tile::MatrixType matrix = op.getMatrix().getType();
-  if (std::optional<TileShape> shape = tilesOf(op); shape && !tilesStay)
-    configureTiles(*this, *shape);
+  if (std::optional<TileShape> shape = tilesOf(op); shape && configurations.size() > 1)
+    configureTiles(*this, configurations.at(*shape));
   if (auto scaled = dyn_cast<encoding::ScaledType>(matrix.getElement()))
     return lowerCodes(op, scaled);
   auto type = cast<RankedTensorType>(op.getValue().getType());

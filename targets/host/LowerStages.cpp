@@ -15,7 +15,6 @@
 #include "targets/host/Stage.h"
 #include "llvm/ADT/MapVector.h"
 #include <cstddef>
-#include <set>
 
 using namespace mlir;
 
@@ -206,13 +205,12 @@ void StageLowering::lowerPart(Block &block, StringRef suffix, tile::SectionOp se
     });
   };
 
-  std::set<TileShape> shapes;
   for (auto op : block.getOps<tile::ContractOp>())
-    if (std::optional<TileShape> shape = emit.tilesOf(op))
-      shapes.insert(*shape);
-  emit.tilesStay = shapes.size() == 1;
-  if (emit.tilesStay)
-    configureTiles(emit, *shapes.begin());
+    if (std::optional<TileShape> shape = emit.tilesOf(op);
+        shape && !emit.configurations.count(*shape))
+      emit.configurations[*shape] = findConfiguration(emit, *shape);
+  if (emit.configurations.size() == 1)
+    configureTiles(emit, emit.configurations.begin()->second);
   if (!section) {
     setTile(emit, block, {}, {});
     lowerTile();
@@ -231,7 +229,7 @@ void StageLowering::lowerPart(Block &block, StringRef suffix, tile::SectionOp se
       lowerTile();
     });
   }
-  if (!shapes.empty())
+  if (!emit.configurations.empty())
     releaseTiles(emit);
   builder.create<func::ReturnOp>(loc);
   scratch = std::max(scratch, emit.scratchPeak);

@@ -18,6 +18,7 @@
 #include "targets/host/Products.h"
 #include "targets/host/TileRegisters.h"
 #include "llvm/ADT/DenseMap.h"
+#include <map>
 #include <optional>
 
 namespace pianola::host {
@@ -65,7 +66,8 @@ public:
   std::optional<TileShape> tilesOf(tile::ContractOp op);
   /// The integer form of what is contracted with codes.
   IntegerRow integerRowOf(tile::ContractOp op);
-  bool tilesStay = false; // tiles have one shape in the whole part
+  /// The shapes that tiles have in the part. If there are several, each contraction sets its own.
+  std::map<TileShape, Value> configurations;
   /// Rows of scratch memory for so many slots: tiles read and write 16 at a time.
   int64_t paddedSlots(int64_t slots) const;
 

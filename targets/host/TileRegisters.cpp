@@ -16,7 +16,7 @@ static Value tileNumber(Emitter &e, int64_t number) {
 }
 
 // Palette 1: eight tiles of up to 16 rows of 64 bytes.
-static LLVM::GlobalOp findConfiguration(Emitter &e, ModuleOp module, TileShape shape) {
+static LLVM::GlobalOp makeConfiguration(Emitter &e, ModuleOp module, TileShape shape) {
   StringRef name = shape == TileShape::Full ? "tile.configuration" : "tile.configuration.half";
   if (auto global = module.lookupSymbol<LLVM::GlobalOp>(name))
     return global;
@@ -39,12 +39,12 @@ static LLVM::GlobalOp findConfiguration(Emitter &e, ModuleOp module, TileShape s
                                           name, e.builder.getStringAttr(bytes), /*alignment=*/64);
 }
 
-void configureTiles(Emitter &e, TileShape shape) {
+Value findConfiguration(Emitter &e, TileShape shape) {
   auto module = e.builder.getInsertionBlock()->getParentOp()->getParentOfType<ModuleOp>();
-  LLVM::GlobalOp configuration = findConfiguration(e, module, shape);
-  Value at = e.builder.create<LLVM::AddressOfOp>(e.loc, configuration);
-  call(e, "ldtilecfg", at);
+  return e.builder.create<LLVM::AddressOfOp>(e.loc, makeConfiguration(e, module, shape));
 }
+
+void configureTiles(Emitter &e, Value configuration) { call(e, "ldtilecfg", configuration); }
 
 void releaseTiles(Emitter &e) { call(e, "tilerelease", {}); }
 

@@ -24,8 +24,10 @@ inline int64_t activationsOf(int64_t block) { return 6 + block; }
 enum class TileShape { Full, Half };
 inline int64_t tileRowBytes(TileShape shape) { return shape == TileShape::Full ? 64 : 32; }
 
+/// Where the module has the configuration of a shape; for the beginning of a function.
+Value findConfiguration(Emitter &emit, TileShape shape);
 /// Tiles have a shape from the first to the second, or until they get another one.
-void configureTiles(Emitter &emit, TileShape shape);
+void configureTiles(Emitter &emit, Value configuration);
 void releaseTiles(Emitter &emit);
 
 void zeroTile(Emitter &emit, int64_t tile);
