@@ -132,8 +132,8 @@ protected:
 constexpr Shape kWide = {"wide", "Qwen3ForCausalLM", 256, 416, 4, 2, 64, 160, 0, 2, true};
 
 TEST_P(TilesOfCodes, SameBitsAsWithout) {
-  Seeded with(kWide, "x86-64-v4+amx-int8", {1, 64}, 3);
-  Seeded without(kWide, "x86-64-v4+avx512vnni", {1, 64}, 3);
+  Seeded with(kWide, "x86-64-v4+amx-bf16+amx-int8", {1, 64}, 3);
+  Seeded without(kWide, "x86-64-v4+amx-bf16+avx512vnni", {1, 64}, 3);
   with.options.weights = without.options.weights = GetParam();
   std::unique_ptr<Roll> tiles = with.roll(), plain = without.roll();
   ASSERT_TRUE(tiles && plain);
@@ -155,7 +155,8 @@ TEST_P(TilesOfCodes, SameBitsAsWithout) {
 INSTANTIATE_TEST_SUITE_P(
     All, TilesOfCodes,
     testing::Values("int8/row", "int8/32", "int8/64", "int8/128", "int4/32", "int4/128", "int4z",
-                    "int4/128z", "mxfp4", "*down*=int8/64,*o_proj*=bf16,int4/64z"),
+                    "int4/128z", "mxfp4", "*gate*=int8/64,*up*=int4/32,int8/row",
+                    "*gate*=int4/32z,*up*=bf16,int4/64z"),
     [](const auto &info) {
       std::string name = info.param;
       std::replace_if(name.begin(), name.end(), [](char c) { return !std::isalnum(c); }, '_');

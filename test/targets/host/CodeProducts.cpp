@@ -184,13 +184,15 @@ TEST(CodeTiles, SameBitsAsWithoutTiles) {
     for (Shape s : {Shape{32, 32, 256, 256, 16, 16}, Shape{48, 48, 2200, 2208, 32, 17},
                     Shape{24, 32, 330, 336, 48, 33}, Shape{70, 80, 1184, 1184, 64, 64},
                     Shape{16, 16, 288, 288, 16, 5}}) {
+      if (each.scaling.code == Code::F8E4M3) // is no integer
+        continue;
       SCOPED_TRACE(::testing::Message() << each.text << ", " << s.columns << " columns, " << s.valid
                                         << " of " << s.slots << " slots");
       Case one(s, each.text, each.scaling, 255);
       std::vector<float> without = one.play("x86-64-v4+avx512vnni");
       EXPECT_FALSE(one.multipliesInTiles);
       std::vector<float> with = one.play("x86-64-v4+amx-int8");
-      EXPECT_EQ(one.multipliesInTiles, each.scaling.code != Code::F8E4M3);
+      EXPECT_TRUE(one.multipliesInTiles);
       ASSERT_EQ(with, without);
     }
 }
