@@ -20,7 +20,7 @@ std::string CodeKind::name() const {
   out << encoding::stringifyCode(type.getCode()) << "." << group << "." << block << "." << run
       << "." << (hasScales() ? encoding::stringifyScale(type.getScale()) : "row")
       << (type.getZeros() ? ".zeros" : "") << "." << registers << "." << ahead
-      << (single ? ".single" : "") << (tiles ? ".tiles" : "");
+      << (single ? ".single" : "") << (narrow ? ".narrow" : "") << (tiles ? ".tiles" : "");
   return text;
 }
 

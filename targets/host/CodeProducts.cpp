@@ -39,12 +39,12 @@ private:
   void vectors(Value first, int64_t count);
 
   bool counts() const { return isCounted(kind.type); }
-  int64_t activationBytes() const { return counts() ? 2 : 4; }
+  int64_t activationBytes() const { return !counts() ? 4 : kind.narrow ? 1 : 2; }
   // Sums of a vector: of the upper and lower bytes of activations; or of several columns, so that
   // one addition need not wait for the last one.
   int64_t parts() const {
     if (counts())
-      return e.cpu.hasByteProducts() ? 2 : 1;
+      return e.cpu.hasByteProducts() && !kind.narrow ? 2 : 1;
     return !kind.single ? 1 : e.cpu.hasAvx512() ? 4 : 2;
   }
   VectorType sumType() { return e.vector(counts() ? e.i32() : e.f32()); }
@@ -69,7 +69,7 @@ private:
 void Kernel::addCounts(Value codes, Value activation, int64_t first, MutableArrayRef<Value> sums) {
   VectorType i32x16 = e.vector(e.i32());
   if (e.cpu.hasByteProducts()) {
-    for (int64_t part = 0; part < 2; ++part) {
+    for (int64_t part = 0; part < parts(); ++part) {
       Value four = e.splat(e.load(e.i32(), e.at(activation, first + part * kind.run), 1));
       sums[part] = call("avx512.vpdpbusd.512", i32x16, {sums[part], codes, four});
     }

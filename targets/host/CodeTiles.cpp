@@ -17,10 +17,13 @@
 // slot to its results is 13 vector instructions where codes are signed, 10 of them arithmetic, two
 // a cycle: 80 cycles for 16 slots; 120 where codes are unsigned, whose zero comes off each sum, and
 // 128 with zero points. None of that needs the unit for tiles, and so the last block of slots is
-// added up while the next one is multiplied: multiplies are the limit, if barely. A product with
-// VNNI would be 2048 instructions in place of 8 multiplies, one or two a cycle. Groups of 32
-// columns are 4 multiplies of half the depth, no quicker for all that is known: 64 cycles, beside
-// 80 to add up. To unpack 128 columns of 32 rows takes 80 cycles, once for all slots.
+// added up while the next one is multiplied: multiplies are the limit, if barely. VNNI takes 2048
+// instructions in place of the 8, one or two a cycle. (Zen 5 has no tiles. A core does what is left
+// of these kernels without them in 29 ns for 16 slots of 128 columns, and those for VNNI in 271.)
+//
+// Groups of 32 columns are 4 multiplies of half the depth, no quicker for all that is known: 64
+// cycles, beside 80 to add up. Narrow activations have one part: half the multiplies, and 48 to 96
+// cycles to add up. To unpack 128 columns of 32 rows takes 80 cycles, once for all slots.
 //
 //===----------------------------------------------------------------------===//
 
@@ -58,6 +61,8 @@ private:
   void storeSums();
   void addSums(const Block &block, Value begin, Value end);
 
+  // Upper and lower bytes of activations, or narrow ones.
+  int64_t parts() const { return kind.narrow ? 1 : 2; }
   // Bytes of a step of four columns, as tiles have them.
   int64_t stepBytes() const { return kind.registers * 64; }
   Value sumsAt(int64_t part, int64_t r) {
@@ -93,7 +98,7 @@ void CodeTileKernel::unpack(Block &block) {
 // The sums of 16 slots, from `slot` on. Those of the block's first slots ask memory for codes.
 void CodeTileKernel::multiply(const Block &block, Value slot, bool first) {
   Value row = e.at(block.activations, e.mul(slot, of.activationStride));
-  for (int64_t part = 0; part < 2; ++part)
+  for (int64_t part = 0; part < parts(); ++part)
     for (int64_t r = 0; r < kind.registers; ++r)
       zeroTile(e, sumsOf(part, r));
   for (int64_t column = 0; column < block.columns; column += kind.run) {
@@ -103,10 +108,10 @@ void CodeTileKernel::multiply(const Block &block, Value slot, bool first) {
     for (int64_t r = 0; r < kind.registers; ++r)
       loadTile(e, weightsOf(r), e.at(block.weights, column / 4 * stepBytes() + r * 64),
                e.constant(stepBytes()));
-    for (int64_t part = 0; part < 2; ++part)
-      passTile(e, activationsOf(part), e.at(row, column * 2 + part * kind.run),
+    for (int64_t part = 0; part < parts(); ++part)
+      passTile(e, activationsOf(part), e.at(row, column * parts() + part * kind.run),
                of.activationStride);
-    for (int64_t part = 0; part < 2; ++part)
+    for (int64_t part = 0; part < parts(); ++part)
       for (int64_t r = 0; r < kind.registers; ++r)
         multiplyTiles(e, kind.isPacked() ? "tdpbssd" : "tdpbsud", sumsOf(part, r),
                       activationsOf(part), weightsOf(r));
@@ -114,7 +119,7 @@ void CodeTileKernel::multiply(const Block &block, Value slot, bool first) {
 }
 
 void CodeTileKernel::storeSums() {
-  for (int64_t part = 0; part < 2; ++part)
+  for (int64_t part = 0; part < parts(); ++part)
     for (int64_t r = 0; r < kind.registers; ++r)
       storeTile(e, sumsOf(part, r), sumsAt(part, r), e.constant(64));
 }
@@ -130,10 +135,11 @@ void CodeTileKernel::addSums(const Block &block, Value begin, Value end) {
                                                      e.at(block.activationSum, row));
     SmallVector<Value> next;
     for (int64_t r = 0; r < kind.registers; ++r) {
-      Value upper = e.load(i32x16, e.at(sumsAt(0, r), line), 64);
-      Value lower = e.load(i32x16, e.at(sumsAt(1, r), line), 64);
-      Value sum = e.builder.create<arith::AddIOp>(
-          e.loc, e.builder.create<arith::ShLIOp>(e.loc, upper, e.lanesOf(8)), lower);
+      Value sum = e.load(i32x16, e.at(sumsAt(0, r), line), 64);
+      if (parts() == 2)
+        sum = e.builder.create<arith::AddIOp>(
+            e.loc, e.builder.create<arith::ShLIOp>(e.loc, sum, e.lanesOf(8)),
+            e.load(i32x16, e.at(sumsAt(1, r), line), 64));
       next.push_back(addCounted(e, sum, block.zeros[r], block.scales[r], activation,
                                 e.load(f32x16, e.at(results, r * 64))));
     }
@@ -168,7 +174,7 @@ void CodeTileKernel::addGroup(Value number) {
     Block block{std::min(kind.block, kind.group - begin),
                 e.at(codes, kind.codeBytes(begin)),
                 {},
-                e.at(of.activations, e.mul(column, 2)),
+                e.at(of.activations, e.mul(column, parts())),
                 e.at(of.scales, scale),
                 e.at(of.sums, scale),
                 scales,

@@ -18,28 +18,19 @@ static constexpr int64_t kAhead = 4096;
 // Codes take more instructions a line, so that a core runs ahead by fewer lines on its own.
 static constexpr int64_t kAheadOfCodes = 16384;
 
-// With VNNI, slots up to this many take at most 8 instructions for a line of codes of 8 bits, as
-// many cycles as memory takes to bring it to a core.
-static constexpr int64_t kSlotsWithoutTiles = 4;
-
 std::optional<TileShape> PartEmitter::tilesOf(tile::ContractOp op) {
   auto type = cast<RankedTensorType>(op.getValue().getType());
+  int64_t slots = type.getDimSize(0);
   Type element = op.getMatrix().getType().getElement();
-  if (isa<encoding::ScaledType>(element)) {
-    IntegerRow packed = integerRowOf(op);
+  if (auto scaled = dyn_cast<encoding::ScaledType>(element)) {
+    IntegerRow packed(cpu, scaled, type);
     return packed.tiles ? std::optional(tileShapeFor(packed.run)) : std::nullopt;
   }
-  bool takes = cpu.hasTileProducts() && type.getDimSize(0) > 1 && element.isBF16() &&
-               formFor(cpu, element, type.getElementType()) == Form::Split;
+  if (!cpu.hasTileProducts() || slots == 1 || !element.isBF16())
+    return std::nullopt;
+  // What is in split form has rows to spare (paddedSlots); bf16 is read where it lies.
+  bool takes = type.getElementType().isBF16() ? slots % 16 == 0 : type.getElementType().isF32();
   return takes ? std::optional(TileShape::Full) : std::nullopt;
-}
-
-IntegerRow PartEmitter::integerRowOf(tile::ContractOp op) {
-  tile::MatrixType matrix = op.getMatrix().getType();
-  auto type = cast<encoding::ScaledType>(matrix.getElement());
-  int64_t slots = cast<RankedTensorType>(op.getValue().getType()).getDimSize(0);
-  return IntegerRow(type, matrix.getDepth(),
-                    cpu.hasByteTiles() && isCounted(type) && slots > kSlotsWithoutTiles);
 }
 
 // Groups of 32 rows, and a last one of 16.
@@ -58,7 +49,7 @@ void PartEmitter::lowerCodes(tile::ContractOp op, encoding::ScaledType type) {
   tile::MatrixType matrix = op.getMatrix().getType();
   int64_t depth = matrix.getDepth(), rowBytes = encoding::rowBytes(type, depth);
   int64_t scaleBytes = type.getScaleBytes(), zeroBytes = type.getZeroBytes();
-  IntegerRow packed = integerRowOf(op);
+  IntegerRow packed(cpu, type, cast<RankedTensorType>(op.getValue().getType()));
   CodeProducts of{};
   int64_t activationStride = packed.bytes();
   // Whole rows are taken in blocks of what shares an activation's scale.
@@ -89,7 +80,7 @@ void PartEmitter::lowerCodes(tile::ContractOp op, encoding::ScaledType type) {
       of.zeros = at(from, rows * scaleBytes);
     }
     of.results = at(row(results, low), mul(firstRow, 4));
-    CodeKind kind{type, group, block, packed.run, registers, kAheadOfCodes, oneSlot};
+    CodeKind kind{type, group, block, packed.run, registers, kAheadOfCodes, oneSlot, packed.narrow};
     int64_t groupBytes = kind.groupBytes();
     auto multiply = [&](Value firstGroup, Value groups, int64_t columns) {
       kind.group = columns;

@@ -157,7 +157,7 @@ void StageLowering::keepResults(PartEmitter &emit, Block &block) {
         }
         continue;
       }
-      IntegerRow packed = emit.integerRowOf(contract);
+      IntegerRow packed(cpu, scaled, type);
       if (keep.integerOffsets.try_emplace(packed.block, emit.scratchUsed).second)
         emit.storeIntegerRows(emit.places.lookup(inside), packed, type.getDimSize(0));
     }

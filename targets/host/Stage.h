@@ -64,8 +64,6 @@ public:
   /// The tiles of AMX that the products of a contraction go through, if they do. Those of one slot
   /// do not: they wait for memory, and 15 of a tile's 16 rows would be nothing.
   std::optional<TileShape> tilesOf(tile::ContractOp op);
-  /// The integer form of what is contracted with codes.
-  IntegerRow integerRowOf(tile::ContractOp op);
   /// The shapes that tiles have in the part. If there are several, each contraction sets its own.
   std::map<TileShape, Value> configurations;
   /// Rows of scratch memory for so many slots: tiles read and write 16 at a time.
