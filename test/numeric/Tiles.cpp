@@ -118,31 +118,33 @@ TEST_F(Tiles, SameBitsWithAnyNumberOfThreads) {
     EXPECT_EQ(logitsOf(*roll, ids, false, threads), first);
 }
 
+constexpr Shape kWide = {"wide", "Qwen3ForCausalLM", 256, 416, 4, 2, 64, 160, 0, 2, true};
+
 // Codes through tiles are the same bits as without them, for one block of slots, several, and a
-// last one that is not full.
+// last one that is not full; alone and where the next matrix has tiles of another shape or of bf16.
 class TilesOfCodes : public testing::TestWithParam<const char *> {
 protected:
   void SetUp() override {
-    if (!has("avx512vnni"))
-      GTEST_SKIP() << "this CPU has no VNNI";
+    if (!has("avx512vnni") || !has("avx512bf16"))
+      GTEST_SKIP() << "this CPU has no VNNI or no AVX512-BF16";
     test::provideAmx();
+    with.options.weights = without.options.weights = GetParam();
   }
+
+  Seeded with{kWide, "x86-64-v4+amx-bf16+amx-int8", {1, 64}, 3};
+  Seeded without{kWide, "x86-64-v4+amx-bf16+avx512vnni", {1, 64}, 3};
 };
 
-constexpr Shape kWide = {"wide", "Qwen3ForCausalLM", 256, 416, 4, 2, 64, 160, 0, 2, true};
+bool asksFor(const Roll &roll, const char *feature) {
+  const std::vector<std::string> &features = roll.manifest().target.features;
+  return std::count(features.begin(), features.end(), feature) != 0;
+}
 
 TEST_P(TilesOfCodes, SameBitsAsWithout) {
-  Seeded with(kWide, "x86-64-v4+amx-bf16+amx-int8", {1, 64}, 3);
-  Seeded without(kWide, "x86-64-v4+amx-bf16+avx512vnni", {1, 64}, 3);
-  with.options.weights = without.options.weights = GetParam();
   std::unique_ptr<Roll> tiles = with.roll(), plain = without.roll();
   ASSERT_TRUE(tiles && plain);
-  auto asks = [](const Roll &roll) {
-    const std::vector<std::string> &features = roll.manifest().target.features;
-    return std::count(features.begin(), features.end(), "amx-int8") != 0;
-  };
-  EXPECT_TRUE(asks(*tiles)) << "nothing went through tiles";
-  EXPECT_FALSE(asks(*plain));
+  EXPECT_TRUE(asksFor(*tiles, "amx-int8")) << "nothing went through tiles";
+  EXPECT_FALSE(asksFor(*plain, "amx-int8"));
   for (int count : {16, 17, 33, 64, 70}) {
     std::vector<int32_t> ids = someIds(kWide, count);
     std::vector<float> logits = logitsOf(*tiles, ids, false);
@@ -150,6 +152,16 @@ TEST_P(TilesOfCodes, SameBitsAsWithout) {
     std::vector<float> wanted = with.reference(ids);
     EXPECT_LT(distance(logits.data(), wanted.data(), wanted.size()), kHostTolerance) << count;
   }
+}
+
+// Of narrow activations there is only one part.
+TEST_P(TilesOfCodes, SameBitsAsWithoutIfNarrow) {
+  with.options.activations = without.options.activations = "bf16";
+  std::unique_ptr<Roll> tiles = with.roll(), plain = without.roll();
+  ASSERT_TRUE(tiles && plain);
+  EXPECT_TRUE(asksFor(*tiles, "amx-int8")) << "nothing went through tiles";
+  std::vector<int32_t> ids = someIds(kWide, 33);
+  EXPECT_EQ(logitsOf(*tiles, ids, false), logitsOf(*plain, ids, false));
 }
 
 INSTANTIATE_TEST_SUITE_P(
@@ -164,22 +176,20 @@ INSTANTIATE_TEST_SUITE_P(
     });
 
 TEST(TilesOfNothing, AreNotAskedFor) {
+  if (!has("avx512vnni") || !has("avx512bf16"))
+    GTEST_SKIP() << "this CPU has no VNNI or no AVX512-BF16";
+  test::provideAmx();
   for (const char *weights : {"bf16", "fp8", "int8"})
     for (std::vector<int64_t> slots : {std::vector<int64_t>{1}, {1, 4}, {1, 8}}) {
       Seeded model(kWide, "x86-64-v4+amx-bf16+amx-int8", slots, 3);
       model.options.weights = weights;
-      test::provideAmx();
       std::unique_ptr<Roll> roll = model.roll();
       ASSERT_TRUE(roll);
-      const std::vector<std::string> &features = roll->manifest().target.features;
-      auto asks = [&](const char *feature) {
-        return std::count(features.begin(), features.end(), feature) != 0;
-      };
       bool bf16 = weights == std::string("bf16") && slots.size() > 1;
       bool bytes = weights == std::string("int8") && slots.back() == 8;
-      EXPECT_EQ(asks("amx-bf16"), bf16) << weights << slots.back();
-      EXPECT_EQ(asks("amx-int8"), bytes) << weights << slots.back();
-      EXPECT_EQ(asks("amx-tile"), bf16 || bytes) << weights << slots.back();
+      EXPECT_EQ(asksFor(*roll, "amx-bf16"), bf16) << weights << slots.back();
+      EXPECT_EQ(asksFor(*roll, "amx-int8"), bytes) << weights << slots.back();
+      EXPECT_EQ(asksFor(*roll, "amx-tile"), bf16 || bytes) << weights << slots.back();
     }
 }
 
