@@ -243,7 +243,7 @@ RollCode codeFor(const HostCpu &cpu, const HostImage &image) {
   RollCode code;
   code.target = {{"name", "host"},
                  {"architecture", "x86_64"},
-                 {"features", cpu.features},
+                 {"features", image.features},
                  {"product", cpu.hasBf16Products() ? "bf16" : "f32"}};
   code.stages.host = &image;
   code.code = image.code;

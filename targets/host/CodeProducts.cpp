@@ -1,6 +1,7 @@
 //===- CodeProducts.cpp - Inner products of codes -------------------------===//
 
 #include "targets/host/CodeProducts.h"
+#include "targets/host/CodeTiles.h"
 #include "targets/host/Codes.h"
 
 using namespace mlir;
@@ -8,21 +9,6 @@ using namespace mlir;
 namespace pianola::host {
 
 using encoding::Code;
-
-int64_t CodeKind::groupBytes() const {
-  int64_t rows = 16 * registers, codes = rows * group * type.getCodeBits() / 8;
-  return codes + (hasScales() ? rows * (type.getScaleBytes() + type.getZeroBytes()) : 0);
-}
-
-std::string CodeKind::name() const {
-  std::string text = "codes.";
-  llvm::raw_string_ostream out(text);
-  out << encoding::stringifyCode(type.getCode()) << "." << group << "." << block << "."
-      << (hasScales() ? encoding::stringifyScale(type.getScale()) : "row")
-      << (type.getZeros() ? ".zeros" : "") << "." << registers << "." << ahead
-      << (single ? ".single" : "") << (narrow ? ".narrow" : "");
-  return text;
-}
 
 namespace {
 
@@ -40,15 +26,12 @@ private:
     SmallVector<Value> activations; // at the call's first column
     Value scales, sums;             // of the first of them
   };
-  // Codes of four columns, as unsigned bytes of each row.
-  SmallVector<Value> countsOf(Value step);
   void addCounts(Value codes, Value activation, int64_t first, MutableArrayRef<Value> sums);
   void addFloats(Value step, ArrayRef<Value> activations, int64_t first, int64_t r,
                  MutableArrayRef<Value> sums);
   SmallVector<Value> unit(Value weights, ArrayRef<Value> activations, int64_t columns,
                           ValueRange carried);
   SmallVector<Value> sumUp(Value codes, ArrayRef<Value> rows, Value first, int64_t columns);
-  SmallVector<Value> zerosOf(Value group);
   SmallVector<Value> addGroup(Value number, const Rows &rows, ValueRange carried);
   void addBlock(Value sum, Value zero, Value scale, const Rows &rows, int64_t v, Value block,
                 Value &result);
@@ -56,12 +39,7 @@ private:
   void vectors(Value first, int64_t count);
 
   bool counts() const { return isCounted(kind.type); }
-  bool isPacked() const { return kind.type.getCodeBits() == 4; }
-  int64_t perStep() const { return isPacked() ? 8 : 4; }
   int64_t activationBytes() const { return !counts() ? 4 : kind.narrow ? 1 : 2; }
-  int64_t codeBytes(int64_t columns) const {
-    return columns * 16 * kind.registers * kind.type.getCodeBits() / 8;
-  }
   // Sums of a vector: of the upper and lower bytes of activations; or of several columns, so that
   // one addition need not wait for the last one.
   int64_t parts() const {
@@ -87,26 +65,12 @@ private:
 // Four or eight columns
 //===----------------------------------------------------------------------===//
 
-// A step is four columns of 8 bits, or eight of 4: the first four are lower halves of bytes.
-SmallVector<Value> Kernel::countsOf(Value step) {
-  Value bytes = e.load(e.vector(e.i32()), step, 1);
-  if (!isPacked())
-    return {bytes};
-  Value mask = e.lanesOf(0x0f0f0f0f);
-  SmallVector<Value> halves = {op<arith::AndIOp>(bytes, mask),
-                               op<arith::AndIOp>(op<arith::ShRUIOp>(bytes, e.lanesOf(4)), mask)};
-  if (kind.type.getCode() == Code::F4E2M1)
-    for (Value &half : halves)
-      half = countHalves(e, half);
-  return halves;
-}
-
 // Adds the products of four columns. `activation` is the address of their codes.
 void Kernel::addCounts(Value codes, Value activation, int64_t first, MutableArrayRef<Value> sums) {
   VectorType i32x16 = e.vector(e.i32());
   if (e.cpu.hasByteProducts()) {
     for (int64_t part = 0; part < parts(); ++part) {
-      Value four = e.splat(e.load(e.i32(), e.at(activation, first + part * 32), 1));
+      Value four = e.splat(e.load(e.i32(), e.at(activation, first + part * kind.run), 1));
       sums[part] = call("avx512.vpdpbusd.512", i32x16, {sums[part], codes, four});
     }
     return;
@@ -149,8 +113,8 @@ void Kernel::addFloats(Value step, ArrayRef<Value> activations, int64_t first, i
 SmallVector<Value> Kernel::unit(Value weights, ArrayRef<Value> activations, int64_t columns,
                                 ValueRange carried) {
   SmallVector<Value> next(carried);
-  for (int64_t first = 0; first < columns; first += perStep()) {
-    Value step = e.at(weights, codeBytes(first));
+  for (int64_t first = 0; first < columns; first += kind.perStep()) {
+    Value step = e.at(weights, kind.codeBytes(first));
     if (kind.ahead)
       for (int64_t r = 0; r < kind.registers; ++r)
         e.prefetch(e.at(step, kind.ahead + r * 64));
@@ -160,7 +124,7 @@ SmallVector<Value> Kernel::unit(Value weights, ArrayRef<Value> activations, int6
         addFloats(here, activations, first, r, next);
         continue;
       }
-      for (auto [four, codes] : llvm::enumerate(countsOf(here)))
+      for (auto [four, codes] : llvm::enumerate(countsOf(e, kind, here)))
         for (auto [v, row] : llvm::enumerate(activations))
           addCounts(
               codes, row, first + four * 4,
@@ -172,16 +136,16 @@ SmallVector<Value> Kernel::unit(Value weights, ArrayRef<Value> activations, int6
 
 // Columns first .. first + columns - 1 of the call, whose codes stand at `codes`.
 SmallVector<Value> Kernel::sumUp(Value codes, ArrayRef<Value> rows, Value first, int64_t columns) {
-  // A block of activations in integer form is 32 columns. Floats of more columns than this would be
-  // more than registers hold, for LLVM widens them all first.
-  int64_t size = counts() ? 32 : 8, whole = columns / size * size;
+  // Floats of more columns than this would be more than registers hold, for LLVM widens them all
+  // first.
+  int64_t size = counts() ? kind.run : 8, whole = columns / size * size;
   Value zero = counts() ? e.lanesOf(0) : e.real(sumType(), 0);
   SmallVector<Value> sums(rows.size() * kind.registers * parts(), zero);
   auto addUnit = [&](Value at, int64_t count, ValueRange carried) {
     SmallVector<Value> activations;
     for (Value row : rows)
       activations.push_back(e.at(row, e.mul(e.add(first, at), activationBytes())));
-    return unit(e.at(codes, e.mul(at, codeBytes(32) / 32)), activations, count, carried);
+    return unit(e.at(codes, e.mul(at, kind.codeBytes(32) / 32)), activations, count, carried);
   };
   if (whole == size)
     sums = addUnit(e.constant(0), size, sums);
@@ -203,20 +167,6 @@ Value Kernel::total(ArrayRef<Value> parts) {
   return parts.size() == 2 ? e.fadd(parts[0], parts[1]) : parts[0];
 }
 
-// Of 16 rows for each register.
-SmallVector<Value> Kernel::zerosOf(Value group) {
-  SmallVector<Value> zeros(kind.registers, e.lanesOf(int32_t(middleOf(kind.type.getCode()))));
-  if (!kind.type.getZeros())
-    return zeros;
-  Value at = of.zeros;
-  if (kind.hasScales())
-    at = e.at(group, 16 * kind.registers * kind.type.getScaleBytes());
-  for (int64_t r = 0; r < kind.registers; ++r)
-    zeros[r] = e.builder.create<arith::ExtUIOp>(
-        e.loc, e.vector(e.i32()), e.load(e.vector(e.builder.getI8Type()), e.at(at, r * 16), 1));
-  return zeros;
-}
-
 // Adds a block's sum to a result; `scale` is null where that comes later.
 void Kernel::addBlock(Value sum, Value zero, Value scale, const Rows &rows, int64_t v, Value block,
                       Value &result) {
@@ -226,32 +176,21 @@ void Kernel::addBlock(Value sum, Value zero, Value scale, const Rows &rows, int6
     return;
   }
   Value at = e.add(e.mul(e.constant(v), of.activationStride), block);
-  Value factor = e.load(e.f32(), e.at(rows.scales, at));
-  if (kind.type.getCode() == Code::F4E2M1) // was counted in halves
-    factor = e.fmul(factor, e.real(0.5f));
-  Value codeSum = e.splat(e.load(e.i32(), e.at(rows.sums, at)));
-  sum = op<arith::SubIOp>(sum, op<arith::MulIOp>(zero, codeSum));
-  Value real = e.builder.create<arith::SIToFPOp>(e.loc, e.vector(e.f32()), sum);
-  Value both = e.splat(factor);
-  result = e.fma(real, scale ? e.fmul(scale, both) : both, result);
+  result =
+      addCounted(e, sum, zero, scale,
+                 loadBlockActivation(e, kind, e.at(rows.scales, at), e.at(rows.sums, at)), result);
 }
 
 // Group `number`, counted from the first of the call.
 SmallVector<Value> Kernel::addGroup(Value number, const Rows &rows, ValueRange carried) {
-  Value group = e.at(of.weights, e.mul(number, kind.groupBytes())), codes = group;
-  SmallVector<Value> results(carried), scales(kind.registers), zeros;
+  Value group = e.at(of.weights, e.mul(number, kind.groupBytes())), codes = codesOf(e, kind, group);
+  SmallVector<Value> results(carried), scales = scalesOf(e, kind, group), zeros;
   if (counts())
-    zeros = zerosOf(group);
-  if (kind.hasScales()) {
-    int64_t scaleBytes = kind.type.getScaleBytes();
-    for (int64_t r = 0; r < kind.registers; ++r)
-      scales[r] = loadScales(e, kind.type.getScale(), e.at(group, r * 16 * scaleBytes));
-    codes = e.at(group, 16 * kind.registers * (scaleBytes + kind.type.getZeroBytes()));
-  }
+    zeros = zerosOf(e, kind, group, of.zeros);
   // Blocks are unrolled: a group has one nearly always.
   for (int64_t begin = 0; begin < kind.group; begin += kind.block) {
     Value first = e.add(e.mul(number, kind.group), begin);
-    SmallVector<Value> sums = sumUp(e.at(codes, codeBytes(begin)), rows.activations, first,
+    SmallVector<Value> sums = sumUp(e.at(codes, kind.codeBytes(begin)), rows.activations, first,
                                     std::min(kind.block, kind.group - begin));
     Value block = e.mul(e.div(e.add(of.column, first), kind.block), 4);
     for (int64_t v = 0, i = 0; v < int64_t(rows.activations.size()); ++v)
@@ -309,11 +248,15 @@ void callCodeProducts(KernelFunctions &kernels, Emitter &emit, const CodeKind &k
   SmallVector<Value> arguments = {of.weights,          of.activations, of.column,
                                   of.activationStride, of.results,     of.resultStride,
                                   of.groups,           of.count,       of.fresh};
-  for (Value pointer : {of.zeros, of.scales, of.sums}) // not all kinds have all
+  for (Value pointer : {of.zeros, of.scales, of.sums, of.scratch}) // not all kinds have all
     arguments.push_back(pointer ? pointer : of.weights);
   kernels.call(emit, kind.name(), arguments, [&](Emitter &inside, ValueRange a) {
-    CodeProducts products{a[0], a[9], a[1], a[10], a[11], a[2], a[3], a[4], a[5], a[6], a[7], a[8]};
-    Kernel(inside, kind, products).run();
+    CodeProducts products{a[0], a[9], a[1], a[10], a[11], a[2], a[3],
+                          a[4], a[5], a[6], a[7],  a[8],  a[12]};
+    if (kind.tiles)
+      emitCodeTileKernel(inside, kind, products);
+    else
+      Kernel(inside, kind, products).run();
   });
 }
 

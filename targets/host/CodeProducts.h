@@ -14,38 +14,28 @@
 #ifndef PIANOLA_TARGETS_HOST_CODEPRODUCTS_H
 #define PIANOLA_TARGETS_HOST_CODEPRODUCTS_H
 
+#include "targets/host/CodeGroups.h"
 #include "targets/host/IntegerRows.h"
 #include "targets/host/KernelFunctions.h"
 
 namespace pianola::host {
 
+/// Bytes of scratch memory that a kernel with tiles needs: sums of 16 slots in two parts and 32
+/// rows, and unpacked codes of a block.
+constexpr int64_t kTileScratch = 4096 + 32 * kMostOfBlock;
+
 /// What activations are multiplied with before they meet codes that become floats.
 constexpr float kRaised = 0x1p64f;
-
-/// Groups of the same number of columns; of a last one with fewer there is a kind of its own.
-struct CodeKind {
-  encoding::ScaledType type;
-  int64_t group;     // columns, a multiple of 16
-  int64_t block;     // of these that share an activation's scale
-  int64_t registers; // weight vectors of 16 rows: 1 or 2
-  int64_t ahead;     // bytes from what is read to what memory is asked for
-  bool single;       // there is only one row of activations
-  bool narrow;       // activations are integers of 8 bits
-
-  /// Bytes of a group on the tape, of 16 * registers rows.
-  int64_t groupBytes() const;
-  bool hasScales() const { return type.getGroup() != 0; }
-  std::string name() const;
-};
 
 /// result[v][r] = (result[v][r] or 0) + the sum over `groups` groups, for `count` rows of
 /// activations and 16 * registers rows of weights. Where the weights' scales are of whole rows,
 /// they are left out, and `zeros` is where the rows' zero points are, if there are any.
 /// `activations` is the first row, of raised f32 or in integer form, whose scales and sums are
-/// beside; `column` is where the first group stands in it.
+/// beside; `column` is where the first group stands in it. Kinds with `tiles` need kTileScratch
+/// bytes of `scratch`, and read rows of activations up to the next multiple of 16.
 struct CodeProducts {
   Value weights, zeros, activations, scales, sums, column, activationStride, results, resultStride,
-      groups, count, fresh;
+      groups, count, fresh, scratch;
 };
 
 void callCodeProducts(KernelFunctions &kernels, Emitter &emit, const CodeKind &kind,

@@ -1,6 +1,7 @@
 //===- Contract.cpp - Inner products of a weight tile with every slot -----===//
 
 #include "targets/host/CodeProducts.h"
+#include "targets/host/CodeTiles.h"
 #include "targets/host/Codes.h"
 #include "targets/host/Stage.h"
 
@@ -17,13 +18,19 @@ static constexpr int64_t kAhead = 4096;
 // Codes take more instructions a line, so that a core runs ahead by fewer lines on its own.
 static constexpr int64_t kAheadOfCodes = 16384;
 
-bool PartEmitter::takesTiles(tile::ContractOp op) {
+std::optional<TileShape> PartEmitter::tilesOf(tile::ContractOp op) {
   auto type = cast<RankedTensorType>(op.getValue().getType());
   int64_t slots = type.getDimSize(0);
-  if (!cpu.hasTileProducts() || slots == 1 || !op.getMatrix().getType().getElement().isBF16())
-    return false;
+  Type element = op.getMatrix().getType().getElement();
+  if (auto scaled = dyn_cast<encoding::ScaledType>(element)) {
+    IntegerRow packed(cpu, scaled, type);
+    return packed.tiles ? std::optional(tileShapeFor(packed.run)) : std::nullopt;
+  }
+  if (!cpu.hasTileProducts() || slots == 1 || !element.isBF16())
+    return std::nullopt;
   // What is in split form has rows to spare (paddedSlots); bf16 is read where it lies.
-  return type.getElementType().isBF16() ? slots % 16 == 0 : type.getElementType().isF32();
+  bool takes = type.getElementType().isBF16() ? slots % 16 == 0 : type.getElementType().isF32();
+  return takes ? std::optional(TileShape::Full) : std::nullopt;
 }
 
 // Groups of 32 rows, and a last one of 16.
@@ -61,6 +68,8 @@ void PartEmitter::lowerCodes(tile::ContractOp op, encoding::ScaledType type) {
   Place results = place(op.getResult());
   of.resultStride = constant(results.stride * 4);
   of.count = sub(high, low);
+  if (packed.tiles)
+    of.scratch = allocate(builder.getI8Type(), kTileScratch);
   Value weights = weightAt(op.getMatrix());
 
   forRowGroups(*this, matrix.getRowPad(), [&](Value firstRow, int64_t registers) {
@@ -71,10 +80,11 @@ void PartEmitter::lowerCodes(tile::ContractOp op, encoding::ScaledType type) {
       of.zeros = at(from, rows * scaleBytes);
     }
     of.results = at(row(results, low), mul(firstRow, 4));
-    CodeKind kind{type, group, block, registers, kAheadOfCodes, oneSlot, packed.narrow};
+    CodeKind kind{type, group, block, packed.run, registers, kAheadOfCodes, oneSlot, packed.narrow};
     int64_t groupBytes = kind.groupBytes();
     auto multiply = [&](Value firstGroup, Value groups, int64_t columns) {
       kind.group = columns;
+      kind.tiles = packed.tiles && columns % packed.run == 0;
       of.weights = at(codes, mul(firstGroup, groupBytes));
       of.column = mul(firstGroup, group);
       of.groups = groups;
@@ -106,7 +116,9 @@ void PartEmitter::lowerCodes(tile::ContractOp op, encoding::ScaledType type) {
 
 // Rows low .. high-1 of an f32 or bf16 value in integer form.
 Value PartEmitter::storeIntegerRows(const Place &from, const IntegerRow &packed, int64_t slots) {
-  Value to = allocate(builder.getI8Type(), slots * packed.bytes());
+  // A last tile begins with a row that there is.
+  int64_t rows = packed.tiles ? slots + kTileSide - 1 : slots;
+  Value to = allocate(builder.getI8Type(), rows * packed.bytes());
   loop(low, high, 1, [&](Value slot) {
     storeIntegers(
         *this, packed, [&](Value column) { return lanes(from, slot, column); },
@@ -142,6 +154,8 @@ Place PartEmitter::raisedOf(Value value) {
 
 void PartEmitter::lowerContract(tile::ContractOp op) {
   tile::MatrixType matrix = op.getMatrix().getType();
+  if (std::optional<TileShape> shape = tilesOf(op); shape && configurations.size() > 1)
+    configureTiles(*this, configurations.at(*shape));
   if (auto scaled = dyn_cast<encoding::ScaledType>(matrix.getElement()))
     return lowerCodes(op, scaled);
   auto type = cast<RankedTensorType>(op.getValue().getType());
@@ -157,7 +171,7 @@ void PartEmitter::lowerContract(tile::ContractOp op) {
   int64_t perStep = matrix.getElement().isBF16() ? 2 : 1;
 
   // What tiles do not reach, half of a tile's depth, goes the other way.
-  bool tiles = takesTiles(op);
+  bool tiles = tilesOf(op).has_value();
   int64_t inTiles = tiles ? depth / kSplitBlock * kSplitBlock : 0;
   Value slots = sub(high, low), firstInTiles = low, slotsInTiles = slots;
   if (tiles) {

@@ -7,6 +7,7 @@
 #include "mlir/Target/LLVMIR/Export.h"
 #include "llvm/ADT/SmallString.h"
 #include "llvm/ADT/StringExtras.h"
+#include "llvm/ADT/StringSwitch.h"
 #include "llvm/IR/LegacyPassManager.h"
 #include "llvm/IR/Module.h"
 #include "llvm/MC/TargetRegistry.h"
@@ -119,6 +120,23 @@ llvm::Error generate(Compiled &compiled, llvm::CodeGenFileType type,
   return llvm::Error::success();
 }
 
+// LLVM takes tiles nowhere by itself, so they are used where their intrinsics are declared.
+std::vector<std::string> featuresOf(const llvm::Module &module, const HostCpu &cpu) {
+  std::vector<std::string> features;
+  for (const std::string &feature : cpu.features) {
+    llvm::StringRef use = llvm::StringSwitch<llvm::StringRef>(feature)
+                              .Case("amx-tile", "llvm.x86.ldtilecfg")
+                              .Case("amx-bf16", "llvm.x86.tdpbf16ps")
+                              .Case("amx-int8", "llvm.x86.tdpbs")
+                              .Default("");
+    if (llvm::any_of(module, [&](const llvm::Function &function) {
+          return function.getName().starts_with(use);
+        }))
+      features.push_back(feature);
+  }
+  return features;
+}
+
 } // namespace
 
 llvm::Expected<HostImage> compileHost(mlir::ModuleOp module, const HostCpu &cpu) {
@@ -133,8 +151,10 @@ llvm::Expected<HostImage> compileHost(mlir::ModuleOp module, const HostCpu &cpu)
   if (llvm::Error error = generate(*compiled, llvm::CodeGenFileType::ObjectFile, object))
     return std::move(error);
   llvm::Expected<HostImage> image = host::makeImage(object, parts);
-  if (image)
+  if (image) {
     image->scratch = compiled->scratch;
+    image->features = featuresOf(*compiled->module, cpu);
+  }
   return image;
 }
 

@@ -23,6 +23,9 @@ struct HostImage {
   std::vector<uint8_t> code;
   std::vector<Part> parts;
   uint64_t scratch = 0; // bytes that a worker needs, at most
+  /// What the code needs of the CPU: all that it was compiled for, but for tiles that it does not
+  /// use.
+  std::vector<std::string> features;
 };
 
 /// Compiles every tile.stage of the module. Errors: scratch that the machine does not have, and

@@ -10,16 +10,18 @@
 
 namespace pianola {
 
-// What generated code uses, in four steps, each of which is there as a whole or not at all, and
-// products of bytes beside the upper two. Other features of these CPUs may be named, and change
-// nothing: a roll must not ask for what it does not use.
+// What generated code uses: two levels, each of which is there as a whole or not at all; products
+// of bf16 and of bytes beside the upper one; and either in tiles. Other features of these CPUs may
+// be named, and change nothing: a roll must not ask for what it does not use.
 static constexpr llvm::StringLiteral kLevel3[] = {"avx",  "avx2", "bmi",   "bmi2",
                                                   "f16c", "fma",  "popcnt"};
 static constexpr llvm::StringLiteral kLevel4[] = {"avx512bw", "avx512dq", "avx512f", "avx512vl"};
 static constexpr llvm::StringLiteral kBf16 = "avx512bf16";
-static constexpr llvm::StringLiteral kTiles[] = {"amx-bf16", "amx-tile"};
 static constexpr llvm::StringLiteral kVnni = "avx512vnni";
-static constexpr llvm::StringLiteral kUnused[] = {"amx-int8", "avx512cd", "avxvnni"};
+static constexpr llvm::StringLiteral kTiles = "amx-tile";
+static constexpr llvm::StringLiteral kTilesOfBf16 = "amx-bf16";
+static constexpr llvm::StringLiteral kTilesOfBytes = "amx-int8";
+static constexpr llvm::StringLiteral kUnused[] = {"avx512cd", "avxvnni"};
 
 bool HostCpu::has(llvm::StringRef feature) const {
   return std::binary_search(features.begin(), features.end(), feature.str());
@@ -32,7 +34,8 @@ static llvm::Error refuse(const llvm::Twine &message) {
 llvm::Expected<HostCpu> parseHostCpu(llvm::StringRef text) {
   std::set<std::string> known, features;
   for (auto list : {llvm::ArrayRef(kLevel3), llvm::ArrayRef(kLevel4), llvm::ArrayRef(kBf16),
-                    llvm::ArrayRef(kVnni), llvm::ArrayRef(kTiles), llvm::ArrayRef(kUnused)})
+                    llvm::ArrayRef(kVnni), llvm::ArrayRef(kTiles), llvm::ArrayRef(kTilesOfBf16),
+                    llvm::ArrayRef(kTilesOfBytes), llvm::ArrayRef(kUnused)})
     for (llvm::StringRef feature : list)
       known.insert(feature.str());
 
@@ -75,11 +78,13 @@ llvm::Expected<HostCpu> parseHostCpu(llvm::StringRef text) {
       features.insert(name);
     else
       features.erase(name);
-    if (add && name == "amx-bf16") { // which is nothing without the steps below
-      features.insert(std::begin(kTiles), std::end(kTiles));
-      features.insert(kBf16.str());
+    // Each is nothing without what is below it.
+    bool bf16Tiles = name == kTilesOfBf16, byteTiles = name == kTilesOfBytes;
+    if (add && (bf16Tiles || byteTiles)) {
+      features.insert(kTiles.str());
+      features.insert((bf16Tiles ? kBf16 : kVnni).str());
     }
-    if (add && (name == "amx-bf16" || name == kBf16 || name == kVnni))
+    if (add && (bf16Tiles || byteTiles || name == kBf16 || name == kVnni))
       features.insert(std::begin(kLevel4), std::end(kLevel4));
     rest = rest.drop_front(name.size());
   }
@@ -94,9 +99,12 @@ llvm::Expected<HostCpu> parseHostCpu(llvm::StringRef text) {
     features.erase(kBf16.str());
     features.erase(kVnni.str());
   }
-  if (!has(kBf16) || !llvm::all_of(kTiles, has))
-    for (llvm::StringRef feature : kTiles)
-      features.erase(feature.str());
+  if (!has(kBf16) || !has(kTiles))
+    features.erase(kTilesOfBf16.str());
+  if (!has(kVnni) || !has(kTiles))
+    features.erase(kTilesOfBytes.str());
+  if (!has(kTilesOfBf16) && !has(kTilesOfBytes))
+    features.erase(kTiles.str());
   for (llvm::StringRef feature : kUnused)
     features.erase(feature.str());
   HostCpu cpu;
@@ -105,7 +113,7 @@ llvm::Expected<HostCpu> parseHostCpu(llvm::StringRef text) {
 }
 
 tile::MachineAttr machineFor(mlir::MLIRContext *context, const HostCpu &cpu, int64_t workers) {
-  int64_t peak = cpu.hasTileProducts() ? 500 : cpu.hasAvx512() ? 120 : 60;
+  int64_t peak = cpu.hasTiles() ? 500 : cpu.hasAvx512() ? 120 : 60;
   return tile::MachineAttr::get(context, "host", workers, mlir::Float32Type::get(context),
                                 /*ring=*/0,
                                 /*scratch=*/int64_t(64) << 20, 20000 * workers, peak * workers,

@@ -1,13 +1,15 @@
 //===- IntegerRows.cpp - Activations as integers --------------------------===//
 
 #include "targets/host/IntegerRows.h"
+#include "targets/host/Codes.h"
 
 using namespace mlir;
 
 namespace pianola::host {
 
-// A sum of products of a block fits 31 bits: 128 * 255 * 32512.
-constexpr int64_t kMostOfBlock = 128;
+// With VNNI, slots up to this many take at most 8 instructions for a line of codes of 8 bits, as
+// many cycles as memory takes to bring it to a core.
+constexpr int64_t kSlotsWithoutTiles = 4;
 // The greatest code of an activation: one whose upper byte rounds to 127, and of a narrow one 127.
 constexpr float kGreatest = 32512, kGreatestNarrow = 127;
 
@@ -22,17 +24,21 @@ static int64_t blockOf(int64_t group) {
 IntegerRow::IntegerRow(const HostCpu &cpu, encoding::ScaledType type, RankedTensorType values)
     : columns(values.getDimSize(1)),
       block(type.getGroup() ? blockOf(type.getGroup()) : kMostOfBlock),
-      narrow(values.getElementType().isBF16() && cpu.hasByteProducts()) {}
+      narrow(values.getElementType().isBF16() && cpu.hasByteProducts()),
+      tiles(cpu.hasByteTiles() && isCounted(type) && values.getDimSize(0) > kSlotsWithoutTiles) {
+  if (tiles && block % 64 == 0)
+    run = 64;
+}
 
 //===----------------------------------------------------------------------===//
 // Activations
 //===----------------------------------------------------------------------===//
 
 // Codes of 16 columns, from `column` on.
-static void storeCodes(Emitter &e, bool narrow, Value codes, Value column, Value to) {
+static void storeCodes(Emitter &e, const IntegerRow &row, Value codes, Value column, Value to) {
   auto &builder = e.builder;
   Type i8 = builder.getI8Type(), i16 = builder.getI16Type();
-  if (narrow) {
+  if (row.narrow) {
     e.store(builder.create<arith::TruncIOp>(e.loc, e.vector(i8), codes), e.at(to, column), 1);
     return;
   }
@@ -40,9 +46,9 @@ static void storeCodes(Emitter &e, bool narrow, Value codes, Value column, Value
     // The lower byte is signed: what it lacks the upper one has.
     Value upper = builder.create<arith::ShRSIOp>(
         e.loc, builder.create<arith::AddIOp>(e.loc, codes, e.lanesOf(128)), e.lanesOf(8));
-    Value at = e.at(to, e.add(e.mul(e.div(column, 32), 64), e.rem(column, 32)));
+    Value at = e.at(to, e.add(e.mul(e.div(column, row.run), 2 * row.run), e.rem(column, row.run)));
     e.store(builder.create<arith::TruncIOp>(e.loc, e.vector(i8), upper), at, 1);
-    e.store(builder.create<arith::TruncIOp>(e.loc, e.vector(i8), codes), e.at(at, 32), 1);
+    e.store(builder.create<arith::TruncIOp>(e.loc, e.vector(i8), codes), e.at(at, row.run), 1);
     return;
   }
   SmallVector<int32_t> order;
@@ -75,7 +81,7 @@ void storeIntegers(Emitter &e, const IntegerRow &row, llvm::function_ref<Value(V
       Value scaled =
           e.builder.create<LLVM::RoundEvenOp>(e.loc, f32x16, e.fmul(lanes(column), factor));
       Value codes = e.builder.create<arith::FPToSIOp>(e.loc, e.vector(e.i32()), scaled);
-      storeCodes(e, row.narrow, codes, column, to);
+      storeCodes(e, row, codes, column, to);
       return SmallVector<Value>{e.builder.create<arith::AddIOp>(e.loc, carried[0], codes)};
     })[0];
     e.store(e.fdiv(greatest, most), e.at(to, e.add(e.mul(number, 4), row.scalesAt())));

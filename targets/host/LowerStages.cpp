@@ -13,7 +13,6 @@
 #include "targets/host/Codes.h"
 #include "targets/host/HostCode.h"
 #include "targets/host/Stage.h"
-#include "targets/host/TileProducts.h"
 #include "llvm/ADT/MapVector.h"
 #include <cstddef>
 
@@ -206,10 +205,12 @@ void StageLowering::lowerPart(Block &block, StringRef suffix, tile::SectionOp se
     });
   };
 
-  bool tiles = llvm::any_of(block.getOps<tile::ContractOp>(),
-                            [&](tile::ContractOp op) { return emit.takesTiles(op); });
-  if (tiles)
-    configureTiles(emit);
+  for (auto op : block.getOps<tile::ContractOp>())
+    if (std::optional<TileShape> shape = emit.tilesOf(op);
+        shape && !emit.configurations.count(*shape))
+      emit.configurations[*shape] = findConfiguration(emit, *shape);
+  if (emit.configurations.size() == 1)
+    configureTiles(emit, emit.configurations.begin()->second);
   if (!section) {
     setTile(emit, block, {}, {});
     lowerTile();
@@ -228,7 +229,7 @@ void StageLowering::lowerPart(Block &block, StringRef suffix, tile::SectionOp se
       lowerTile();
     });
   }
-  if (tiles)
+  if (!emit.configurations.empty())
     releaseTiles(emit);
   builder.create<func::ReturnOp>(loc);
   scratch = std::max(scratch, emit.scratchPeak);

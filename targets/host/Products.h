@@ -4,7 +4,8 @@
 // step of k by step of k. A vector of activations is broadcast, element by element, to all of a
 // weight vector's lanes. Every accumulator runs over k in order, so that what a vector gets does
 // not depend on how many vectors there are.
-// With AMX, weight tiles are multiplied with 16 slots at once instead (TileProducts.cpp).
+// With AMX, weight tiles are multiplied with 16 slots at once instead (TileProducts.cpp, and for
+// codes CodeTiles.cpp).
 //
 // Each kind of kernel is one function of the image, which all stages call.
 //

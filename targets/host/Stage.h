@@ -16,7 +16,10 @@
 #include "targets/host/IntegerRows.h"
 #include "targets/host/KernelFunctions.h"
 #include "targets/host/Products.h"
+#include "targets/host/TileRegisters.h"
 #include "llvm/ADT/DenseMap.h"
+#include <map>
+#include <optional>
 
 namespace pianola::host {
 
@@ -58,9 +61,11 @@ public:
   llvm::DenseMap<Value, int64_t> offsets; // of values, in scratch memory
   int64_t scratchUsed = 0, scratchPeak = 0;
 
-  /// Whether the products of a contraction go through tiles of AMX. Those of one slot do not: they
-  /// wait for memory, and 15 of a tile's 16 rows would be nothing.
-  bool takesTiles(tile::ContractOp op);
+  /// The tiles of AMX that the products of a contraction go through, if they do. Those of one slot
+  /// do not: they wait for memory, and 15 of a tile's 16 rows would be nothing.
+  std::optional<TileShape> tilesOf(tile::ContractOp op);
+  /// The shapes that tiles have in the part. If there are several, each contraction sets its own.
+  std::map<TileShape, Value> configurations;
   /// Rows of scratch memory for so many slots: tiles read and write 16 at a time.
   int64_t paddedSlots(int64_t slots) const;
 

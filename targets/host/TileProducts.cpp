@@ -21,24 +21,13 @@
 //===----------------------------------------------------------------------===//
 
 #include "targets/host/TileProducts.h"
+#include "targets/host/TileRegisters.h"
 
 using namespace mlir;
 
 namespace pianola::host {
 
 namespace {
-
-// Which register is what.
-int64_t sumsOf(int64_t slots, int64_t rows) { return slots * 2 + rows; }
-int64_t weightsOf(int64_t rows) { return 4 + rows; }
-int64_t activationsOf(int64_t slots) { return 6 + slots; }
-
-constexpr int64_t kTileSide = 16; // rows of a tile; steps of a tile of weights
-
-void call(Emitter &e, StringRef name, ArrayRef<Value> arguments) {
-  e.builder.create<LLVM::CallIntrinsicOp>(e.loc, TypeRange(), ("llvm.x86." + name).str(),
-                                          arguments);
-}
 
 class TileKernel {
 public:
@@ -51,13 +40,6 @@ private:
   void block(Value first, int64_t blocks);
   void addStep(Value k, ArrayRef<Value> vectors);
 
-  Value tile(int64_t number) {
-    return e.builder.create<arith::ConstantOp>(e.loc, e.builder.getI8IntegerAttr(number));
-  }
-  void load(int64_t number, Value from, Value stride) {
-    call(e, "tileloadd64", {tile(number), from, stride});
-  }
-
   Emitter &e;
   const ProductKind &kind;
   const Products &of;
@@ -69,17 +51,15 @@ void TileKernel::addStep(Value k, ArrayRef<Value> vectors) {
   for (int64_t line = 0; line < kTileSide * kind.registers; ++line)
     e.prefetch(e.at(weights, kind.ahead + line * 64));
   for (int64_t r = 0; r < kind.registers; ++r)
-    load(weightsOf(r), e.at(weights, r * kind.registerStride), e.constant(kind.stepStride));
+    loadTile(e, weightsOf(r), e.at(weights, r * kind.registerStride), e.constant(kind.stepStride));
   Value offset = offsetIn(e, kind.form, e.mul(k, 2));
   int64_t last = kind.form == Form::Split ? kLesserParts : 0;
   for (int64_t part = 0; part <= last; part += kLesserParts) {
-    // Activations pass by, weights stay: T1 says that a second cache will do.
     for (auto [s, vector] : llvm::enumerate(vectors))
-      call(e, "tileloaddt164",
-           {tile(activationsOf(s)), e.at(e.at(vector, offset), part), of.vectorStride});
+      passTile(e, activationsOf(s), e.at(e.at(vector, offset), part), of.vectorStride);
     for (size_t s = 0; s < vectors.size(); ++s)
       for (int64_t r = 0; r < kind.registers; ++r)
-        call(e, "tdpbf16ps", {tile(sumsOf(s, r)), tile(activationsOf(s)), tile(weightsOf(r))});
+        multiplyTiles(e, "tdpbf16ps", sumsOf(s, r), activationsOf(s), weightsOf(r));
   }
 }
 
@@ -96,13 +76,12 @@ void TileKernel::block(Value first, int64_t blocks) {
       for (int64_t r = 0; r < kind.registers; ++r)
         body(sumsOf(s, r), e.at(results[s], r * 64));
   };
-  forSums([&](int64_t sums, Value) { call(e, "tilezero", tile(sums)); });
+  forSums([&](int64_t sums, Value) { zeroTile(e, sums); });
   Value never = e.less(e.constant(1), e.constant(0));
   e.when(e.equal(of.fresh, never),
-         [&] { forSums([&](int64_t sums, Value at) { load(sums, at, of.resultStride); }); });
+         [&] { forSums([&](int64_t sums, Value at) { loadTile(e, sums, at, of.resultStride); }); });
   e.loop(e.constant(0), of.steps, kTileSide, [&](Value k) { addStep(k, vectors); });
-  forSums(
-      [&](int64_t sums, Value at) { call(e, "tilestored64", {tile(sums), at, of.resultStride}); });
+  forSums([&](int64_t sums, Value at) { storeTile(e, sums, at, of.resultStride); });
 }
 
 void TileKernel::run() {
@@ -111,37 +90,10 @@ void TileKernel::run() {
   e.when(e.less(pairs, of.count), [&] { block(pairs, 1); });
 }
 
-// Palette 1: eight tiles of 16 rows of 64 bytes.
-LLVM::GlobalOp findConfiguration(Emitter &e, ModuleOp module) {
-  constexpr StringLiteral kName = "tile.configuration";
-  if (auto global = module.lookupSymbol<LLVM::GlobalOp>(kName))
-    return global;
-  std::string bytes(64, '\0');
-  bytes[0] = 1;
-  for (int64_t tile = 0; tile < 8; ++tile) {
-    bytes[16 + 2 * tile] = 64; // bytes of a row, in 16 bits
-    bytes[48 + tile] = kTileSide;
-  }
-  OpBuilder::InsertionGuard guard(e.builder);
-  e.builder.setInsertionPointToStart(module.getBody());
-  Type type = LLVM::LLVMArrayType::get(e.builder.getI8Type(), bytes.size());
-  return e.builder.create<LLVM::GlobalOp>(e.loc, type, /*isConstant=*/true, LLVM::Linkage::Internal,
-                                          kName, e.builder.getStringAttr(bytes), /*alignment=*/64);
-}
-
 } // namespace
 
 void emitTileKernel(Emitter &emit, const ProductKind &kind, const Products &of) {
   TileKernel(emit, kind, of).run();
 }
-
-void configureTiles(Emitter &emit) {
-  auto module = emit.builder.getInsertionBlock()->getParentOp()->getParentOfType<ModuleOp>();
-  LLVM::GlobalOp configuration = findConfiguration(emit, module);
-  Value at = emit.builder.create<LLVM::AddressOfOp>(emit.loc, configuration);
-  call(emit, "ldtilecfg", at);
-}
-
-void releaseTiles(Emitter &emit) { call(emit, "tilerelease", {}); }
 
 } // namespace pianola::host

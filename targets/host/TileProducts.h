@@ -6,13 +6,8 @@
 
 namespace pianola::host {
 
-/// Writes the kernel of a kind with `tiles`.
+/// Writes the kernel of a kind with `tiles`, which have TileShape::Full.
 void emitTileKernel(Emitter &emit, const ProductKind &kind, const Products &of);
-
-/// Tiles have their shapes from the first to the second; in between all kernels with `tiles` may be
-/// called.
-void configureTiles(Emitter &emit);
-void releaseTiles(Emitter &emit);
 
 } // namespace pianola::host
 

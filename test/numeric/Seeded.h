@@ -39,7 +39,8 @@ struct Seeded {
   /// The reference interpreter's logits, [ids][vocabulary].
   std::vector<float> reference(const std::vector<int32_t> &ids) const {
     mlir::MLIRContext context;
-    LoadedModel loaded = llvm::cantFail(loadModel(context, model.path, options.seed));
+    LoadedModel loaded =
+        llvm::cantFail(loadModel(context, model.path, options.seed, options.weights));
     return llvm::cantFail(interpret(*loaded.module, *loaded.weights, ids)).logits.values;
   }
 

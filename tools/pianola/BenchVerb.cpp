@@ -5,6 +5,7 @@
 // weights and of context, the read bandwidth measured in the same run, the share of the floor that
 // it sets, and the prediction of the cost model for this machine's figures.
 #include "runtime/host/Probe.h"
+#include "runtime/roll/CpuFeatures.h"
 #include "runtime/session/Session.h"
 #include "tools/pianola/TraceOptions.h"
 #include "tools/pianola/Verbs.h"
@@ -233,7 +234,11 @@ Status Bench::run() {
       return created.status();
     probe.emplace(std::move(*created));
     const std::vector<std::string> &features = target.features;
-    bool tiles = std::find(features.begin(), features.end(), "amx-bf16") != features.end();
+    // A roll for tiles of bytes is measured by those of bf16 too.
+    RollTarget ofBf16 = target;
+    ofBf16.features = {"amx-bf16"};
+    bool tiles = std::find(features.begin(), features.end(), "amx-tile") != features.end() &&
+                 checkCpu(ofBf16).ok();
     machine = {measureBf16Peak(threads, tiles), measureF32Peak(threads)};
   }
   for (int64_t depth : options.depths) {

@@ -130,23 +130,26 @@ TEST_F(RollFile, RefusesOtherMachines) {
 TEST_F(RollFile, RefusesTilesThatAreNotThere) {
   if (test::hasAmx())
     GTEST_SKIP() << "this CPU has AMX, and the system permits it";
-  auto refusalOfTiles = [&] {
-    return refusalOf([](TinyRoll &t) { t.manifest["target"]["features"] = {"amx-bf16"}; });
-  };
-  EXPECT_EQ(refusalOfTiles(),
-            "needs the CPU feature amx-bf16, which this CPU does not have: compile the "
-            "model for this machine (--target host)");
-  // As if the CPU had it: then it is Linux that refuses.
-  takeAsThere({"amx-bf16"}, /*permitted=*/false);
-  std::string fromLinux = refusalOfTiles();
-  takeAsThere({"amx-bf16"});
-  EXPECT_EQ(refusalOfTiles(), "accepted");
-  takeAsThere({}, /*permitted=*/false);
-  EXPECT_EQ(fromLinux.rfind("needs the CPU feature amx-tile, which this CPU has and the system "
-                            "refuses (",
-                            0),
-            0u)
-      << fromLinux;
+  for (std::string feature : {"amx-bf16", "amx-int8"}) {
+    auto refusalOfTiles = [&] {
+      return refusalOf([&](TinyRoll &t) { t.manifest["target"]["features"] = {feature}; });
+    };
+    EXPECT_EQ(refusalOfTiles(),
+              "needs the CPU feature " + feature +
+                  ", which this CPU does not have: compile the model for this machine "
+                  "(--target host)");
+    // As if the CPU had it: then it is Linux that refuses.
+    takeAsThere({feature}, /*permitted=*/false);
+    std::string fromLinux = refusalOfTiles();
+    takeAsThere({feature});
+    EXPECT_EQ(refusalOfTiles(), "accepted");
+    takeAsThere({}, /*permitted=*/false);
+    EXPECT_EQ(fromLinux.rfind("needs the CPU feature amx-tile, which this CPU has and the system "
+                              "refuses (",
+                              0),
+              0u)
+        << fromLinux;
+  }
 }
 
 TEST_F(RollFile, RefusesBadManifests) {

@@ -29,11 +29,26 @@ std::vector<float> narrowNumbers(int64_t rows, int64_t columns) {
 
 constexpr int64_t kTiles = 2;
 
-void check(const Shape &s, const char *encoding, const Scaling &scaling, const std::string &target,
-           uint8_t mask = 255) {
-  SCOPED_TRACE(::testing::Message()
-               << encoding << ", " << s.rows << " rows, " << s.columns << " columns, " << s.valid
-               << " of " << s.slots << " slots, " << target);
+// A stage of one contraction, its weights and its activations.
+struct Case {
+  Case(const Shape &s, const char *encoding, const Scaling &scaling, uint8_t mask);
+
+  /// What the stage makes of it, slot by slot.
+  std::vector<float> play(const std::string &target);
+
+  Shape s;
+  int64_t rows; // the last tile has fewer than there is room for
+  RandomCodes codes;
+  std::vector<uint8_t> tape;
+  std::vector<float> values;
+  std::string text;
+  bool multipliesInTiles = false; // the last play
+};
+
+Case::Case(const Shape &s, const char *encoding, const Scaling &scaling, uint8_t mask)
+    : s(s), rows(kTiles * s.rows - 3), codes(rows, s.columns, scaling, 7, mask),
+      values(s.narrow ? narrowNumbers(s.slots, s.columnPad)
+                      : randomNumbers(s.slots * s.columnPad, 1)) {
   mlir::MLIRContext context(mlir::MLIRContext::Threading::DISABLED);
   context.loadDialect<tile::TileDialect>();
   std::string matrix =
@@ -41,24 +56,24 @@ void check(const Shape &s, const char *encoding, const Scaling &scaling, const s
                     "column_pad = {3}, element = !encoding.scaled<{4}>>",
                     s.rows, s.rowPad, s.columns, s.columnPad, encoding);
   auto type = llvm::cast<tile::MatrixType>(mlir::parseType(matrix, &context));
-  // The last tile has fewer rows than there is room for.
-  int64_t rows = kTiles * s.rows - 3;
-  RandomCodes codes(rows, s.columns, scaling, 7, mask);
-  std::vector<uint8_t> tape(kTiles * type.getTileBytes());
+  tape.resize(kTiles * type.getTileBytes());
   for (int64_t tile = 0; tile < kTiles; ++tile) {
     schedule::TapeUse use{};
     use.type = type;
     use.tile = tile;
-    ASSERT_EQ(llvm::toString(packPiece(use, codes, codes.tensor,
+    EXPECT_EQ(llvm::toString(packPiece(use, codes, codes.tensor,
                                        llvm::MutableArrayRef(tape).slice(tile * type.getTileBytes(),
                                                                          type.getTileBytes()))),
               "");
   }
-
+  // What lies in the padding of activations is zero.
+  for (int64_t i = 0; i < int64_t(values.size()); ++i)
+    if (i % s.columnPad >= s.columns)
+      values[i] = 0;
   const char *element = s.narrow ? "bf16" : "f32";
   std::string x = buffer(s.slots, s.columnPad, element), y = buffer(s.slots, kTiles * s.rowPad);
   std::string in = tensor(s.slots, s.columnPad, element), out = tensor(s.slots, s.rowPad);
-  std::string text =
+  text =
       "tile.stage @s(%x: " + x + ", %w: " + matrix + ", %y: " + y + ") {\n" +
       "%p = tile.prologue {\n%a = tile.load %x : " + x + " -> " + in + "\ntile.yield %a : " + in +
       "\n} : " + in +
@@ -66,17 +81,14 @@ void check(const Shape &s, const char *encoding, const Scaling &scaling, const s
       "%0 = tile.contract %w, %p : " + matrix + ", " + in + " -> " + out + "\n" +
       llvm::formatv("tile.store %0, %y columns affine_map<(t) -> (t * {0})> : ", s.rowPad).str() +
       out + ", " + y + "\n}\n}\n";
-  // What lies in the padding of activations is zero.
-  std::vector<float> values =
-      s.narrow ? narrowNumbers(s.slots, s.columnPad) : randomNumbers(s.slots * s.columnPad, 1);
-  for (int64_t i = 0; i < int64_t(values.size()); ++i)
-    if (i % s.columnPad >= s.columns)
-      values[i] = 0;
+}
+
+std::vector<float> Case::play(const std::string &target) {
+  size_t count = s.slots * kTiles * s.rowPad;
   std::vector<uint16_t> halves(values.size());
   std::transform(values.begin(), values.end(), halves.begin(), toBf16);
   AlignedBytes arena = s.narrow ? AlignedBytes(halves) : AlignedBytes(values);
-  AlignedBytes weights(tape);
-  AlignedBytes result(std::vector<float>(s.slots * kTiles * s.rowPad, -77.0f));
+  AlignedBytes weights(tape), result(std::vector<float>(count, -77.0f));
   PlayedStage stage(text, target);
   stage.bind(arena.data());
   stage.bind(result.data());
@@ -84,25 +96,34 @@ void check(const Shape &s, const char *encoding, const Scaling &scaling, const s
   stage.run("prologue", 0, 1);
   stage.call.tape = weights.data();
   stage.run("0", 0, kTiles);
+  multipliesInTiles = llvm::is_contained(stage.image.features, "amx-int8");
+  auto *floats = reinterpret_cast<float *>(result.data());
+  return std::vector<float>(floats, floats + count);
+}
 
-  std::vector<float> row(s.columns);
+void check(const Shape &s, const char *encoding, const Scaling &scaling, const std::string &target,
+           uint8_t mask = 255) {
+  SCOPED_TRACE(::testing::Message()
+               << encoding << ", " << s.rows << " rows, " << s.columns << " columns, " << s.valid
+               << " of " << s.slots << " slots, " << target);
+  Case one(s, encoding, scaling, mask);
+  std::vector<float> results = one.play(target), row(s.columns);
   for (int64_t t = 0; t < kTiles; ++t)
     for (int64_t r = 0; r < s.rowPad; ++r) {
       int64_t number = t * s.rows + r;
-      bool exists = r < s.rows && number < rows;
+      bool exists = r < s.rows && number < one.rows;
       if (exists)
-        ASSERT_EQ(llvm::toString(codes.readFloats(codes.tensor, number * s.columns, row)), "");
+        ASSERT_EQ(llvm::toString(one.codes.readFloats(one.codes.tensor, number * s.columns, row)),
+                  "");
       for (int64_t slot = 0; slot < s.valid; ++slot) {
         double sum = 0, size = 0;
         for (int64_t k = 0; exists && k < s.columns; ++k) {
-          sum += double(row[k]) * values[slot * s.columnPad + k];
+          sum += double(row[k]) * one.values[slot * s.columnPad + k];
           size += std::fabs(row[k]); // activations are at most 1, and rounded to 2^-16
         }
-        float got = result.data() ? reinterpret_cast<float *>(
-                                        result.data())[slot * kTiles * s.rowPad + t * s.rowPad + r]
-                                  : 0;
         // What is exact needs room for the order of additions alone.
-        ASSERT_NEAR(got, sum, (s.narrow ? 2e-6 : 2e-5) * size + 1e-6)
+        ASSERT_NEAR(results[slot * kTiles * s.rowPad + t * s.rowPad + r], sum,
+                    (s.narrow ? 2e-6 : 2e-5) * size + 1e-6)
             << "tile " << t << " row " << r;
       }
     }
@@ -177,8 +198,39 @@ TEST_P(CodeProducts, NarrowActivations) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Host, CodeProducts,
-                         ::testing::Values("x86-64-v3", "x86-64-v4", "x86-64-v4+avx512vnni"),
+                         ::testing::Values("x86-64-v3", "x86-64-v4", "x86-64-v4+avx512vnni",
+                                           "x86-64-v4+amx-int8"),
                          [](const auto &info) { return nameOf(info.param); });
+
+// Integers are the same in any order, and what is made of them is rounded in the same one. Rows, a
+// last group and a depth that tiles do not reach; one block of slots, several, and a last one that
+// is not full, whose other slots nothing is written to.
+TEST(CodeTiles, SameBitsAsWithoutTiles) {
+  for (const Encoded &each : encodings())
+    for (Shape s : {Shape{32, 32, 256, 256, 16, 16}, Shape{48, 48, 2200, 2208, 32, 17},
+                    Shape{24, 32, 330, 336, 48, 33}, Shape{70, 80, 1184, 1184, 64, 64},
+                    Shape{16, 16, 288, 288, 16, 5}, Shape{48, 48, 1184, 1184, 32, 29, true}}) {
+      if (each.scaling.code == Code::F8E4M3) // is no integer
+        continue;
+      SCOPED_TRACE(::testing::Message() << each.text << ", " << s.columns << " columns, " << s.valid
+                                        << " of " << s.slots << " slots");
+      Case one(s, each.text, each.scaling, 255);
+      std::vector<float> without = one.play("x86-64-v4+avx512vnni");
+      EXPECT_FALSE(one.multipliesInTiles);
+      std::vector<float> with = one.play("x86-64-v4+amx-int8");
+      EXPECT_TRUE(one.multipliesInTiles);
+      ASSERT_EQ(with, without);
+    }
+}
+
+TEST(CodeTiles, FewSlotsGoWithout) {
+  for (int64_t slots : {1, 4, 5}) {
+    Case one({32, 32, 256, 256, slots, slots}, "code = i8, scale = f32",
+             {Code::I8, 0, ScaleType::F32}, 255);
+    one.play("x86-64-v4+amx-int8");
+    EXPECT_EQ(one.multipliesInTiles, slots > 4) << slots;
+  }
+}
 
 } // namespace
 } // namespace pianola::test

@@ -19,6 +19,9 @@ const std::string kV4 = "avx,avx2,avx512bw,avx512dq,avx512f,avx512vl,bmi,bmi2,f1
 const std::string kBf16 =
     "avx,avx2,avx512bf16,avx512bw,avx512dq,avx512f,avx512vl,bmi,bmi2,f16c,fma,popcnt";
 const std::string kTiles = "amx-bf16,amx-tile," + kBf16;
+const std::string kVnni =
+    "avx,avx2,avx512bw,avx512dq,avx512f,avx512vl,avx512vnni,bmi,bmi2,f16c,fma,popcnt";
+const std::string kByteTiles = "amx-int8,amx-tile," + kVnni;
 
 TEST(HostCpu, LevelsAndFeatures) {
   EXPECT_EQ(features("x86-64-v3"), kV3);
@@ -30,11 +33,21 @@ TEST(HostCpu, LevelsAndFeatures) {
   EXPECT_EQ(features("x86-64-v4+avx512bf16+amx-bf16"), kTiles);
   EXPECT_EQ(features("x86-64-v3+amx-bf16"), kTiles);
   EXPECT_EQ(features("x86-64-v3+amx-bf16-amx-bf16"), kBf16);
+  EXPECT_EQ(features("x86-64-v4+avx512vnni"), kVnni);
+  EXPECT_EQ(features("x86-64-v4+avx512vnni+amx-int8"), kByteTiles);
+  EXPECT_EQ(features("x86-64-v3+amx-int8"), kByteTiles);
+  EXPECT_EQ(features("x86-64-v3+amx-int8-amx-int8"), kVnni);
+  EXPECT_EQ(features("x86-64-v4+amx-bf16+amx-int8-amx-bf16-avx512bf16"), kByteTiles);
+  EXPECT_EQ(features("x86-64-v4+amx-bf16+amx-int8-amx-int8-avx512vnni"), kTiles);
 }
 
 // A roll asks for nothing that its code does not use.
 TEST(HostCpu, LeavesOutWhatIsNotUsed) {
-  EXPECT_EQ(features("x86-64-v3+amx-int8+avxvnni"), kV3);
+  EXPECT_EQ(features("x86-64-v3+avxvnni"), kV3);
+  EXPECT_EQ(features("x86-64-v4+amx-int8-amx-tile"), kVnni); // there is nothing to load
+  EXPECT_EQ(features("x86-64-v4+amx-bf16+amx-int8-amx-tile-avx512bf16"), kVnni);
+  EXPECT_EQ(features("x86-64-v4+amx-int8-avx512vnni"), kV4); // few slots would go another way
+  EXPECT_EQ(features("x86-64-v4+amx-int8-avx512vl"), kV3);
   EXPECT_EQ(features("x86-64-v4+avx512bf16+amx-tile"), kBf16); // there is nothing to load
   EXPECT_EQ(features("x86-64-v4+amx-bf16-amx-tile"), kBf16);
   EXPECT_EQ(features("x86-64-v4+amx-bf16-avx512bf16"), kV4);
@@ -47,7 +60,7 @@ TEST(HostCpu, LeavesOutWhatIsNotUsed) {
 }
 
 TEST(HostCpu, Here) {
-  // Products of bytes are there or not, whatever else is.
+  // Products of bytes are there or not, and in tiles or not, whatever else is.
   std::string here = features("host-avx512vnni");
   EXPECT_TRUE(here == kV3 || here == kV4 || here == kBf16 || here == kTiles) << here;
   EXPECT_EQ(features("host-avx512f"), kV3);

@@ -68,7 +68,7 @@ PlayedStage::PlayedStage(const std::string &text, const std::string &target) {
     ADD_FAILURE() << llvm::toString(cpu.takeError());
     return;
   }
-  if (cpu->hasTileProducts())
+  if (cpu->hasTiles())
     provideAmx();
   llvm::Expected<HostImage> compiled = compileHost(*module, *cpu);
   if (!compiled) {

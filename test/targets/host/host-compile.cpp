@@ -27,7 +27,7 @@ static llvm::Error print(mlir::ModuleOp module, const std::string &target,
     for (const HostImage::Part &part : image->parts)
       llvm::outs() << part.name << "\n";
     llvm::outs() << "scratch " << image->scratch << "\n" << "features";
-    for (const std::string &feature : cpu->features)
+    for (const std::string &feature : image->features)
       llvm::outs() << " " << feature;
     llvm::outs() << "\n";
   }
