@@ -305,6 +305,9 @@ void Kernel::initialise() {
     store(field(i64(), state, STATE(position)), at(memory, kPositionAt));
     store(field(i64(), state, STATE(trace)), at(memory, kTraceAt));
   });
+  static_assert(kScratchAt - kZerosAt == 16 * kWarp);
+  when(less(thread, kWarp),
+       [&] { store(zeros(vector(i32(), 4)), at(at(memory, kZerosAt), mul(thread, 16))); });
   barrier(*this, 0, shape.threads());
 }
 

@@ -9,8 +9,9 @@
 //     0     full barriers, empty barriers of the ring's slots
 //     448   flags
 //     512   two cards: the one that is played and the next
-//     1024  scratch memory of the stages
-//     ...   the ring
+//     1024  zeros
+//     1536  scratch memory of the stages
+//     ...   the ring, and its first bytes once more
 //
 //===----------------------------------------------------------------------===//
 #ifndef PIANOLA_TARGETS_NVPTX_KERNEL_H
@@ -30,6 +31,7 @@ struct KernelShape {
   int64_t shared = 0;   // bytes of shared memory a block may use
   bool bulk = false;    // sm_90: the copy engine fills the ring
   bool aligned = true;  // no panel lies across two slots of the ring
+  int64_t mirror = 0;   // bytes of the ring's first slot that stand behind its last one, too
 
   /// Of programs of so many slots. Eight warps in all can have 255 registers each, nine have 168:
   /// sums of many slots need more, and so does all code for chips before sm_90.
@@ -44,7 +46,7 @@ struct KernelShape {
 };
 
 constexpr int64_t kMostSlots = 28;
-constexpr int64_t kFlagsAt = 448, kCardsAt = 512, kScratchAt = 1024;
+constexpr int64_t kFlagsAt = 448, kCardsAt = 512, kZerosAt = 1024, kScratchAt = 1536;
 
 /// The parameters of a kernel, in order.
 enum class Parameter { Cards, Ranges, Tape, Tapes, Events, State, Host, Watchdog };
@@ -96,8 +98,9 @@ public:
   void whenReady(llvm::function_ref<void()> body);
 
   // The ring, as a consumer warp sees it (Ring.cpp).
-  /// Waits for `bytes` bytes of the tape, a slot's at most, from `offset` on, counted since the
-  /// kernel began, and gives back the slots before. Returns a number for `inRing`.
+  /// Waits for `bytes` bytes of the tape from `offset` on, counted since the kernel began, and
+  /// gives back the slots before: no more than the ring's mirror, if panels may lie across slots.
+  /// Returns a number for `inRing`.
   Value ringBytes(Value offset, int64_t bytes);
   /// Where byte `within + further` of these is in shared memory.
   Value inRing(Value position, Value within, int64_t further = 0);

@@ -41,8 +41,8 @@ constexpr double kUnpackedPerClock = 22;
 // NVIDIA Volta GPU architecture via microbenchmarking, 2018; the same since).
 constexpr double kPortPerClock = 64;
 
-// The first 1 KiB of a block's shared memory is barriers and cards.
-constexpr int64_t kFrameBytes = 1 << 10;
+// A block's shared memory begins with barriers, cards and zeros.
+constexpr int64_t kFrameBytes = nvptx::kScratchAt;
 
 // Of an SM, each clock.
 struct Rates {

@@ -4,6 +4,9 @@
 // when a chunk has arrived, its `empty` barrier when every consumer warp has given the chunk back.
 // The parity of the phase that a side waits for changes each time that it comes round.
 //
+// Where panels may lie across two slots, the first slot's beginning stands behind the last slot,
+// too: what begins in the last one is read as if the ring went on.
+//
 //===----------------------------------------------------------------------===//
 
 #include "targets/nvptx/Kernel.h"
@@ -74,11 +77,7 @@ Value Kernel::ringBytes(Value offset, int64_t bytes) {
 
 Value Kernel::inRing(Value position, Value within, int64_t further) {
   // What does not change from call to call comes first, and is computed once.
-  if (shape.aligned)
-    return at(at(at(slotAt(constant(0)), within), position), further);
-  Value byte = add(position, add(within, further));
-  Value lapped = sub(byte, mul(ringSlots, constant(shape.chunk)));
-  return at(slotAt(constant(0)), builder.create<arith::MinUIOp>(loc, byte, lapped));
+  return at(at(at(slotAt(constant(0)), within), position), further);
 }
 
 //===----------------------------------------------------------------------===//
@@ -86,14 +85,25 @@ Value Kernel::inRing(Value position, Value within, int64_t further) {
 //===----------------------------------------------------------------------===//
 
 void Kernel::fillSlot(Value slot, Value from, Value bytes) {
+  Value isFirst = equal(slot, 0), again = min(bytes, constant(shape.mirror));
+  auto copyAgain = [&](auto copy) {
+    if (shape.mirror)
+      when(isFirst, [&] { copy(slotAt(ringSlots), again); });
+  };
   if (shape.bulk) {
-    arriveExpecting(*this, fullBarrier(slot), bytes);
-    copyBulk(*this, slotAt(slot), from, bytes, fullBarrier(slot));
+    auto copy = [&](Value to, Value count) { copyBulk(*this, to, from, count, fullBarrier(slot)); };
+    Value all = shape.mirror ? select(isFirst, add(bytes, again), bytes) : bytes;
+    arriveExpecting(*this, fullBarrier(slot), all);
+    copy(slotAt(slot), bytes);
+    copyAgain(copy);
     return;
   }
-  Value mine = mul(lane, 16);
-  loop(mine, bytes, kWarp * 16,
-       [&](Value offset) { copyAsync(*this, at(slotAt(slot), offset), at(from, offset)); });
+  auto copy = [&](Value to, Value count) {
+    loop(mul(lane, 16), count, kWarp * 16,
+         [&](Value offset) { copyAsync(*this, at(to, offset), at(from, offset)); });
+  };
+  copy(slotAt(slot), bytes);
+  copyAgain(copy);
   arriveAfterCopies(*this, fullBarrier(slot));
 }
 

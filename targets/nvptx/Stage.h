@@ -28,6 +28,12 @@ struct Place {
   Value lesser;        // Split: the second array
   int64_t columns = 0; // of the value
   int64_t stride = 0;  // elements, f32 or bf16, from slot to slot
+  // Split, for codes that are taken as they are (WeightPanels.h): 2^64 times the value, of 8
+  // columns the pairs 0, 2, 1, 3; and of each four columns the sum, the greater halves of a slot's
+  // sums, then the lesser ones.
+  bool isRaised = false;
+  Value sums = {};
+  int64_t sumsHalf = 0; // elements
 };
 
 class StageEmitter {
@@ -53,6 +59,7 @@ private:
   Value tilesOf(unsigned section, bool end);
   Value allocate(int64_t bytes);
   Place allocateRows(int64_t slots, int64_t columns, Place::Form form = Place::F32);
+  llvm::SmallVector<tile::ContractOp> productsOf(Value value);
   Place placeFor(Value value);
   Place::Form formOf(Value value);
   /// The slots of a value that are computed: high of them, from slot `slotBegin` of the play on.
