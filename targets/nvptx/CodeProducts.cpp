@@ -76,11 +76,13 @@ public:
   std::pair<Value, Value> finish(ArrayRef<Value> sums, int64_t group);
 
 private:
-  // Sums that are added up on their own: of a lane's codes of 4 bits the upper ones are 16 times
-  // what they should be; and other sums of rows need not wait for each other.
+  // Sums that are added up on their own: what upper halves of bytes give may be 16 times what it
+  // should be; and other sums of rows need not wait for each other.
   static constexpr int64_t kChains = 2;
-  bool isNibble() const { return codes.getCode() == encoding::Code::I4; }
-  double weightOf(int64_t chain) const { return chain && isNibble() ? 1.0 / 16 : 1; }
+  bool areUpperGreater() const {
+    return codes.getCode() == encoding::Code::I4 && !place.areNibbles;
+  }
+  double weightOf(int64_t chain) const { return chain && areUpperGreater() ? 1.0 / 16 : 1; }
 
   // Of a panel's groups, those that are apart, with those of its neighbours in B.
   struct Batch {
@@ -224,7 +226,7 @@ void BareProducts::lessZeroPoints(ArrayRef<Value> panel, int64_t number, int64_t
 void BareProducts::multiplyPanel(ArrayRef<Value> panel, int64_t number,
                                  MutableArrayRef<Value> sums) {
   // Chains of a group: those of the row, or those that are scaled.
-  int64_t chains = !scaled || isNibble() ? kChains : 1, stride = chains * 4;
+  int64_t chains = !scaled || areUpperGreater() ? kChains : 1, stride = chains * 4;
   int64_t which = 0;
   for (int64_t batch = 0; batch < steps / (apart * ofScale); ++batch) {
     SmallVector<Value> all(sums);

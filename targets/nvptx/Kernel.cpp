@@ -95,6 +95,12 @@ void Kernel::report(const Report &report) {
 
 void Kernel::await(llvm::function_ref<Value()> test, llvm::function_ref<Report()> reportOf,
                    std::optional<int64_t> flag) {
+  // What is awaited is often there already; then nothing else of a wait is set up.
+  when(negate(test()), [&] { awaitLong(test, reportOf, flag); });
+}
+
+void Kernel::awaitLong(llvm::function_ref<Value()> test, llvm::function_ref<Report()> reportOf,
+                       std::optional<int64_t> flag) {
   // The clock is read now and then only: what is awaited is nearly always nearly there.
   constexpr int64_t kSpins = 256;
   Variable spins(*this, constant(0)), deadline(*this, constant(i64(), 0));

@@ -116,13 +116,17 @@ private:
   /// over. Then sets `flag`, a place in shared memory.
   void await(llvm::function_ref<Value()> test, llvm::function_ref<Report()> report,
              std::optional<int64_t> flag = std::nullopt);
+  void awaitLong(llvm::function_ref<Value()> test, llvm::function_ref<Report()> report,
+                 std::optional<int64_t> flag);
   void awaitFull(Value slot, Value phase);
+  Value slotOf(Value byte) { return shiftRight(byte, llvm::Log2_64(shape.chunk)); }
   void report(const Report &report);
   void stop();
 
   void initialise();
   void startRing(Value bytes);
   void advanceSlot(Variable slot, Variable phase);
+  void advanceHeld(Variable at, Variable phase);
   Value fullBarrier(Value slot) { return at(memory, mul(slot, 8)); }
   Value emptyBarrier(Value slot) { return at(at(memory, kMostSlots * 8), mul(slot, 8)); }
   Value slotAt(Value slot);
@@ -137,8 +141,7 @@ private:
 
   llvm::SmallVector<Value> parameters;
   mlir::arith::ConstantOp ringBase, ringSlots;
-  Variable phase, held; // of the slot that the warp holds; its first byte
-  Variable shift;       // from bytes of the tape to bytes of the ring
+  Variable phase, held, heldAt; // of the slot that the warp holds; its first byte; where that is
 };
 
 /// A kernel that is not lowered yet: name, eight parameters. The builder stands in its body.

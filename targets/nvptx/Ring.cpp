@@ -27,6 +27,16 @@ void Kernel::advanceSlot(Variable slot, Variable phase) {
   phase.set(*this, select(wraps, exclusive(parity, constant(1)), parity));
 }
 
+// The same by the slot's first byte in the ring: this is what a warp does for all slots, one after
+// the other.
+void Kernel::advanceHeld(Variable at, Variable phase) {
+  Value next = add(at.get(*this), shape.chunk);
+  Value wraps = equal(next, mul(ringSlots, shape.chunk));
+  at.set(*this, select(wraps, constant(0), next));
+  Value parity = phase.get(*this);
+  phase.set(*this, select(wraps, exclusive(parity, constant(1)), parity));
+}
+
 void Kernel::awaitFull(Value slot, Value phase) {
   Value barrier = fullBarrier(slot);
   await([&] { return testBarrier(*this, barrier, phase, shape.bulk); },
@@ -40,7 +50,7 @@ void Kernel::awaitFull(Value slot, Value phase) {
 void Kernel::startRing(Value bytes) {
   phase = Variable(*this, constant(0));
   held = Variable(*this, constant(0));
-  shift = Variable(*this, constant(0));
+  heldAt = Variable(*this, constant(0));
   tapeAt = Variable(*this, constant(0));
   when(differ(bytes, 0), [&] { awaitFull(constant(0), constant(0)); });
 }
@@ -50,29 +60,22 @@ Value Kernel::ringBytes(Value offset, int64_t bytes) {
     // Counted modulo 2^32: only differences matter.
     return negate(lessUnsigned(sub(byte, held.get(*this)), constant(shape.chunk)));
   };
-  // Which slot it is follows from the two, and is not kept.
-  auto heldSlot = [&] {
-    Value bytes = add(held.get(*this), shift.get(*this));
-    return shiftRight(bytes, llvm::Log2_64(shape.chunk));
-  };
   loopWhile([&] { return isBeyond(offset); },
             [&] {
-              Variable slot(*this, heldSlot());
               syncWarp();
-              when(equal(lane, 0), [&] { arrive(*this, emptyBarrier(slot.get(*this))); });
-              advanceSlot(slot, phase);
-              Value next = add(held.get(*this), shape.chunk);
-              held.set(*this, next);
-              shift.set(*this, sub(mul(slot.get(*this), shape.chunk), next));
-              awaitFull(slot.get(*this), phase.get(*this));
+              when(equal(lane, 0),
+                   [&] { arrive(*this, emptyBarrier(slotOf(heldAt.get(*this)))); });
+              advanceHeld(heldAt, phase);
+              held.set(*this, add(held.get(*this), shape.chunk));
+              awaitFull(slotOf(heldAt.get(*this)), phase.get(*this));
             });
   if (!shape.aligned && bytes > 1)
     when(isBeyond(add(offset, bytes - 1)), [&] {
-      Variable slot(*this, heldSlot()), parity(*this, phase.get(*this));
-      advanceSlot(slot, parity);
-      awaitFull(slot.get(*this), parity.get(*this));
+      Variable next(*this, heldAt.get(*this)), parity(*this, phase.get(*this));
+      advanceHeld(next, parity);
+      awaitFull(slotOf(next.get(*this)), parity.get(*this));
     });
-  return add(offset, shift.get(*this));
+  return add(sub(offset, held.get(*this)), heldAt.get(*this));
 }
 
 Value Kernel::inRing(Value position, Value within, int64_t further) {

@@ -104,10 +104,13 @@ Place StageEmitter::placeFor(Value value) {
                                    store.getColumnsAttr());
   int64_t slots = type.getDimSize(0);
   Place place = allocateRows(slots, type.getDimSize(1), formOf(value));
-  if (place.form == Place::Split)
+  if (place.form == Place::Split) {
+    place.areNibbles = true;
     for (tile::ContractOp contract : productsOf(value)) {
       tile::MatrixType matrix = contract.getMatrix().getType();
-      if (!takesBareCodes(matrix, slots))
+      bool isBare = takesBareCodes(matrix, slots);
+      place.areNibbles &= isBare && matrix.getCodes().getCode() == encoding::Code::I4;
+      if (!isBare)
         continue;
       place.isRaised = true;
       if (place.sums || !matrix.getCodes().isInteger())
@@ -116,6 +119,7 @@ Place StageEmitter::placeFor(Value value) {
       place.sumsHalf = (place.columns / 4 + 31) / 32 * 32 | 32;
       place.sums = allocate(slots * 2 * place.sumsHalf * 2);
     }
+  }
   return places[value] = place;
 }
 
@@ -174,6 +178,12 @@ void StageEmitter::storeQuad(ArrayRef<Value> quad, const Place &place, Value slo
   if (place.isRaised)
     for (Value &value : values)
       value = e.fmul(value, e.real(kRaise));
+  Value sum;
+  if (place.sums)
+    sum = e.fadd(e.fadd(values[0], values[1]), e.fadd(values[2], values[3]));
+  if (place.areNibbles)
+    for (Value &value : MutableArrayRef(values).drop_front(2))
+      value = e.fmul(value, e.real(1.0 / 16));
   auto [greater, lesser] = e.splitPairs(values);
   if (place.form == Place::Paired) {
     // See Place: four columns are 16 bytes.
@@ -198,7 +208,6 @@ void StageEmitter::storeQuad(ArrayRef<Value> quad, const Place &place, Value slo
   }
   if (!place.sums)
     return;
-  Value sum = e.fadd(e.fadd(values[0], values[1]), e.fadd(values[2], values[3]));
   auto [first, second] = e.splitPairs({sum, e.real(0)});
   Value at =
       e.at(place.sums, e.add(e.mul(slot, place.sumsHalf * 4), e.mul(e.shiftRight(column, 2), 2)));
