@@ -4,10 +4,10 @@
 // WeightPanels.h for what they are as bf16, and SplitProducts.cpp for everything else.
 //
 // What zero points take away needs no weights: a group's sum of (q - z) x is that of q x less z
-// times that of x. The latter comes from an mma of its own, whose A is -z and whose B are the sums
-// of four activations that the prologue left; it is where the group's sums begin. Sums of four are
-// split in two bf16 as activations are, and z is 8 or so where 128 + q would have to lose 136: the
-// error of one is that of the other.
+// times that of x. The latter comes from an mma of its own, whose A is z and whose B is what the
+// prologue left of each four activations, less their sum; it is where the group's sums begin. These
+// sums are split in two bf16 as activations are, so that they lose as little: 2^-17 of 8 or so
+// activations beside 2^-17 of each one.
 //
 // B has eight columns, of which a slot needs two. Where a panel's groups have a scale each, columns
 // that slots leave are for groups: column 2 (slot + j slots) + h has half h of the activations of
@@ -49,7 +49,8 @@ WeightPanels ProductEmitter::panelsOf(tile::ContractOp contract) {
 }
 
 bool ProductEmitter::isPair(tile::ContractOp contract, int64_t which, int64_t count) const {
-  return takesBare(contract) && which % 2 == 0 && which + 1 < count &&
+  return panelsTogether(e.shape) == 2 && takesBare(contract) && which % 2 == 0 &&
+         which + 1 < count &&
          (which + 2) * e.shape.warps <= contract.getMatrix().getType().getPanels();
 }
 
@@ -184,20 +185,19 @@ SmallVector<Value> BareProducts::sumsOfFour(int64_t panel, int64_t batch) {
 // Adds to the sums of each 16 rows, `stride` apart.
 void BareProducts::lessZeroPoints(ArrayRef<Value> panel, int64_t number, int64_t batch,
                                   MutableArrayRef<Value> all, int64_t stride) {
-  constexpr int64_t kMinus = 0x80008000, kTwice = 0x10001;
+  constexpr int64_t kTwice = 0x10001;
   SmallVector<Value> pairs = sumsOfFour(number, batch);
-  if (pairs.size() % 2)
-    pairs.push_back(e.constant(0));
   auto add = [&](Value upper, Value lower, ArrayRef<Value> from) {
     SmallVector<Value, 4> sum(from);
-    for (size_t i = 0; i < pairs.size(); i += 2)
+    size_t whole = pairs.size() / 2 * 2;
+    for (size_t i = 0; i < whole; i += 2)
       sum = e.multiply({upper, lower, upper, lower}, {pairs[i], pairs[i + 1]}, sum);
-    return sum;
+    return pairs.size() > whole ? e.multiply({upper, lower}, {pairs.back()}, sum) : sum;
   };
   auto zeroAt = [&](int64_t block) { return source.bareZero(panel, ofRows, block, batch); };
   if (!codes.getZeros() || apart > 1) {
     int64_t point = codes.getZeros() ? 1 : source.zeroPoint();
-    Value same = e.constant(kMinus | point * kTwice);
+    Value same = e.constant(point * kTwice);
     SmallVector<Value, 4> nothing(4, e.real(0)), less;
     for (int64_t group = 0; group < groups; ++group) {
       MutableArrayRef<Value> sum = all.slice(group * stride, 4);
@@ -215,9 +215,7 @@ void BareProducts::lessZeroPoints(ArrayRef<Value> panel, int64_t number, int64_t
     return;
   }
   for (int64_t group = 0; group < groups; ++group) {
-    auto operand = [&](int64_t block) {
-      return e.add(e.mul(zeroAt(block), kTwice), e.constant(kMinus));
-    };
+    auto operand = [&](int64_t block) { return e.mul(zeroAt(block), kTwice); };
     MutableArrayRef<Value> sum = all.slice(group * stride, 4);
     llvm::copy(add(operand(group * 2), operand(group * 2 + 1), sum), sum.begin());
   }
@@ -338,9 +336,10 @@ void ProductEmitter::multiplyCodes(tile::ContractOp contract, Value tileStart,
           e.add(e.mul(e.warp, count), first), e.constant(end), e.constant(warps * count), sums,
           [&](Value panel, ValueRange carried) { return playPanels(panel, count, carried); });
   };
-  int64_t first = takenPanels * warps, stride = warps * kPanelsTogether;
+  int64_t first = takenPanels * warps, together = panelsTogether(e.shape);
+  int64_t stride = warps * together;
   int64_t whole = first + std::max<int64_t>(0, panels - first) / stride * stride;
-  playFrom(first, whole, kPanelsTogether);
+  playFrom(first, whole, together);
   playFrom(whole, panels, 1);
 
   Value g = e.shiftRight(e.lane, 2), t = e.both(e.lane, e.constant(3));

@@ -119,14 +119,16 @@ private:
   void awaitLong(llvm::function_ref<Value()> test, llvm::function_ref<Report()> report,
                  std::optional<int64_t> flag);
   void awaitFull(Value slot, Value phase);
-  Value slotOf(Value byte) { return shiftRight(byte, llvm::Log2_64(shape.chunk)); }
+  /// Eight times the number of the slot whose `full` barrier that is.
+  Value eightSlots(Value full) { return sub(toInteger(full, i32()), toInteger(memory, i32())); }
   void report(const Report &report);
   void stop();
 
   void initialise();
   void startRing(Value bytes);
   void advanceSlot(Variable slot, Variable phase);
-  void advanceHeld(Variable at, Variable phase);
+  void advanceHeld(Variable full, Variable phase);
+  void awaitHeld(Variable full, Variable phase);
   Value fullBarrier(Value slot) { return at(memory, mul(slot, 8)); }
   Value emptyBarrier(Value slot) { return at(at(memory, kMostSlots * 8), mul(slot, 8)); }
   Value slotAt(Value slot);
@@ -141,7 +143,7 @@ private:
 
   llvm::SmallVector<Value> parameters;
   mlir::arith::ConstantOp ringBase, ringSlots;
-  Variable phase, held, heldAt; // of the slot that the warp holds; its first byte; where that is
+  Variable phase, held, heldFull; // of the slot that the warp holds; its first byte; its barrier
 };
 
 /// A kernel that is not lowered yet: name, eight parameters. The builder stands in its body.

@@ -45,8 +45,8 @@ public:
       for (Type type : stage.getBody().getArgumentTypes())
         if (auto matrix = dyn_cast<tile::MatrixType>(type)) {
           shape.aligned &= !matrix.getCodes();
-          shape.mirror = std::max(
-              {shape.mirror, matrix.getFirstPanel(), kPanelsTogether * matrix.getPanelBytes()});
+          shape.mirror = std::max({shape.mirror, matrix.getFirstPanel(),
+                                   panelsTogether(shape) * matrix.getPanelBytes()});
         }
     shape.mirror = shape.aligned ? 0 : (shape.mirror + 127) / 128 * 128;
   }

@@ -27,14 +27,22 @@ void Kernel::advanceSlot(Variable slot, Variable phase) {
   phase.set(*this, select(wraps, exclusive(parity, constant(1)), parity));
 }
 
-// The same by the slot's first byte in the ring: this is what a warp does for all slots, one after
-// the other.
-void Kernel::advanceHeld(Variable at, Variable phase) {
-  Value next = add(at.get(*this), shape.chunk);
-  Value wraps = equal(next, mul(ringSlots, shape.chunk));
-  at.set(*this, select(wraps, constant(0), next));
+// The same by the slot's barrier: this is what a warp does for all slots, one after the other.
+void Kernel::advanceHeld(Variable full, Variable phase) {
+  Value next = at(full.get(*this), 8);
+  Value wraps = equal(eightSlots(next), mul(ringSlots, 8));
+  full.set(*this, select(wraps, memory, next));
   Value parity = phase.get(*this);
   phase.set(*this, select(wraps, exclusive(parity, constant(1)), parity));
+}
+
+void Kernel::awaitHeld(Variable full, Variable phase) {
+  Value barrier = full.get(*this), parity = phase.get(*this);
+  await([&] { return testBarrier(*this, barrier, parity, shape.bulk); },
+        [&] {
+          return Report{PIANOLA_CUDA_WAIT_TAPE, constant(int64_t(-1)),
+                        shiftRight(eightSlots(barrier), 3), parity};
+        });
 }
 
 void Kernel::awaitFull(Value slot, Value phase) {
@@ -50,7 +58,7 @@ void Kernel::awaitFull(Value slot, Value phase) {
 void Kernel::startRing(Value bytes) {
   phase = Variable(*this, constant(0));
   held = Variable(*this, constant(0));
-  heldAt = Variable(*this, constant(0));
+  heldFull = Variable(*this, fullBarrier(constant(0)));
   tapeAt = Variable(*this, constant(0));
   when(differ(bytes, 0), [&] { awaitFull(constant(0), constant(0)); });
 }
@@ -63,19 +71,19 @@ Value Kernel::ringBytes(Value offset, int64_t bytes) {
   loopWhile([&] { return isBeyond(offset); },
             [&] {
               syncWarp();
-              when(equal(lane, 0),
-                   [&] { arrive(*this, emptyBarrier(slotOf(heldAt.get(*this)))); });
-              advanceHeld(heldAt, phase);
+              Value empty = at(heldFull.get(*this), kMostSlots * 8);
+              when(equal(lane, 0), [&] { arrive(*this, empty); });
+              advanceHeld(heldFull, phase);
               held.set(*this, add(held.get(*this), shape.chunk));
-              awaitFull(slotOf(heldAt.get(*this)), phase.get(*this));
+              awaitHeld(heldFull, phase);
             });
   if (!shape.aligned && bytes > 1)
     when(isBeyond(add(offset, bytes - 1)), [&] {
-      Variable next(*this, heldAt.get(*this)), parity(*this, phase.get(*this));
+      Variable next(*this, heldFull.get(*this)), parity(*this, phase.get(*this));
       advanceHeld(next, parity);
-      awaitFull(slotOf(next.get(*this)), parity.get(*this));
+      awaitHeld(next, parity);
     });
-  return add(sub(offset, held.get(*this)), heldAt.get(*this));
+  return add(sub(offset, held.get(*this)), mul(eightSlots(heldFull.get(*this)), shape.chunk / 8));
 }
 
 Value Kernel::inRing(Value position, Value within, int64_t further) {

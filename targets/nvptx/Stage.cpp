@@ -180,7 +180,7 @@ void StageEmitter::storeQuad(ArrayRef<Value> quad, const Place &place, Value slo
       value = e.fmul(value, e.real(kRaise));
   Value sum;
   if (place.sums)
-    sum = e.fadd(e.fadd(values[0], values[1]), e.fadd(values[2], values[3]));
+    sum = e.fsub(e.fsub(e.real(0), e.fadd(values[0], values[1])), e.fadd(values[2], values[3]));
   if (place.areNibbles)
     for (Value &value : MutableArrayRef(values).drop_front(2))
       value = e.fmul(value, e.real(1.0 / 16));

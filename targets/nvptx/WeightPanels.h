@@ -39,8 +39,9 @@ constexpr double kRaise = 0x1p64;
 /// Whether a matrix's codes are taken as they are: where they are A, 16 rows of them.
 bool takesBareCodes(tile::MatrixType matrix, int64_t slots);
 
-/// Panels of codes that a warp takes at a time, if their codes are bare.
-constexpr int64_t kPanelsTogether = 2;
+/// Panels that a warp takes at a time, if their codes are bare. For chips before sm_90 ptxas has
+/// not the registers.
+inline int64_t panelsTogether(const KernelShape &shape) { return shape.bulk ? 2 : 1; }
 
 /// The `index`-th of the scales that stand in `words`, as f32.
 Value scaleIn(Emitter &e, encoding::Scale type, llvm::ArrayRef<Value> words, int64_t index);
