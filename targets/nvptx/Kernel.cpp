@@ -95,8 +95,12 @@ void Kernel::report(const Report &report) {
 
 void Kernel::await(llvm::function_ref<Value()> test, llvm::function_ref<Report()> reportOf,
                    std::optional<int64_t> flag) {
-  // What is awaited is often there already; then nothing else of a wait is set up.
-  when(negate(test()), [&] { awaitLong(test, reportOf, flag); });
+  // What is awaited is often there already; then nothing else of a wait is set up. For chips before
+  // sm_90 ptxas has not the registers.
+  if (shape.bulk)
+    when(negate(test()), [&] { awaitLong(test, reportOf, flag); });
+  else
+    awaitLong(test, reportOf, flag);
 }
 
 void Kernel::awaitLong(llvm::function_ref<Value()> test, llvm::function_ref<Report()> reportOf,
