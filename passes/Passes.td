@@ -46,7 +46,9 @@ def TileStages : Pass<"tile-stages", "::mlir::ModuleOp"> {
     step and a buffer. If workers loop, a program ends with a step that chooses the next token.
   }];
   let options = [
-    ListOption<"slots", "slots", "int64_t", "token slots of each program (default: 1 and 64)">
+    ListOption<"slots", "slots", "int64_t", "token slots of each program (default: 1 and 64)">,
+    Option<"narrowFrom", "narrow-from", "int64_t", "0",
+           "slots of a program from which on its products take bf16, whatever the machine says (0: none)">
   ];
   let dependentDialects = ["::pianola::tile::TileDialect", "::pianola::schedule::ScheduleDialect"];
 }

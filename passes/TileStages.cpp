@@ -38,7 +38,10 @@ struct TileStages : impl::TileStagesBase<TileStages> {
       auto program = builder.create<schedule::ProgramOp>(
           module.getLoc(), name, count, IntegerAttr(), machine.getLoops() && count == 1);
       program.getBody().emplaceBlock();
-      if (failed(tiling::ProgramBuilder(module, machine, count, stages, program).build(forward)))
+      Type product = narrowFrom > 0 && count >= narrowFrom ? Type(builder.getBF16Type())
+                                                           : machine.getProduct();
+      tiling::ProgramBuilder programBuilder(module, machine, product, count, stages, program);
+      if (failed(programBuilder.build(forward)))
         return signalPassFailure();
     }
     forward.erase();

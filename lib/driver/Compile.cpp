@@ -38,6 +38,13 @@ static llvm::Expected<llvm::SmallVector<int64_t>> slotsOf(const CompileOptions &
     return llvm::createStringError(
         "--slots " + llvm::Twine(slots.front() < 1 ? slots.front() : slots.back()) +
         ": a program has 1 to " + llvm::Twine(kMostProgramSlots) + " slots");
+  // Above this, stages without inner products play slots in blocks.
+  constexpr int64_t kBlock = 16;
+  for (int64_t count : slots)
+    if (count > kBlock && count % kBlock != 0)
+      return llvm::createStringError("--slots " + llvm::Twine(count) + ": a program of more than " +
+                                     llvm::Twine(kBlock) + " slots has a multiple of " +
+                                     llvm::Twine(kBlock));
   if (auto twice = std::adjacent_find(slots.begin(), slots.end()); twice != slots.end())
     return llvm::createStringError("--slots: " + llvm::Twine(*twice) + " is there twice");
   if (slots.front() != 1)
@@ -115,6 +122,18 @@ static llvm::Error encodeContexts(const CompileOptions &options, ModuleOp module
   return llvm::Error::success();
 }
 
+// Slots of a program from which on its products take bf16; 0: none. Below this, weights that come
+// from memory are the limit, and exact activations cost nothing.
+static llvm::Expected<int64_t> narrowFrom(const CompileOptions &options) {
+  constexpr int64_t kManySlots = 16;
+  if (options.activations.empty() || options.activations == "f32")
+    return 0;
+  if (options.activations == "bf16")
+    return kManySlots;
+  return llvm::createStringError("--activations: expected f32 or bf16, found \"" +
+                                 options.activations + "\"");
+}
+
 static llvm::Error checkWeightsAtLoad(const CompileOptions &options) {
   if (!options.weightsAtLoad)
     return llvm::Error::success();
@@ -148,6 +167,9 @@ static llvm::Error compileForDevice(const CompileOptions &options, const DeviceR
     return error;
   if (!options.kv.empty() && options.kv != "f32")
     return llvm::createStringError("--kv " + options.kv + ": GPUs keep keys and values as f32");
+  if (!options.activations.empty() && options.activations != "f32")
+    return llvm::createStringError("--activations " + options.activations +
+                                   ": GPUs take activations as f32");
   MLIRContext context(MLIRContext::Threading::DISABLED);
   context.loadDialect<schedule::ScheduleDialect, tile::TileDialect>();
   DiagnosticText diagnostics(context);
@@ -170,7 +192,7 @@ static llvm::Error compileForDevice(const CompileOptions &options, const DeviceR
   ModelSummary summary = summarise(*model, *maxModelLen);
   tile::MachineAttr machine =
       machineFor(&context, device, options.workers ? options.workers : device.sms);
-  if (failed(runPipeline(module, machine, *slots,
+  if (failed(runPipeline(module, machine, {*slots},
                          options.emit == Emit::Tile ? Phase::Tile : Phase::Schedule,
                          proofOf(options, notes))))
     return diagnostics.take(options.directory + ": cannot be scheduled");
@@ -236,6 +258,9 @@ llvm::Error compile(const CompileOptions &options, Progress &progress, llvm::raw
   llvm::Expected<llvm::SmallVector<int64_t>> slots = slotsOf(options, false);
   if (!slots)
     return slots.takeError();
+  llvm::Expected<int64_t> narrow = narrowFrom(options);
+  if (!narrow)
+    return narrow.takeError();
   if (llvm::Error error = encodeWeights(options, *model, progress))
     return error;
   ModuleOp module = *model->module;
@@ -249,7 +274,7 @@ llvm::Error compile(const CompileOptions &options, Progress &progress, llvm::raw
   tile::MachineAttr machine = machineFor(&context, *cpu, workers);
   Phase until = options.emit == Emit::Tile ? Phase::Tile : Phase::Schedule;
   ModelSummary summary = summarise(*model, *maxModelLen);
-  if (failed(runPipeline(module, machine, *slots, until, proofOf(options, notes))))
+  if (failed(runPipeline(module, machine, {*slots, *narrow}, until, proofOf(options, notes))))
     return diagnostics.take(options.directory + ": cannot be scheduled");
   switch (options.emit) {
   case Emit::Tile:

@@ -23,6 +23,7 @@ struct CompileOptions {
   std::string budget;           // bytes of all weights, such as 700MB, in place of `weights`
   std::string calibrate;        // a text that codes are found on; empty: none
   std::string kv;               // element of keys and values: f32, bf16, int8, fp8; empty: f32
+  std::string activations;      // of prompts: f32 or bf16; empty: f32
   bool weightsAtLoad = false;   // made up by who opens the roll; with a seed, for a GPU
   bool cubin = false;           // machine code beside PTX, for a GPU
   Emit emit = Emit::Roll;

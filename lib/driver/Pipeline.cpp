@@ -12,8 +12,8 @@ using namespace mlir;
 
 namespace pianola {
 
-LogicalResult runPipeline(ModuleOp module, tile::MachineAttr machine, ArrayRef<int64_t> slots,
-                          Phase until, Proof proof) {
+LogicalResult runPipeline(ModuleOp module, tile::MachineAttr machine,
+                          const ProgramOptions &programs, Phase until, Proof proof) {
   module->setAttr("tile.machine", machine);
   PassManager passes(module.getContext());
 
@@ -23,7 +23,8 @@ LogicalResult runPipeline(ModuleOp module, tile::MachineAttr machine, ArrayRef<i
   // What one tile does. The machine enters here: the type of products, and how many workers the
   // tiles must be enough for. After this, nothing of the transformer dialect is left but symbols.
   TileStagesOptions tiling;
-  tiling.slots = slots;
+  tiling.slots = programs.slots;
+  tiling.narrowFrom = programs.narrowFrom;
   passes.addPass(createTileStages(tiling));
   if (until == Phase::Tile)
     return passes.run(module);

@@ -14,9 +14,14 @@ enum class Phase { Tile, Schedule };
 /// at what was refused.
 enum class Proof { Wanted, Skipped };
 
-/// Compiles an imported module for `machine`, one program for each number of slots.
+struct ProgramOptions {
+  llvm::SmallVector<int64_t> slots; // a program for each
+  int64_t narrowFrom = 0;           // see TileStages
+};
+
+/// Compiles an imported module for `machine`.
 mlir::LogicalResult runPipeline(mlir::ModuleOp module, tile::MachineAttr machine,
-                                llvm::ArrayRef<int64_t> slots, Phase until = Phase::Schedule,
+                                const ProgramOptions &programs, Phase until = Phase::Schedule,
                                 Proof proof = Proof::Wanted);
 
 } // namespace pianola

@@ -50,7 +50,7 @@ llvm::Expected<Prediction> predict(const PredictOptions &options) {
   result.positions = options.positions;
   tile::MachineAttr machine = machineFor(&context, *device, result.workers);
   result.bandwidth = machine.getBandwidth() * 1e-3;
-  if (failed(runPipeline(*model->module, machine, {options.slots})))
+  if (failed(runPipeline(*model->module, machine, {{options.slots}})))
     return diagnostics.take(options.directory + ": cannot be scheduled");
   schedule::ProgramOp program = *model->module->getOps<schedule::ProgramOp>().begin();
   llvm::raw_string_ostream(result.model)

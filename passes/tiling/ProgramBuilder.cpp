@@ -13,7 +13,7 @@ Type ProgramBuilder::elementOf(Value value) {
   for (Operation *user : value.getUsers())
     if (!isa<LinearOp, LmHeadOp, AttentionOp>(user))
       return f32();
-  return value.use_empty() ? f32() : machine.getProduct();
+  return value.use_empty() ? f32() : product;
 }
 
 Value ProgramBuilder::bind(Operation *user, SymbolRefAttr symbol, Type type) {
@@ -34,6 +34,7 @@ Value ProgramBuilder::bind(Operation *user, SymbolRefAttr symbol, Type type) {
 Value ProgramBuilder::bindContext(AppendOp append) {
   Layout layout = layoutOf(append.getKeys());
   auto cache = symbols.lookup<CacheOp>(append.getCache());
+  // All programs share it.
   Type element = cache.getElement().value_or(machine.getProduct());
   return bind(append, append.getCacheAttr(),
               tile::ContextType::get(context, layout.blocks, layout.pad, element));
@@ -130,8 +131,7 @@ FailureOr<Value> ProgramBuilder::materialise(Value value, StageOp reader) {
     return buffer;
   OpBuilder builder = OpBuilder::atBlockEnd(&program.getBody().front());
   auto label = builder.getStringAttr(reader.getLabel() + ".rows");
-  auto type =
-      tile::BufferType::get(context, slots, layoutOf(value).columns(), machine.getProduct());
+  auto type = tile::BufferType::get(context, slots, layoutOf(value).columns(), product);
   Value buffer = builder.create<schedule::BufferOp>(reader.getLoc(), type, label, IntegerAttr());
   StageBuilder stageBuilder(*this, reader);
   if (failed(stageBuilder.buildRows(value, buffer))) {

@@ -20,10 +20,11 @@ struct Placed {
 /// Builds one program.
 class ProgramBuilder {
 public:
-  ProgramBuilder(mlir::ModuleOp module, tile::MachineAttr machine, int64_t slots,
-                 llvm::StringMap<tile::StageOp> &stages, schedule::ProgramOp program)
-      : module(module), machine(machine), slots(slots), stages(stages), program(program),
-        context(module.getContext()), symbols(module) {}
+  /// Linears and attention take activations as `product`.
+  ProgramBuilder(mlir::ModuleOp module, tile::MachineAttr machine, mlir::Type product,
+                 int64_t slots, llvm::StringMap<tile::StageOp> &stages, schedule::ProgramOp program)
+      : module(module), machine(machine), product(product), slots(slots), stages(stages),
+        program(program), context(module.getContext()), symbols(module) {}
 
   mlir::LogicalResult build(mlir::func::FuncOp forward);
 
@@ -60,6 +61,7 @@ private:
 
   mlir::ModuleOp module;
   tile::MachineAttr machine;
+  mlir::Type product;
   int64_t slots;
   llvm::StringMap<tile::StageOp> &stages; // by their text
   schedule::ProgramOp program;

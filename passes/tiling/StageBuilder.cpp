@@ -118,7 +118,7 @@ Value StageBuilder::loadWhole(Value buffer) {
 
 // What linears read: `count` whole rows from `slots` on, in the element type of products.
 FailureOr<Value> StageBuilder::emitRow(Value value, AffineMapAttr slots, int64_t count) {
-  Type product = owner.machine.getProduct();
+  Type product = owner.product;
   Layout layout = layoutOf(value);
 
   auto load = [&](Value buffer) -> Value {

@@ -20,7 +20,7 @@ std::string CodeKind::name() const {
   out << encoding::stringifyCode(type.getCode()) << "." << group << "." << block << "."
       << (hasScales() ? encoding::stringifyScale(type.getScale()) : "row")
       << (type.getZeros() ? ".zeros" : "") << "." << registers << "." << ahead
-      << (single ? ".single" : "");
+      << (single ? ".single" : "") << (narrow ? ".narrow" : "");
   return text;
 }
 
@@ -58,7 +58,7 @@ private:
   bool counts() const { return isCounted(kind.type); }
   bool isPacked() const { return kind.type.getCodeBits() == 4; }
   int64_t perStep() const { return isPacked() ? 8 : 4; }
-  int64_t activationBytes() const { return counts() ? 2 : 4; }
+  int64_t activationBytes() const { return !counts() ? 4 : kind.narrow ? 1 : 2; }
   int64_t codeBytes(int64_t columns) const {
     return columns * 16 * kind.registers * kind.type.getCodeBits() / 8;
   }
@@ -66,7 +66,7 @@ private:
   // one addition need not wait for the last one.
   int64_t parts() const {
     if (counts())
-      return e.cpu.hasByteProducts() ? 2 : 1;
+      return e.cpu.hasByteProducts() && !kind.narrow ? 2 : 1;
     return !kind.single ? 1 : e.cpu.hasAvx512() ? 4 : 2;
   }
   VectorType sumType() { return e.vector(counts() ? e.i32() : e.f32()); }
@@ -105,7 +105,7 @@ SmallVector<Value> Kernel::countsOf(Value step) {
 void Kernel::addCounts(Value codes, Value activation, int64_t first, MutableArrayRef<Value> sums) {
   VectorType i32x16 = e.vector(e.i32());
   if (e.cpu.hasByteProducts()) {
-    for (int64_t part = 0; part < 2; ++part) {
+    for (int64_t part = 0; part < parts(); ++part) {
       Value four = e.splat(e.load(e.i32(), e.at(activation, first + part * 32), 1));
       sums[part] = call("avx512.vpdpbusd.512", i32x16, {sums[part], codes, four});
     }

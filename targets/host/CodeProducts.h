@@ -30,6 +30,7 @@ struct CodeKind {
   int64_t registers; // weight vectors of 16 rows: 1 or 2
   int64_t ahead;     // bytes from what is read to what memory is asked for
   bool single;       // there is only one row of activations
+  bool narrow;       // activations are integers of 8 bits
 
   /// Bytes of a group on the tape, of 16 * registers rows.
   int64_t groupBytes() const;

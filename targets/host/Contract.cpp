@@ -19,9 +19,11 @@ static constexpr int64_t kAheadOfCodes = 16384;
 
 bool PartEmitter::takesTiles(tile::ContractOp op) {
   auto type = cast<RankedTensorType>(op.getValue().getType());
-  return cpu.hasTileProducts() && type.getDimSize(0) > 1 &&
-         op.getMatrix().getType().getElement().isBF16() &&
-         formFor(cpu, op.getMatrix().getType().getElement(), type.getElementType()) == Form::Split;
+  int64_t slots = type.getDimSize(0);
+  if (!cpu.hasTileProducts() || slots == 1 || !op.getMatrix().getType().getElement().isBF16())
+    return false;
+  // What is in split form has rows to spare (paddedSlots); bf16 is read where it lies.
+  return type.getElementType().isBF16() ? slots % 16 == 0 : type.getElementType().isF32();
 }
 
 // Groups of 32 rows, and a last one of 16.
@@ -40,7 +42,7 @@ void PartEmitter::lowerCodes(tile::ContractOp op, encoding::ScaledType type) {
   tile::MatrixType matrix = op.getMatrix().getType();
   int64_t depth = matrix.getDepth(), rowBytes = encoding::rowBytes(type, depth);
   int64_t scaleBytes = type.getScaleBytes(), zeroBytes = type.getZeroBytes();
-  IntegerRow packed(type, depth);
+  IntegerRow packed(cpu, type, cast<RankedTensorType>(op.getValue().getType()));
   CodeProducts of{};
   int64_t activationStride = packed.bytes();
   // Whole rows are taken in blocks of what shares an activation's scale.
@@ -69,7 +71,7 @@ void PartEmitter::lowerCodes(tile::ContractOp op, encoding::ScaledType type) {
       of.zeros = at(from, rows * scaleBytes);
     }
     of.results = at(row(results, low), mul(firstRow, 4));
-    CodeKind kind{type, group, block, registers, kAheadOfCodes, oneSlot};
+    CodeKind kind{type, group, block, registers, kAheadOfCodes, oneSlot, packed.narrow};
     int64_t groupBytes = kind.groupBytes();
     auto multiply = [&](Value firstGroup, Value groups, int64_t columns) {
       kind.group = columns;

@@ -158,7 +158,7 @@ void StageLowering::keepResults(PartEmitter &emit, Block &block) {
         }
         continue;
       }
-      IntegerRow packed(scaled, type.getDimSize(1));
+      IntegerRow packed(cpu, scaled, type);
       if (keep.integerOffsets.try_emplace(packed.block, emit.scratchUsed).second)
         emit.storeIntegerRows(emit.places.lookup(inside), packed, type.getDimSize(0));
     }

@@ -52,7 +52,8 @@ struct ProductKind {
   /// There is only one vector, and the weights come from memory: chains of their own for every
   /// fourth step, added up at the end, hide the latency of additions.
   bool single = false;
-  /// Through tiles of AMX, for vectors in split form: steps and vectors are multiples of 16.
+  /// Through tiles of AMX, for vectors of bf16 or in split form: steps and vectors are multiples of
+  /// 16.
   bool tiles = false;
 
   int64_t perStep() const { return weights.isBF16() ? 2 : 1; }

@@ -3,7 +3,7 @@
 // A multiply adds 16 slots x 32 k of activations times 32 k x 16 rows of weights to 16 x 16 sums.
 // Weights are tiles as they stand on the tape: 16 steps of pairs, each 64 bytes of its step. The
 // parts of a split activation are tiles as they stand in split form, and both are multiplied with
-// the same weights.
+// the same weights. Activations of bf16 are tiles as they stand.
 //
 // What bounds it, by Intel's figures for Sapphire Rapids (a multiply every 16 cycles, 52 until its
 // sums can be added to; a load of a tile every 8 from the first cache; some 48 bytes a cycle from
@@ -70,8 +70,9 @@ void TileKernel::addStep(Value k, ArrayRef<Value> vectors) {
     e.prefetch(e.at(weights, kind.ahead + line * 64));
   for (int64_t r = 0; r < kind.registers; ++r)
     load(weightsOf(r), e.at(weights, r * kind.registerStride), e.constant(kind.stepStride));
-  Value offset = offsetIn(e, Form::Split, e.mul(k, 2));
-  for (int64_t part : {int64_t(0), kLesserParts}) {
+  Value offset = offsetIn(e, kind.form, e.mul(k, 2));
+  int64_t last = kind.form == Form::Split ? kLesserParts : 0;
+  for (int64_t part = 0; part <= last; part += kLesserParts) {
     // Activations pass by, weights stay: T1 says that a second cache will do.
     for (auto [s, vector] : llvm::enumerate(vectors))
       call(e, "tileloaddt164",

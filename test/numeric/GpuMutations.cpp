@@ -39,9 +39,9 @@ struct Base {
     summary = summarise(*model, 128);
     row.sharedPerBlock = 48 << 10; // for a ring of four slots
     if (!lags) {
-      EXPECT_TRUE(succeeded(runPipeline(*model->module, machine, {1}, Phase::Schedule)));
+      EXPECT_TRUE(succeeded(runPipeline(*model->module, machine, {{1}}, Phase::Schedule)));
     } else {
-      EXPECT_TRUE(succeeded(runPipeline(*model->module, machine, {1}, Phase::Tile)));
+      EXPECT_TRUE(succeeded(runPipeline(*model->module, machine, {{1}}, Phase::Tile)));
       addLaggingStep();
       mlir::PassManager passes(&context);
       passes.addPass(createAssignTiles());

@@ -101,7 +101,7 @@ TEST_F(LoopMutations, OfAModelAreRefusedOrHarmless) {
   ASSERT_TRUE(machine);
   LoadedModel model =
       llvm::cantFail(loadModel(context, PIANOLA_SOURCE_DIR "/test/golden/qwen3", std::nullopt));
-  ASSERT_TRUE(succeeded(runPipeline(*model.module, machine, {1})));
+  ASSERT_TRUE(succeeded(runPipeline(*model.module, machine, {{1}})));
   auto counts = mutateAll(*model.module, kWorkers, 1500, [](Mutator &mutator, unsigned seed) {
     return seed % 6 == 0 ? mutator.swapSteps() : mutator.mutate();
   });

@@ -33,7 +33,7 @@ protected:
     model = llvm::cantFail(loadModel(context, options.directory, std::nullopt));
     summary = summarise(model, 128);
     machine = machineFor(&context, cpu, kWorkers);
-    ASSERT_TRUE(succeeded(runPipeline(*model.module, machine, {1, 16})));
+    ASSERT_TRUE(succeeded(runPipeline(*model.module, machine, {{1, 16}})));
     image = llvm::cantFail(compileHost(*model.module, cpu));
     wanted = play(*model.module, image, kWorkers);
     ASSERT_EQ(wanted.size(), 12u);
