@@ -278,7 +278,9 @@ SmallVector<Value, 4> Emitter::multiply(ArrayRef<Value> a, ArrayRef<Value> b, Ar
   SmallVector<Value, 10> operands(a);
   llvm::append_range(operands, b);
   llvm::append_range(operands, c);
-  Value result = call("llvm.nvvm.mma.m16n8k16.row.col.bf16", type, operands);
+  StringRef name =
+      b.size() == 2 ? "llvm.nvvm.mma.m16n8k16.row.col.bf16" : "llvm.nvvm.mma.m16n8k8.row.col.bf16";
+  Value result = call(name, type, operands);
   SmallVector<Value, 4> registers;
   for (int64_t i = 0; i < 4; ++i)
     registers.push_back(builder.create<LLVM::ExtractValueOp>(loc, result, i));

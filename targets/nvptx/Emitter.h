@@ -150,7 +150,8 @@ public:
   /// Sums of whole numbers over the lanes up to this one.
   Value sumLanesBefore(Value value, Value lane);
   void syncWarp();
-  /// D = A B + C of mma.m16n8k16 with bf16 operands: 4, 2 and 4 registers.
+  /// D = A B + C of mma.m16n8k16 with bf16 operands: 4, 2 and 4 registers; or, with 2, 1 and 4, of
+  /// mma.m16n8k8.
   llvm::SmallVector<Value, 4> multiply(llvm::ArrayRef<Value> a, llvm::ArrayRef<Value> b,
                                        llvm::ArrayRef<Value> c);
   Value call(llvm::StringRef intrinsic, Type result, mlir::ValueRange operands);

@@ -95,6 +95,16 @@ void Kernel::report(const Report &report) {
 
 void Kernel::await(llvm::function_ref<Value()> test, llvm::function_ref<Report()> reportOf,
                    std::optional<int64_t> flag) {
+  // What is awaited is often there already; then nothing else of a wait is set up. For chips before
+  // sm_90 ptxas has not the registers.
+  if (shape.bulk)
+    when(negate(test()), [&] { awaitLong(test, reportOf, flag); });
+  else
+    awaitLong(test, reportOf, flag);
+}
+
+void Kernel::awaitLong(llvm::function_ref<Value()> test, llvm::function_ref<Report()> reportOf,
+                       std::optional<int64_t> flag) {
   // The clock is read now and then only: what is awaited is nearly always nearly there.
   constexpr int64_t kSpins = 256;
   Variable spins(*this, constant(0)), deadline(*this, constant(i64(), 0));
@@ -305,6 +315,9 @@ void Kernel::initialise() {
     store(field(i64(), state, STATE(position)), at(memory, kPositionAt));
     store(field(i64(), state, STATE(trace)), at(memory, kTraceAt));
   });
+  static_assert(kScratchAt - kZerosAt == 16 * kWarp);
+  when(less(thread, kWarp),
+       [&] { store(zeros(vector(i32(), 4)), at(at(memory, kZerosAt), mul(thread, 16))); });
   barrier(*this, 0, shape.threads());
 }
 

@@ -9,8 +9,9 @@
 //     0     full barriers, empty barriers of the ring's slots
 //     448   flags
 //     512   two cards: the one that is played and the next
-//     1024  scratch memory of the stages
-//     ...   the ring
+//     1024  zeros
+//     1536  scratch memory of the stages
+//     ...   the ring, and its first bytes once more
 //
 //===----------------------------------------------------------------------===//
 #ifndef PIANOLA_TARGETS_NVPTX_KERNEL_H
@@ -30,6 +31,7 @@ struct KernelShape {
   int64_t shared = 0;   // bytes of shared memory a block may use
   bool bulk = false;    // sm_90: the copy engine fills the ring
   bool aligned = true;  // no panel lies across two slots of the ring
+  int64_t mirror = 0;   // bytes of the ring's first slot that stand behind its last one, too
 
   /// Of programs of so many slots. Eight warps in all can have 255 registers each, nine have 168:
   /// sums of many slots need more, and so does all code for chips before sm_90.
@@ -44,7 +46,7 @@ struct KernelShape {
 };
 
 constexpr int64_t kMostSlots = 28;
-constexpr int64_t kFlagsAt = 448, kCardsAt = 512, kScratchAt = 1024;
+constexpr int64_t kFlagsAt = 448, kCardsAt = 512, kZerosAt = 1024, kScratchAt = 1536;
 
 /// The parameters of a kernel, in order.
 enum class Parameter { Cards, Ranges, Tape, Tapes, Events, State, Host, Watchdog };
@@ -96,8 +98,9 @@ public:
   void whenReady(llvm::function_ref<void()> body);
 
   // The ring, as a consumer warp sees it (Ring.cpp).
-  /// Waits for `bytes` bytes of the tape, a slot's at most, from `offset` on, counted since the
-  /// kernel began, and gives back the slots before. Returns a number for `inRing`.
+  /// Waits for `bytes` bytes of the tape from `offset` on, counted since the kernel began, and
+  /// gives back the slots before: no more than the ring's mirror, if panels may lie across slots.
+  /// Returns a number for `inRing`.
   Value ringBytes(Value offset, int64_t bytes);
   /// Where byte `within + further` of these is in shared memory.
   Value inRing(Value position, Value within, int64_t further = 0);
@@ -113,13 +116,19 @@ private:
   /// over. Then sets `flag`, a place in shared memory.
   void await(llvm::function_ref<Value()> test, llvm::function_ref<Report()> report,
              std::optional<int64_t> flag = std::nullopt);
+  void awaitLong(llvm::function_ref<Value()> test, llvm::function_ref<Report()> report,
+                 std::optional<int64_t> flag);
   void awaitFull(Value slot, Value phase);
+  /// Eight times the number of the slot whose `full` barrier that is.
+  Value eightSlots(Value full) { return sub(toInteger(full, i32()), toInteger(memory, i32())); }
   void report(const Report &report);
   void stop();
 
   void initialise();
   void startRing(Value bytes);
   void advanceSlot(Variable slot, Variable phase);
+  void advanceHeld(Variable full, Variable phase);
+  void awaitHeld(Variable full, Variable phase);
   Value fullBarrier(Value slot) { return at(memory, mul(slot, 8)); }
   Value emptyBarrier(Value slot) { return at(at(memory, kMostSlots * 8), mul(slot, 8)); }
   Value slotAt(Value slot);
@@ -134,8 +143,7 @@ private:
 
   llvm::SmallVector<Value> parameters;
   mlir::arith::ConstantOp ringBase, ringSlots;
-  Variable phase, held; // of the slot that the warp holds; its first byte
-  Variable shift;       // from bytes of the tape to bytes of the ring
+  Variable phase, held, heldFull; // of the slot that the warp holds; its first byte; its barrier
 };
 
 /// A kernel that is not lowered yet: name, eight parameters. The builder stands in its body.

@@ -10,6 +10,7 @@
 #include "mlir/Transforms/Passes.h"
 #include "targets/nvptx/PtxCode.h"
 #include "targets/nvptx/Stage.h"
+#include "targets/nvptx/WeightPanels.h"
 #include "llvm/ADT/SetVector.h"
 #include "llvm/ADT/StringMap.h"
 #include <cstddef>
@@ -42,8 +43,12 @@ public:
       stages.insert(step.getStageOp());
     for (tile::StageOp stage : stages)
       for (Type type : stage.getBody().getArgumentTypes())
-        if (auto matrix = dyn_cast<tile::MatrixType>(type); matrix && matrix.getCodes())
-          shape.aligned = false;
+        if (auto matrix = dyn_cast<tile::MatrixType>(type)) {
+          shape.aligned &= !matrix.getCodes();
+          shape.mirror = std::max({shape.mirror, matrix.getFirstPanel(),
+                                   panelsTogether(shape) * matrix.getPanelBytes()});
+        }
+    shape.mirror = shape.aligned ? 0 : (shape.mirror + 127) / 128 * 128;
   }
 
   llvm::Expected<PtxProgram> run() {
@@ -56,19 +61,20 @@ public:
       single(stage, result.stages.back().entry);
     }
     int64_t begin = (kScratchAt + scratch + 127) / 128 * 128;
-    int64_t slots = std::min(kMostSlots, (shape.shared - begin) / shape.chunk);
+    int64_t slots = std::min(kMostSlots, (shape.shared - begin - shape.mirror) / shape.chunk);
     if (slots < 2)
       return llvm::createStringError(
           llvm::inconvertibleErrorCode(),
           "program %s: its stages need %lld bytes of shared memory besides two slots of %lld bytes "
           "for weights; a block has %lld",
-          result.name.c_str(), (long long)begin, (long long)shape.chunk, (long long)shape.shared);
+          result.name.c_str(), (long long)(begin + shape.mirror), (long long)shape.chunk,
+          (long long)shape.shared);
     for (std::unique_ptr<Kernel> &kernel : kernels)
       kernel->setRing(begin, slots);
     result.threads = shape.threads();
     result.chunk = shape.chunk;
     result.slots = slots;
-    result.shared = begin + slots * shape.chunk;
+    result.shared = begin + slots * shape.chunk + shape.mirror;
     return result;
   }
 

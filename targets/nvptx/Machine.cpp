@@ -31,18 +31,21 @@ constexpr int64_t kStepNs = 100;
 // clock, and its activations are one more.
 constexpr double kConsumedPerClock = 1024.0 / 9;
 
-// A panel of 16 rows of 4 bits in groups of 32 (1152 bytes) is 175 instructions of a warp for up to
-// four slots and 211 for eight, as ptxas 13 makes them for sm_90a, of which a ring's wait that
-// finds its slot full is 27; one of 8 bits (1056 bytes) is 128 and 139. An SM issues four a clock:
-// 26, 22, 33 and 30 bytes. Of the first, what is left when one issue slot in seven is lost.
-constexpr double kUnpackedPerClock = 22;
+// Two panels of 16 rows of 4 bits in groups of 32 (2304 bytes), which a warp takes at a time, are
+// 145 to 149 instructions of it for one slot, as ptxas 13 makes them for sm_90a. The ring adds 44:
+// 7 for whether all is there, 15 for each of the 9 slots that four such pairs go on by (eight warps
+// share them), and 10 where the pair lies across two slots, 2 times in 7. An SM issues four
+// instructions a clock: 48 bytes; two panels of 8 bits (2112 bytes), 82 and 42, are 68. Of the
+// first, what is left when one issue slot in seven is lost.
+// Eight slots are 157 and 24 for one panel, and so 22 bytes: their programs are predicted too fast.
+constexpr double kUnpackedPerClock = 41;
 
 // An SM gets 64 bytes a clock from the second-level cache at most (Jia et al., Dissecting the
 // NVIDIA Volta GPU architecture via microbenchmarking, 2018; the same since).
 constexpr double kPortPerClock = 64;
 
-// The first 1 KiB of a block's shared memory is barriers and cards.
-constexpr int64_t kFrameBytes = 1 << 10;
+// A block's shared memory begins with barriers, cards and zeros.
+constexpr int64_t kFrameBytes = nvptx::kScratchAt;
 
 // Of an SM, each clock.
 struct Rates {

@@ -124,7 +124,9 @@ void ProductEmitter::multiply(unsigned which, Value tileOfBatch, ArrayRef<Value>
       e.store(values.size() == 2 ? e.vectorOf(values) : values.front(), at);
     });
   };
-  if (takesSplit(contract.getMatrix().getType().getElement()))
+  if (takesBare(contract))
+    multiplyCodes(contract, start, taken, put);
+  else if (takesSplit(contract.getMatrix().getType().getElement()))
     multiplySplit(contract, start, taken, put);
   else
     multiplyFloats(contract, start, put);

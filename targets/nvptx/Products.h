@@ -54,9 +54,17 @@ private:
   // Products with weights of bf16, or codes that become bf16 (SplitProducts.cpp).
   void multiplySplit(tile::ContractOp contract, Value tileStart, llvm::ArrayRef<Value> taken,
                      Put put);
-  WeightPanels panelsOf(tile::ContractOp contract) {
-    return WeightPanels(e, contract.getMatrix().getType(), weightsAreA());
-  }
+  // The same with codes as they are (CodeProducts.cpp).
+  void multiplyCodes(tile::ContractOp contract, Value tileStart, llvm::ArrayRef<Value> taken,
+                     Put put);
+  bool takesBare(tile::ContractOp contract) const;
+  int64_t slotsApart() const { return slots <= 2 ? slots : 4; } // in the columns of B
+  /// Whether a warp's `which`-th panel of `count` and its next stand side by side on the tape: so
+  /// it takes panels of bare codes, as long as there are two for every warp.
+  bool isPair(tile::ContractOp contract, int64_t which, int64_t count) const;
+  /// What sums of a product must be multiplied by at the end.
+  double factorOf(const WeightPanels &source, const Place &place) const;
+  WeightPanels panelsOf(tile::ContractOp contract);
   bool weightsAreA() const { return tile::areWeightsFirst(rows, slots); }
   llvm::SmallVector<Value> activations(const Place &place, int64_t firstSlot, Value step,
                                        int64_t further, int64_t stepsOfPanel);

@@ -4,6 +4,9 @@
 // when a chunk has arrived, its `empty` barrier when every consumer warp has given the chunk back.
 // The parity of the phase that a side waits for changes each time that it comes round.
 //
+// Where panels may lie across two slots, the first slot's beginning stands behind the last slot,
+// too: what begins in the last one is read as if the ring went on.
+//
 //===----------------------------------------------------------------------===//
 
 #include "targets/nvptx/Kernel.h"
@@ -24,6 +27,24 @@ void Kernel::advanceSlot(Variable slot, Variable phase) {
   phase.set(*this, select(wraps, exclusive(parity, constant(1)), parity));
 }
 
+// The same by the slot's barrier: this is what a warp does for all slots, one after the other.
+void Kernel::advanceHeld(Variable full, Variable phase) {
+  Value next = at(full.get(*this), 8);
+  Value wraps = equal(eightSlots(next), mul(ringSlots, 8));
+  full.set(*this, select(wraps, memory, next));
+  Value parity = phase.get(*this);
+  phase.set(*this, select(wraps, exclusive(parity, constant(1)), parity));
+}
+
+void Kernel::awaitHeld(Variable full, Variable phase) {
+  Value barrier = full.get(*this), parity = phase.get(*this);
+  await([&] { return testBarrier(*this, barrier, parity, shape.bulk); },
+        [&] {
+          return Report{PIANOLA_CUDA_WAIT_TAPE, constant(int64_t(-1)),
+                        shiftRight(eightSlots(barrier), 3), parity};
+        });
+}
+
 void Kernel::awaitFull(Value slot, Value phase) {
   Value barrier = fullBarrier(slot);
   await([&] { return testBarrier(*this, barrier, phase, shape.bulk); },
@@ -37,7 +58,7 @@ void Kernel::awaitFull(Value slot, Value phase) {
 void Kernel::startRing(Value bytes) {
   phase = Variable(*this, constant(0));
   held = Variable(*this, constant(0));
-  shift = Variable(*this, constant(0));
+  heldFull = Variable(*this, fullBarrier(constant(0)));
   tapeAt = Variable(*this, constant(0));
   when(differ(bytes, 0), [&] { awaitFull(constant(0), constant(0)); });
 }
@@ -47,38 +68,27 @@ Value Kernel::ringBytes(Value offset, int64_t bytes) {
     // Counted modulo 2^32: only differences matter.
     return negate(lessUnsigned(sub(byte, held.get(*this)), constant(shape.chunk)));
   };
-  // Which slot it is follows from the two, and is not kept.
-  auto heldSlot = [&] {
-    Value bytes = add(held.get(*this), shift.get(*this));
-    return shiftRight(bytes, llvm::Log2_64(shape.chunk));
-  };
   loopWhile([&] { return isBeyond(offset); },
             [&] {
-              Variable slot(*this, heldSlot());
               syncWarp();
-              when(equal(lane, 0), [&] { arrive(*this, emptyBarrier(slot.get(*this))); });
-              advanceSlot(slot, phase);
-              Value next = add(held.get(*this), shape.chunk);
-              held.set(*this, next);
-              shift.set(*this, sub(mul(slot.get(*this), shape.chunk), next));
-              awaitFull(slot.get(*this), phase.get(*this));
+              Value empty = at(heldFull.get(*this), kMostSlots * 8);
+              when(equal(lane, 0), [&] { arrive(*this, empty); });
+              advanceHeld(heldFull, phase);
+              held.set(*this, add(held.get(*this), shape.chunk));
+              awaitHeld(heldFull, phase);
             });
   if (!shape.aligned && bytes > 1)
     when(isBeyond(add(offset, bytes - 1)), [&] {
-      Variable slot(*this, heldSlot()), parity(*this, phase.get(*this));
-      advanceSlot(slot, parity);
-      awaitFull(slot.get(*this), parity.get(*this));
+      Variable next(*this, heldFull.get(*this)), parity(*this, phase.get(*this));
+      advanceHeld(next, parity);
+      awaitHeld(next, parity);
     });
-  return add(offset, shift.get(*this));
+  return add(sub(offset, held.get(*this)), mul(eightSlots(heldFull.get(*this)), shape.chunk / 8));
 }
 
 Value Kernel::inRing(Value position, Value within, int64_t further) {
   // What does not change from call to call comes first, and is computed once.
-  if (shape.aligned)
-    return at(at(at(slotAt(constant(0)), within), position), further);
-  Value byte = add(position, add(within, further));
-  Value lapped = sub(byte, mul(ringSlots, constant(shape.chunk)));
-  return at(slotAt(constant(0)), builder.create<arith::MinUIOp>(loc, byte, lapped));
+  return at(at(at(slotAt(constant(0)), within), position), further);
 }
 
 //===----------------------------------------------------------------------===//
@@ -86,14 +96,25 @@ Value Kernel::inRing(Value position, Value within, int64_t further) {
 //===----------------------------------------------------------------------===//
 
 void Kernel::fillSlot(Value slot, Value from, Value bytes) {
+  Value isFirst = equal(slot, 0), again = min(bytes, constant(shape.mirror));
+  auto copyAgain = [&](auto copy) {
+    if (shape.mirror)
+      when(isFirst, [&] { copy(slotAt(ringSlots), again); });
+  };
   if (shape.bulk) {
-    arriveExpecting(*this, fullBarrier(slot), bytes);
-    copyBulk(*this, slotAt(slot), from, bytes, fullBarrier(slot));
+    auto copy = [&](Value to, Value count) { copyBulk(*this, to, from, count, fullBarrier(slot)); };
+    Value all = shape.mirror ? select(isFirst, add(bytes, again), bytes) : bytes;
+    arriveExpecting(*this, fullBarrier(slot), all);
+    copy(slotAt(slot), bytes);
+    copyAgain(copy);
     return;
   }
-  Value mine = mul(lane, 16);
-  loop(mine, bytes, kWarp * 16,
-       [&](Value offset) { copyAsync(*this, at(slotAt(slot), offset), at(from, offset)); });
+  auto copy = [&](Value to, Value count) {
+    loop(mul(lane, 16), count, kWarp * 16,
+         [&](Value offset) { copyAsync(*this, at(to, offset), at(from, offset)); });
+  };
+  copy(slotAt(slot), bytes);
+  copyAgain(copy);
   arriveAfterCopies(*this, fullBarrier(slot));
 }
 

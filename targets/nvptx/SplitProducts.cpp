@@ -133,6 +133,7 @@ void ProductEmitter::multiplySplit(tile::ContractOp contract, Value tileStart,
   if (rowsTaken.empty())
     rowsTaken = source.readRows(tileStart);
   Value firstPanel = e.add(tileStart, matrix.getFirstPanel());
+  double factor = factorOf(source, place);
 
   SmallVector<Value> sums(slotBlocks * groups * chains * 4, e.real(0));
   auto sumOf = [&](MutableArrayRef<Value> all, int64_t slotBlock, int64_t group, int64_t chain) {
@@ -156,14 +157,17 @@ void ProductEmitter::multiplySplit(tile::ContractOp contract, Value tileStart,
   auto multiplyStep = [&](const WeightPanels::Step &weights, ValuesOf valuesOf, int64_t which,
                           int64_t number, MutableArrayRef<Value> unscaled,
                           MutableArrayRef<Value> all) {
+    SmallVector<Value> ordered(weights.pairs);
+    if (place.isRaised)
+      for (size_t i = 0; i < ordered.size(); i += 4)
+        std::swap(ordered[i + 1], ordered[i + 2]);
     for (int64_t slotBlock = 0; slotBlock < slotBlocks; ++slotBlock) {
       SmallVector<Value> values = valuesOf(slotBlock);
       int64_t parts = (weightsAreA() ? values.size() : 4) / 2;
       if (scaled && number % scaled == 0)
         std::fill(unscaled.begin(), unscaled.end(), e.real(0));
       for (int64_t group = 0; group < groups; ++group) {
-        ArrayRef<Value> pairs =
-            ArrayRef(weights.pairs).slice(group * rowsAtOnce / 2, rowsAtOnce / 2);
+        ArrayRef<Value> pairs = ArrayRef(ordered).slice(group * rowsAtOnce / 2, rowsAtOnce / 2);
         for (int64_t part = 0; part < parts; ++part)
           multiplyInto(scaled ? unscaled.slice(group * 4, 4)
                               : sumOf(all, slotBlock, group,
@@ -274,6 +278,9 @@ void ProductEmitter::multiplySplit(tile::ContractOp contract, Value tileStart,
       if (source.hasRowScales())
         for (auto [each, scale] : llvm::zip_equal(sum, source.rowScales(rowsTaken, group)))
           each = e.fmul(each, scale);
+      if (factor != 1)
+        for (Value &each : sum)
+          each = e.fmul(each, e.real(factor));
       if (!weightsAreA()) {
         put(e.add(g, slotBlock * kSlotsOfA), e.add(e.mul(t, 2), group * 8),
             {e.fadd(sum[0], sum[2]), e.fadd(sum[1], sum[3])});
@@ -335,6 +342,19 @@ Value ProductEmitter::anticipate(Value start, Value stopped) {
           llvm::append_range(all, isThere ? source.readRows(e.add(start, offset))
                                           : source.zerosOfRows());
         for (int64_t which = 0; which < panels; ++which) {
+          if (isPair(contract, which, panels)) {
+            Value panel = e.add(e.mul(e.warp, 2), which * warps);
+            if (isThere) {
+              Value at = source.await(e.add(e.add(start, first), e.mul(panel, panelBytes)), 2);
+              llvm::append_range(all, source.read(at, 0));
+              llvm::append_range(all, source.read(at, 1));
+            } else {
+              llvm::append_range(all, source.zeros());
+              llvm::append_range(all, source.zeros());
+            }
+            ++which;
+            continue;
+          }
           Value panel = e.add(e.warp, which * warps);
           auto take = [&] {
             Value at = e.add(e.add(start, first), e.mul(panel, panelBytes));

@@ -71,20 +71,24 @@ Place StageEmitter::allocateRows(int64_t slots, int64_t columns, Place::Form for
   return {form, greater, e.at(greater, half * 2), columns, stride};
 }
 
+SmallVector<tile::ContractOp> StageEmitter::productsOf(Value value) {
+  SmallVector<tile::ContractOp> products;
+  for (OpOperand &use : value.getUses()) {
+    if (auto yield = dyn_cast<tile::YieldOp>(use.getOwner()))
+      return productsOf(yield->getParentOp()->getResult(use.getOperandNumber()));
+    if (auto contract = dyn_cast<tile::ContractOp>(use.getOwner()))
+      products.push_back(contract);
+  }
+  return products;
+}
+
 // A prologue's result stands as the inner products that read it want it: split, if all of them take
 // it so.
 Place::Form StageEmitter::formOf(Value value) {
-  bool isSplit = false;
-  for (OpOperand &use : value.getUses()) {
-    if (auto yield = dyn_cast<tile::YieldOp>(use.getOwner()))
-      return formOf(yield->getParentOp()->getResult(use.getOperandNumber()));
-    if (auto contract = dyn_cast<tile::ContractOp>(use.getOwner())) {
-      if (!takesSplit(contract.getMatrix().getType().getElement()))
-        return Place::F32;
-      isSplit = true;
-    }
-  }
-  if (!isSplit)
+  SmallVector<tile::ContractOp> products = productsOf(value);
+  if (products.empty() || llvm::any_of(products, [](tile::ContractOp contract) {
+        return !takesSplit(contract.getMatrix().getType().getElement());
+      }))
     return Place::F32;
   // Weights are the second operand of all products of so many slots.
   int64_t slots = cast<RankedTensorType>(value.getType()).getDimSize(0);
@@ -98,7 +102,25 @@ Place StageEmitter::placeFor(Value value) {
     if (auto store = dyn_cast<tile::StoreOp>(*value.getUsers().begin()))
       return places[value] = slice(store.getBuffer(), type.getDimSize(1), store.getSlotsAttr(),
                                    store.getColumnsAttr());
-  return places[value] = allocateRows(type.getDimSize(0), type.getDimSize(1), formOf(value));
+  int64_t slots = type.getDimSize(0);
+  Place place = allocateRows(slots, type.getDimSize(1), formOf(value));
+  if (place.form == Place::Split) {
+    place.areNibbles = true;
+    for (tile::ContractOp contract : productsOf(value)) {
+      tile::MatrixType matrix = contract.getMatrix().getType();
+      bool isBare = takesBareCodes(matrix, slots);
+      place.areNibbles &= isBare && matrix.getCodes().getCode() == encoding::Code::I4;
+      if (!isBare)
+        continue;
+      place.isRaised = true;
+      if (place.sums || !matrix.getCodes().isInteger())
+        continue;
+      // As above: eight lanes read 16 bytes each of two halves.
+      place.sumsHalf = (place.columns / 4 + 31) / 32 * 32 | 32;
+      place.sums = allocate(slots * 2 * place.sumsHalf * 2);
+    }
+  }
+  return places[value] = place;
 }
 
 Value StageEmitter::slotBeginOf(Value value) {
@@ -152,7 +174,17 @@ void StageEmitter::storeQuad(ArrayRef<Value> quad, const Place &place, Value slo
     e.store(e.vectorOf(quad), elementAt(place, slot, column));
     return;
   }
-  auto [greater, lesser] = e.splitPairs(quad);
+  SmallVector<Value, 4> values(quad);
+  if (place.isRaised)
+    for (Value &value : values)
+      value = e.fmul(value, e.real(kRaise));
+  Value sum;
+  if (place.sums)
+    sum = e.fsub(e.fsub(e.real(0), e.fadd(values[0], values[1])), e.fadd(values[2], values[3]));
+  if (place.areNibbles)
+    for (Value &value : MutableArrayRef(values).drop_front(2))
+      value = e.fmul(value, e.real(1.0 / 16));
+  auto [greater, lesser] = e.splitPairs(values);
   if (place.form == Place::Paired) {
     // See Place: four columns are 16 bytes.
     Value step = e.mul(e.shiftRight(column, 5), 128);
@@ -163,8 +195,27 @@ void StageEmitter::storeQuad(ArrayRef<Value> quad, const Place &place, Value slo
     return;
   }
   Value offset = e.mul(e.add(e.mul(slot, place.stride), column), 2);
-  e.store(e.vectorOf(greater), e.at(place.base, offset));
-  e.store(e.vectorOf(lesser), e.at(place.lesser, offset));
+  if (!place.isRaised) {
+    e.store(e.vectorOf(greater), e.at(place.base, offset));
+    e.store(e.vectorOf(lesser), e.at(place.lesser, offset));
+    return;
+  }
+  // The second four of eight columns begin with the second word.
+  offset = e.sub(offset, e.both(column, e.constant(4)));
+  for (int64_t pair = 0; pair < 2; ++pair) {
+    e.store(greater[pair], e.at(e.at(place.base, offset), pair * 8));
+    e.store(lesser[pair], e.at(e.at(place.lesser, offset), pair * 8));
+  }
+  if (!place.sums)
+    return;
+  auto [first, second] = e.splitPairs({sum, e.real(0)});
+  Value at =
+      e.at(place.sums, e.add(e.mul(slot, place.sumsHalf * 4), e.mul(e.shiftRight(column, 2), 2)));
+  auto store = [&](Value pair, int64_t further) {
+    e.store(e.builder.create<arith::TruncIOp>(e.loc, e.i16(), pair), e.at(at, further));
+  };
+  store(first.front(), 0);
+  store(second.front(), place.sumsHalf * 2);
 }
 
 //===----------------------------------------------------------------------===//

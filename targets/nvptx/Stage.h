@@ -28,6 +28,13 @@ struct Place {
   Value lesser;        // Split: the second array
   int64_t columns = 0; // of the value
   int64_t stride = 0;  // elements, f32 or bf16, from slot to slot
+  // Split, for codes that are taken as they are (WeightPanels.h): 2^64 times the value, of 8
+  // columns the pairs 0, 2, 1, 3; and of each four columns less their sum, the greater halves of a
+  // slot's sums, then the lesser ones. If all products are with bare codes of 4 bits, pairs 1 and 3
+  // are 2^60 times the value only: their weights are 16 times too great.
+  bool isRaised = false, areNibbles = false;
+  Value sums = {};
+  int64_t sumsHalf = 0; // elements
 };
 
 class StageEmitter {
@@ -53,6 +60,7 @@ private:
   Value tilesOf(unsigned section, bool end);
   Value allocate(int64_t bytes);
   Place allocateRows(int64_t slots, int64_t columns, Place::Form form = Place::F32);
+  llvm::SmallVector<tile::ContractOp> productsOf(Value value);
   Place placeFor(Value value);
   Place::Form formOf(Value value);
   /// The slots of a value that are computed: high of them, from slot `slotBegin` of the play on.

@@ -1,15 +1,41 @@
 //===- WeightPanels.cpp - Weights from the ring to operands ---------------===//
 
 #include "targets/nvptx/WeightPanels.h"
+#include "dialects/tile/Tape.h"
 
 using namespace mlir;
 
 namespace pianola::nvptx {
 
+// Two equal bf16, by their bits.
+static int64_t twice(int64_t bf16) { return bf16 << 16 | bf16; }
+
 bool takesSplit(Type element) { return element.isBF16() || isa<encoding::ScaledType>(element); }
 
-WeightPanels::WeightPanels(Kernel &kernel, tile::MatrixType matrix, bool areA)
-    : e(kernel), matrix(matrix), codes(matrix.getCodes()), areA(areA) {}
+bool takesBareCodes(tile::MatrixType matrix, int64_t slots) {
+  return matrix.getCodes() && matrix.getRows() > 8 &&
+         tile::areWeightsFirst(matrix.getRows(), slots);
+}
+
+WeightPanels::WeightPanels(Kernel &kernel, tile::MatrixType matrix, bool areA, bool areBare,
+                           int64_t apart, Value mine)
+    : e(kernel), matrix(matrix), codes(matrix.getCodes()), areA(areA), areBare(areBare),
+      groupsApart(apart), firstGroup(mine) {}
+
+int64_t WeightPanels::exponent() const {
+  if (!codes)
+    return 0;
+  switch (codes.getCode()) {
+  case encoding::Code::I8:
+  case encoding::Code::I4:
+    return areBare ? -133 : -6;
+  case encoding::Code::F8E4M3:
+    return areBare ? -120 : 0;
+  case encoding::Code::F4E2M1:
+    return areBare ? -126 : 0;
+  }
+  llvm_unreachable("unknown code");
+}
 
 int64_t WeightPanels::stepsOfScale() const {
   return codes && matrix.getPanelScales() ? matrix.getScaleColumns() / 32 : 0;
@@ -21,22 +47,31 @@ WeightPanels::Scales WeightPanels::scalesOf(int64_t ofRow) const {
   return {ofRow, bytes, (bytes + 3) / 4, codes.getZeros() ? 1 : 0};
 }
 
+// Where groups are apart, each scale and each zero point has a register.
+WeightPanels::Scales WeightPanels::ofPanel() const {
+  Scales scales = scalesOf(matrix.getPanelScales());
+  if (groupsApart > 1)
+    scales = {scales.ofRow, codes.getScaleBytes(), scales.ofRow / groupsApart,
+              codes.getZeros() ? scales.ofRow / groupsApart : 0};
+  return scales;
+}
+
 //===----------------------------------------------------------------------===//
 // From the ring
 //===----------------------------------------------------------------------===//
 
 // Bytes as words, the last perhaps in part.
-SmallVector<Value> WeightPanels::load(Value position, Value within, int64_t bytes,
+SmallVector<Value> WeightPanels::load(Value position, Value within, int64_t further, int64_t bytes,
                                       int64_t alignment) {
   if (bytes < 4) {
     Type type = e.builder.getIntegerType(bytes * 8);
-    Value part = e.load(type, e.inRing(position, within), alignment);
+    Value part = e.load(type, e.inRing(position, within, further), alignment);
     return {e.builder.create<arith::ExtUIOp>(e.loc, e.i32(), part)};
   }
   SmallVector<Value> words;
   for (int64_t at = 0; at < bytes;) {
     int64_t count = std::min<int64_t>(bytes - at, 16) / 4;
-    Value from = e.inRing(position, e.add(within, at));
+    Value from = e.inRing(position, within, further + at);
     if (count == 1) {
       words.push_back(e.load(e.i32(), from));
     } else {
@@ -49,36 +84,56 @@ SmallVector<Value> WeightPanels::load(Value position, Value within, int64_t byte
   return words;
 }
 
-void WeightPanels::readScales(Value position, const Scales &scales, SmallVectorImpl<Value> &into) {
+void WeightPanels::readScales(Value position, int64_t further, const Scales &scales,
+                              SmallVectorImpl<Value> &into) {
   Value g = e.shiftRight(e.lane, 2), t = e.both(e.lane, e.constant(3));
   int64_t ofRow = scales.ofRow * codes.getScaleBytes();
   Value mine = e.mul(areA ? g : t, scales.bytes);
   for (int64_t block = 0; block < blocks(); ++block)
-    llvm::append_range(into,
-                       load(position, e.add(mine, block * 8 * ofRow), scales.bytes, scales.bytes));
+    llvm::append_range(
+        into, load(position, mine, further + block * 8 * ofRow, scales.bytes, scales.bytes));
   if (!codes.getZeros())
     return;
-  Value zeros = e.add(e.mul(g, scales.ofRow), matrix.getScalesBytes(scales.ofRow));
+  Value zeros = e.mul(g, scales.ofRow);
+  further += matrix.getScalesBytes(scales.ofRow);
   for (int64_t block = 0; block < blocks(); ++block)
-    llvm::append_range(
-        into, load(position, e.add(zeros, block * 8 * scales.ofRow), scales.ofRow, scales.ofRow));
+    llvm::append_range(into, load(position, zeros, further + block * 8 * scales.ofRow, scales.ofRow,
+                                  scales.ofRow));
+}
+
+void WeightPanels::readApart(Value position, int64_t further, SmallVectorImpl<Value> &into) {
+  int64_t ofRow = matrix.getPanelScales();
+  Value mine = e.add(e.mul(e.shiftRight(e.lane, 2), ofRow), firstGroup);
+  auto read = [&](int64_t bytes, int64_t from) {
+    for (int64_t block = 0; block < blocks(); ++block)
+      for (int64_t at = 0; at < ofRow; at += groupsApart)
+        llvm::append_range(into, load(position, e.mul(mine, bytes),
+                                      from + (block * 8 * ofRow + at) * bytes, bytes, bytes));
+  };
+  read(codes.getScaleBytes(), further);
+  if (codes.getZeros())
+    read(1, further + matrix.getScalesBytes(ofRow));
 }
 
 SmallVector<Value> WeightPanels::readRows(Value start) {
   SmallVector<Value> registers;
   if (hasRowScales())
-    readScales(e.ringBytes(start, matrix.getFirstPanel()), scalesOf(1), registers);
+    readScales(e.ringBytes(start, matrix.getFirstPanel()), 0, scalesOf(1), registers);
   return registers;
 }
 
-SmallVector<Value> WeightPanels::read(Value position) {
+SmallVector<Value> WeightPanels::read(Value position, int64_t which) {
   Type quad = e.vector(e.i32(), 4);
   Value mine = e.mul(e.lane, 16);
+  int64_t further = which * matrix.getPanelBytes();
   SmallVector<Value> registers;
   for (int64_t block = 0; block < blocks(); ++block)
-    registers.push_back(e.load(quad, e.inRing(position, mine, bytesBeforeCodes() + block * 512)));
-  if (stepsOfScale())
-    readScales(position, scalesOf(matrix.getPanelScales()), registers);
+    registers.push_back(
+        e.load(quad, e.inRing(position, mine, further + bytesBeforeCodes() + block * 512)));
+  if (stepsOfScale() && groupsApart > 1)
+    readApart(position, further, registers);
+  else if (stepsOfScale())
+    readScales(position, further, scalesOf(matrix.getPanelScales()), registers);
   return registers;
 }
 
@@ -89,7 +144,7 @@ SmallVector<Value> WeightPanels::zerosFor(const Scales &scales) {
 SmallVector<Value> WeightPanels::zeros() {
   SmallVector<Value> registers(blocks(), e.zeros(e.vector(e.i32(), 4)));
   if (stepsOfScale())
-    llvm::append_range(registers, zerosFor(scalesOf(matrix.getPanelScales())));
+    llvm::append_range(registers, zerosFor(ofPanel()));
   return registers;
 }
 
@@ -179,7 +234,7 @@ WeightPanels::Step WeightPanels::step(ArrayRef<Value> panel, ArrayRef<Value> ofR
     bool isByte = codes.getCodeBits() == 8;
     Value low = e.element(panel[block], isByte ? 2 * number : number);
     Value high = isByte ? e.element(panel[block], 2 * number + 1) : Value();
-    llvm::append_range(step.pairs, unpack(low, high, zero));
+    llvm::append_range(step.pairs, unpackGreater(low, high, zero));
   }
   return step;
 }
@@ -196,7 +251,7 @@ WeightPanels::Step WeightPanels::readStep(Value position, ArrayRef<Value> ofRows
       Value row = e.add(e.mul(t, 2), block * 8);
       auto scaleAt = [&](Value row) {
         Value at = e.mul(e.add(e.mul(row, ofRow), index), bytes);
-        return scaleIn(e, codes.getScale(), load(position, at, bytes, bytes), 0);
+        return scaleIn(e, codes.getScale(), load(position, at, 0, bytes, bytes), 0);
       };
       Value even = scaleAt(row), odd = scaleAt(e.add(row, 1));
       step.scales.push_back({even, odd, even, odd});
@@ -204,28 +259,53 @@ WeightPanels::Step WeightPanels::readStep(Value position, ArrayRef<Value> ofRows
     Value zero = index ? Value() : zeroOfRow(ofRows, block);
     if (index && codes.getZeros()) {
       Value at = e.add(e.mul(e.add(g, block * 8), ofRow), index);
-      zero = load(position, e.add(at, matrix.getScalesBytes(ofRow)), 1, 1).front();
+      zero = load(position, at, matrix.getScalesBytes(ofRow), 1, 1).front();
     }
     SmallVector<Value> words =
-        load(position, e.add(mine, bytesBeforeCodes() + block * 512), codes.getCodeBits(), 4);
-    llvm::append_range(step.pairs, unpack(words.front(), words.back(), zero));
+        load(position, mine, bytesBeforeCodes() + block * 512, codes.getCodeBits(), 4);
+    llvm::append_range(step.pairs, unpackGreater(words.front(), words.back(), zero));
   }
   return step;
+}
+
+SmallVector<Value> WeightPanels::bareStep(ArrayRef<Value> panel, int64_t number) {
+  SmallVector<Value> pairs;
+  bool isByte = codes.getCodeBits() == 8;
+  for (Value quad : panel.take_front(blocks()))
+    llvm::append_range(pairs, unpack(e.element(quad, isByte ? 2 * number : number),
+                                     isByte ? e.element(quad, 2 * number + 1) : Value()));
+  return pairs;
+}
+
+SmallVector<Value, 4> WeightPanels::bareScales(ArrayRef<Value> panel, int64_t group,
+                                               int64_t batch) {
+  ArrayRef<Value> behind = panel.drop_front(blocks());
+  Scales scales = ofPanel();
+  if (groupsApart == 1)
+    return scalesOfSums(behind, scales, group, batch);
+  Value upper = scaleIn(e, codes.getScale(), behind[2 * group * scales.words + batch], 0);
+  Value lower = scaleIn(e, codes.getScale(), behind[(2 * group + 1) * scales.words + batch], 0);
+  return {upper, upper, lower, lower};
+}
+
+Value WeightPanels::bareZero(ArrayRef<Value> panel, ArrayRef<Value> ofRows, int64_t block,
+                             int64_t batch) {
+  if (!stepsOfScale())
+    return zeroOfRow(ofRows, block);
+  Scales scales = ofPanel();
+  ArrayRef<Value> zeros = panel.drop_front(blocks() * (1 + scales.words));
+  if (groupsApart > 1)
+    return zeros[block * scales.zeros + batch];
+  return e.both(e.shiftRight(zeros[block], batch * 8), e.constant(255));
 }
 
 //===----------------------------------------------------------------------===//
 // Codes
 //===----------------------------------------------------------------------===//
 
-// Two equal bf16, by their bits.
-static int64_t twice(int64_t bf16) { return bf16 << 16 | bf16; }
-
-// Eight codes: those of `low` and `high`, or all in `low`. A zero point is given in 32 bits.
-SmallVector<Value, 4> WeightPanels::unpack(Value low, Value high, Value zero) {
-  constexpr int64_t kOne = 0x3f80, kMinus = 0xbf80, k128 = 0x4300, k256 = 0x4380;
+// Eight codes as they are: those of `low` and `high`, or all in `low`.
+SmallVector<Value, 4> WeightPanels::unpack(Value low, Value high) {
   auto mask = [&](Value value, int64_t bits) { return e.both(value, e.constant(bits)); };
-  // a - b in each half, exact here.
-  auto less = [&](Value a, Value b) { return e.fmaPairs(b, e.constant(twice(kMinus)), a); };
   // Bytes 2p and 2p + 1 of eight, each in the upper or the lower byte of a half.
   auto bytesOf = [&](int64_t p, bool isUpper) {
     int64_t chosen = p % 2 ? (isUpper ? 0x3424 : 0x4342) : (isUpper ? 0x1404 : 0x4140);
@@ -236,40 +316,47 @@ SmallVector<Value, 4> WeightPanels::unpack(Value low, Value high, Value zero) {
   auto moved = [&](int64_t from, int64_t to) {
     return to >= from ? e.shiftLeft(low, to - from) : e.shiftRight(low, from - to);
   };
-  Value less128, from;
-  if (codes.getCode() == encoding::Code::I8 && zero) {
-    Value real = e.fsub(e.toReal(zero), e.real(128));
-    less128 = e.packBf16(real, real);
-  }
-  if (codes.getCode() == encoding::Code::I4)
-    from = zero ? e.either(e.either(zero, e.shiftLeft(zero, 16)), e.constant(twice(k128)))
-                : e.constant(twice(k128 + 8));
   SmallVector<Value, 4> result;
   for (int64_t p = 0; p < 4; ++p)
     switch (codes.getCode()) {
-    case encoding::Code::I8: {
-      Value both = bytesOf(p, false);
-      Value value = less(e.maskedOr(both, twice(0x7f), twice(k128)),
-                         e.maskedXor(both, twice(0x80), twice(k256)));
-      result.push_back(less128 ? less(value, less128) : value);
+    case encoding::Code::I8:
+      result.push_back(bytesOf(p, false));
       break;
-    }
     case encoding::Code::I4:
-      result.push_back(less(e.maskedOr(moved(4 * p, 0), twice(0xf), twice(k128)), from));
+      result.push_back(mask(moved(p / 2 * 8, 0), twice(p % 2 ? 0xf0 : 0xf)));
       break;
     case encoding::Code::F8E4M3: {
       Value both = bytesOf(p, true);
-      Value value = e.either(mask(e.shiftRight(both, 4), twice(0x7f0)), mask(both, twice(0x8000)));
-      result.push_back(e.fmaPairs(value, e.constant(twice(kOne + (120 << 7))), e.constant(0)));
+      result.push_back(
+          e.either(mask(e.shiftRight(both, 4), twice(0x7f0)), mask(both, twice(0x8000))));
       break;
     }
-    case encoding::Code::F4E2M1: {
-      Value value =
-          e.either(mask(moved(4 * p, 6), twice(0x1c0)), mask(moved(4 * p + 3, 15), twice(0x8000)));
-      result.push_back(e.fmaPairs(value, e.constant(twice(kOne + (126 << 7))), e.constant(0)));
+    case encoding::Code::F4E2M1:
+      result.push_back(
+          e.either(mask(moved(4 * p, 6), twice(0x1c0)), mask(moved(4 * p + 3, 15), twice(0x8000))));
       break;
     }
-    }
+  return result;
+}
+
+// The same, times 2^127 less z/64, or 2^120 or 2^126. A zero point is given in 32 bits.
+SmallVector<Value, 4> WeightPanels::unpackGreater(Value low, Value high, Value zero) {
+  constexpr int64_t kOne = 0x3f80;
+  bool isInteger = codes.isInteger();
+  Value less = e.constant(0);
+  if (zero) {
+    Value real = e.fmul(e.toReal(zero), e.real(-1.0 / 64));
+    less = e.packBf16(real, real);
+  } else if (isInteger) {
+    less = e.constant(twice(codes.getCodeBits() == 8 ? 0xc000 : 0xbe00)); // -2, -1/8
+  }
+  SmallVector<Value, 4> result = unpack(low, high);
+  for (int64_t p = 0; p < 4; ++p) {
+    int64_t exponent = isInteger ? 127 : codes.getCode() == encoding::Code::F8E4M3 ? 120 : 126;
+    if (codes.getCode() == encoding::Code::I4 && p % 2)
+      exponent -= 4;
+    result[p] = e.fmaPairs(result[p], e.constant(twice(kOne + (exponent << 7))), less);
+  }
   return result;
 }
 
