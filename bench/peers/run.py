@@ -87,7 +87,9 @@ class Comparison:
         for weights in options.weights:
             roll = self.folder / f"{weights}.roll"
             if not roll.exists():
-                self.pianola("compile", directory, "-o", roll, "--weights", weights, "--threads", options.threads)
+                # The peers, too, take activations in 16 bits or fewer.
+                self.pianola("compile", directory, "-o", roll, "--weights", weights, "--activations", "bf16",
+                             "--threads", options.threads)
             self.rows.append({"engine": "Pianola", "format": weights, "class": weights, "path": str(roll)})
             for engine, name in formats.CLASSES[weights]:
                 made = maker.make(engine, name) if engine in peers else None

@@ -272,7 +272,8 @@ def Tile_MachineAttr : AttrDef<Tile_Dialect, "Machine"> {
     `port`: MB/s at which one worker can read at most what does not come through its ring.
     `early`: bytes that its registers take in before a step's events have happened: the first weights
     of its tiles, or the first keys and values. `warps`: how many share the panels of a tile.
-    `codes`: products take codes with their scales from the tape.
+    `codes`: products take codes with their scales from the tape. `unpack`: MB/s at which all workers
+    together can bring codes of 16 rows into operands for up to four slots.
 
     It stands on the module, so that a test states its machine in its own text:
 

@@ -21,6 +21,8 @@ std::string CodeKind::name() const {
       << "." << (hasScales() ? encoding::stringifyScale(type.getScale()) : "row")
       << (type.getZeros() ? ".zeros" : "") << "." << registers << "." << ahead
       << (single ? ".single" : "") << (narrow ? ".narrow" : "") << (tiles ? ".tiles" : "");
+  if (passes > 1)
+    out << "." << passes << ".passes";
   return text;
 }
 

@@ -24,6 +24,7 @@ struct CodeKind {
   bool single;        // there is only one row of activations
   bool narrow;        // activations are integers of 8 bits
   bool tiles = false; // through tiles of AMX: groups and blocks are multiples of `run`
+  int64_t passes = 1; // see ProductKind
 
   /// Bytes of a group on the tape, of 16 * registers rows, and of the codes of some of its columns.
   int64_t groupBytes() const;

@@ -39,6 +39,13 @@ private:
   void vectors(Value first, int64_t count);
 
   bool counts() const { return isCounted(kind.type); }
+  // Floats of more columns than this would be more than registers hold, for LLVM widens them all
+  // first.
+  int64_t unitColumns() const { return counts() ? kind.run : 8; }
+  // Of the codes of so many columns.
+  int64_t linesOfPass(int64_t columns) const {
+    return (kind.codeBytes(columns) / 64 + kind.passes - 1) / kind.passes;
+  }
   int64_t activationBytes() const { return !counts() ? 4 : kind.narrow ? 1 : 2; }
   // Sums of a vector: of the upper and lower bytes of activations; or of several columns, so that
   // one addition need not wait for the last one.
@@ -59,6 +66,7 @@ private:
   Emitter &e;
   const CodeKind &kind;
   const CodeProducts &of;
+  Value further; // from a unit's codes to what it asks for in this pass: see ProductKind
 };
 
 //===----------------------------------------------------------------------===//
@@ -113,9 +121,12 @@ void Kernel::addFloats(Value step, ArrayRef<Value> activations, int64_t first, i
 SmallVector<Value> Kernel::unit(Value weights, ArrayRef<Value> activations, int64_t columns,
                                 ValueRange carried) {
   SmallVector<Value> next(carried);
+  if (kind.passes > 1)
+    for (int64_t line = 0; line < linesOfPass(columns); ++line)
+      e.prefetch(e.at(e.at(weights, further), line * 64), /*intoSecond=*/true);
   for (int64_t first = 0; first < columns; first += kind.perStep()) {
     Value step = e.at(weights, kind.codeBytes(first));
-    if (kind.ahead)
+    if (kind.ahead && kind.passes == 1)
       for (int64_t r = 0; r < kind.registers; ++r)
         e.prefetch(e.at(step, kind.ahead + r * 64));
     for (int64_t r = 0; r < kind.registers; ++r) {
@@ -136,9 +147,7 @@ SmallVector<Value> Kernel::unit(Value weights, ArrayRef<Value> activations, int6
 
 // Columns first .. first + columns - 1 of the call, whose codes stand at `codes`.
 SmallVector<Value> Kernel::sumUp(Value codes, ArrayRef<Value> rows, Value first, int64_t columns) {
-  // Floats of more columns than this would be more than registers hold, for LLVM widens them all
-  // first.
-  int64_t size = counts() ? kind.run : 8, whole = columns / size * size;
+  int64_t size = unitColumns(), whole = columns / size * size;
   Value zero = counts() ? e.lanesOf(0) : e.real(sumType(), 0);
   SmallVector<Value> sums(rows.size() * kind.registers * parts(), zero);
   auto addUnit = [&](Value at, int64_t count, ValueRange carried) {
@@ -219,6 +228,11 @@ void Kernel::vectors(Value first, int64_t count) {
       initial.push_back(
           e.select(of.fresh, e.real(f32x16, 0), e.load(f32x16, e.at(results[v], r * 64))));
   }
+  if (kind.passes > 1) {
+    Value pass = e.div(first, codeRowsAtOnce(e.cpu, kind.type, kind.registers));
+    further =
+        e.add(e.mul(of.groups, kind.groupBytes()), e.mul(pass, linesOfPass(unitColumns()) * 64));
+  }
   SmallVector<Value> done =
       e.loop(e.constant(0), of.groups, 1, initial,
              [&](Value number, ValueRange carried) { return addGroup(number, rows, carried); });
@@ -227,14 +241,11 @@ void Kernel::vectors(Value first, int64_t count) {
       e.store(done[v * kind.registers + r], e.at(results[v], r * 64));
 }
 
-// Results, up to two sums of each, and weights are in registers, of which there are 32 with
-// AVX-512; with AVX2 16, and a vector of 16 lanes needs two.
 void Kernel::run() {
   if (kind.single)
     return vectors(e.constant(0), 1);
-  int64_t most = (e.cpu.hasAvx512() ? (counts() ? 8 : 16) : (counts() ? 2 : 4)) / kind.registers;
   Value at = e.constant(0);
-  for (int64_t count = most; count >= 1; count /= 2) {
+  for (int64_t count = codeRowsAtOnce(e.cpu, kind.type, kind.registers); count >= 1; count /= 2) {
     Value end = e.add(at, e.mul(e.div(e.sub(of.count, at), count), count));
     e.loop(at, end, count, [&](Value first) { vectors(first, count); });
     at = end;
@@ -242,6 +253,13 @@ void Kernel::run() {
 }
 
 } // namespace
+
+// Results, up to two sums of each, and weights are in registers, of which there are 32 with
+// AVX-512; with AVX2 16, and a vector of 16 lanes needs two.
+int64_t codeRowsAtOnce(const HostCpu &cpu, encoding::ScaledType type, int64_t registers) {
+  bool counts = isCounted(type);
+  return (cpu.hasAvx512() ? (counts ? 8 : 16) : (counts ? 2 : 4)) / registers;
+}
 
 void callCodeProducts(KernelFunctions &kernels, Emitter &emit, const CodeKind &kind,
                       const CodeProducts &of) {

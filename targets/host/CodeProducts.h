@@ -38,6 +38,9 @@ struct CodeProducts {
       groups, count, fresh, scratch;
 };
 
+/// Rows of activations that codes are multiplied with as they pass by, without tiles.
+int64_t codeRowsAtOnce(const HostCpu &cpu, encoding::ScaledType type, int64_t registers);
+
 void callCodeProducts(KernelFunctions &kernels, Emitter &emit, const CodeKind &kind,
                       const CodeProducts &products);
 

@@ -33,6 +33,8 @@ std::optional<TileShape> PartEmitter::tilesOf(tile::ContractOp op) {
   return takes ? std::optional(TileShape::Full) : std::nullopt;
 }
 
+static int64_t passesOf(int64_t slots, int64_t atOnce) { return (slots + atOnce - 1) / atOnce; }
+
 // Groups of 32 rows, and a last one of 16.
 static void forRowGroups(PartEmitter &emit, int64_t rows,
                          llvm::function_ref<void(Value first, int64_t registers)> body) {
@@ -81,6 +83,10 @@ void PartEmitter::lowerCodes(tile::ContractOp op, encoding::ScaledType type) {
     }
     of.results = at(row(results, low), mul(firstRow, 4));
     CodeKind kind{type, group, block, packed.run, registers, kAheadOfCodes, oneSlot, packed.narrow};
+    int64_t slots = cast<RankedTensorType>(op.getValue().getType()).getDimSize(0);
+    // What 4 bits ask for in their first pass is the next call's, of 16 KiB.
+    if (!packed.tiles && type.getCodeBits() == 8)
+      kind.passes = passesOf(slots, codeRowsAtOnce(cpu, type, registers));
     int64_t groupBytes = kind.groupBytes();
     auto multiply = [&](Value firstGroup, Value groups, int64_t columns) {
       kind.group = columns;
@@ -183,8 +189,8 @@ void PartEmitter::lowerContract(tile::ContractOp op) {
     int64_t stepBytes = 16 * registers * perStep * bytes;
     ProductKind kind{matrix.getElement(),   form,   registers, stepBytes,
                      stepBytes / registers, kAhead, oneSlot};
-    int64_t atOnce = vectorsAtOnce(cpu, registers);
-    kind.passes = tiles ? 1 : (type.getDimSize(0) + atOnce - 1) / atOnce;
+    if (!tiles)
+      kind.passes = passesOf(type.getDimSize(0), vectorsAtOnce(cpu, registers));
     Value from = at(weights, mul(firstRow, depth * bytes));
     auto multiply = [&](Value k, Value end) {
       Value slot = kind.tiles ? firstInTiles : low;
