@@ -52,6 +52,10 @@ def bench(rows):
     for row in rows:
         decode = row["n_gen"] > 0
         name = f"decoding {row['n_gen']}" if decode else f"prompt of {row['n_prompt']}"
+        if row.get("n_depth"):
+            name += f" after {row['n_depth']}"
+        if "keys_values" in row:
+            name = f"{row['weights']}, keys and values {row['keys_values']}: {name}"
         read = f"{row['bytes_per_token'] / 1e6:.1f} | {row['read_bandwidth'] / 1e9:.1f} |" if decode else "| |"
         digits = 2 if row["stddev_ts"] < 1 else 1
         lines.append(f"| {name} | {row['avg_ts']:.1f} ± {row['stddev_ts']:.{digits}f} | {read} "
