@@ -4,7 +4,9 @@ play a roll that the first build compiles. Adds up what passed and failed.
 
     run_tests.py BUILD [SANITIZED_BUILD...]
 """
+import concurrent.futures
 import json
+import os
 import pathlib
 import subprocess
 import sys
@@ -31,8 +33,8 @@ def run_lit(build, folder):
 
 
 def run_gtest(executable, folder):
-    """A line for each executable; what it printed only if something failed."""
-    output = pathlib.Path(folder) / "gtest.json"
+    """What it printed if something failed, then a line; and how many passed and failed."""
+    output = pathlib.Path(folder) / f"{executable.name}.json"
     output.unlink(missing_ok=True)
     done = capture([str(executable), f"--gtest_output=json:{output}", "--gtest_brief=1"])
     try:
@@ -43,18 +45,22 @@ def run_gtest(executable, folder):
         passed, failed = 0, 0
     if done.returncode != 0 and failed == 0:
         failed = 1  # it crashed, or a sanitizer had something to say
-    if failed:
-        print(done.stdout)
     name = executable.relative_to(SOURCE) if executable.is_relative_to(SOURCE) else executable
-    print(f"{name}: {passed} passed, {failed} failed", flush=True)
-    return passed, failed
+    said = done.stdout + "\n" if failed else ""
+    return said + f"{name}: {passed} passed, {failed} failed", (passed, failed)
 
 
 def run_gtests(build, folder):
     executables = sorted((build / "bin" / "tests").iterdir())
     if not executables:
         sys.exit(f"{build}: no GoogleTest executables found")
-    return [run_gtest(executable, folder) for executable in executables]
+    results = []
+    # As many at a time as there are cores: most have one thread.
+    with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
+        for said, result in pool.map(lambda executable: run_gtest(executable, folder), executables):
+            print(said, flush=True)
+            results.append(result)
+    return results
 
 
 def play_golden(build, roll, wanted):
