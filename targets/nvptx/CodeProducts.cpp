@@ -293,11 +293,7 @@ void ProductEmitter::multiplyCodes(tile::ContractOp contract, Value tileStart,
   Place place = s.places.lookup(contract.getValue());
   int64_t warps = e.shape.warps, panels = matrix.getPanels(), panelBytes = matrix.getPanelBytes();
 
-  int64_t ofRows = source.zerosOfRows().size();
-  SmallVector<Value> rowsTaken(taken.take_front(std::min<int64_t>(ofRows, taken.size())));
-  taken = taken.drop_front(rowsTaken.size());
-  if (rowsTaken.empty())
-    rowsTaken = source.readRows(tileStart);
+  SmallVector<Value> rowsTaken = source.takeRows(tileStart, taken);
   Value firstPanel = e.add(tileStart, matrix.getFirstPanel());
 
   BareProducts products(e, source, matrix, place, slots, slotsApart(), high, rowsTaken);

@@ -127,11 +127,7 @@ void ProductEmitter::multiplySplit(tile::ContractOp contract, Value tileStart,
       slotBlocks == 1 ? source.stepsOfScale() : std::min<int64_t>(source.stepsOfScale(), 1);
   int64_t chains = slotBlocks == 1 && !scaled ? std::max<int64_t>(1, kChains / groups) : 1;
 
-  int64_t ofRows = source.zerosOfRows().size();
-  SmallVector<Value> rowsTaken(taken.take_front(std::min<int64_t>(ofRows, taken.size())));
-  taken = taken.drop_front(rowsTaken.size());
-  if (rowsTaken.empty())
-    rowsTaken = source.readRows(tileStart);
+  SmallVector<Value> rowsTaken = source.takeRows(tileStart, taken);
   Value firstPanel = e.add(tileStart, matrix.getFirstPanel());
   double factor = factorOf(source, place);
 

@@ -122,6 +122,14 @@ SmallVector<Value> WeightPanels::readRows(Value start) {
   return registers;
 }
 
+SmallVector<Value> WeightPanels::takeRows(Value start, ArrayRef<Value> &taken) {
+  if (taken.empty())
+    return readRows(start);
+  SmallVector<Value> rows(taken.take_front(zerosOfRows().size()));
+  taken = taken.drop_front(rows.size());
+  return rows;
+}
+
 SmallVector<Value> WeightPanels::read(Value position, int64_t which) {
   Type quad = e.vector(e.i32(), 4);
   Value mine = e.mul(e.lane, 16);

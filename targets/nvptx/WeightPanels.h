@@ -74,6 +74,8 @@ public:
   llvm::SmallVector<Value> read(Value position, int64_t which = 0);
   /// Scales and zero points of whole rows, of the tile that begins there; nothing without.
   llvm::SmallVector<Value> readRows(Value start);
+  /// The same from the front of what was taken before, which loses them, if anything was.
+  llvm::SmallVector<Value> takeRows(Value start, llvm::ArrayRef<Value> &taken);
   /// As many zeros, for what was not read.
   llvm::SmallVector<Value> zeros();
   llvm::SmallVector<Value> zerosOfRows();
