@@ -37,6 +37,8 @@
  *    "generation": {"stop": [ids], ...},      defaults; each optional member but stop is
  *                                             {"value", "from"}: bos, pad, do_sample, temperature,
  *                                             top_k, top_p, min_p, repetition_penalty
+ *    "chat_tokens": [{"name", "text"}],       optional: bos_token and the like, variables of the
+ *                                             chat template
  *    "contexts": [{"heads", "size", "element": "f32" | "bf16" | "i8" | "f8e4m3",
  *                  "window"}],                of i8 and f8e4m3, a position has an f32 scale too for
  *                                             each head's key and value. window, optional: how many

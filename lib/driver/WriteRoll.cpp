@@ -9,6 +9,7 @@
 #include "lib/driver/Version.h"
 #include "lib/encode/PackTile.h"
 #include "lib/roll/RollWriter.h"
+#include "runtime/template/ChatConfig.h"
 #include "llvm/ADT/StringExtras.h"
 #include "llvm/Support/FileSystem.h"
 #include "llvm/Support/Path.h"
@@ -184,19 +185,17 @@ llvm::Expected<int64_t> tokenizerSize(StringRef text) {
 }
 
 // The chat template stands in a file of its own or in tokenizer_config.json.
-llvm::Expected<std::string> readTemplate(StringRef directory) {
+llvm::Expected<ChatConfig> readChatConfig(StringRef directory) {
   llvm::Expected<std::string> file = readOptional(directory, "chat_template.jinja");
-  if (!file || !file->empty())
-    return file;
+  if (!file)
+    return file.takeError();
   llvm::Expected<std::string> text = readOptional(directory, "tokenizer_config.json");
-  if (!text || text->empty())
-    return text;
-  json config = json::parse(*text, nullptr, false);
-  if (config.is_discarded())
-    return llvm::createStringError(directory + "/tokenizer_config.json: is not JSON");
-  if (config.is_object() && config.contains("chat_template") && config["chat_template"].is_string())
-    return config["chat_template"].get<std::string>();
-  return std::string();
+  if (!text)
+    return text.takeError();
+  Result<ChatConfig> config = ChatConfig::read(*text, *file);
+  if (!config)
+    return llvm::createStringError(directory + ": " + config.message());
+  return *config;
 }
 
 // How the play of a token is predicted: of the first program that loops.
@@ -271,9 +270,9 @@ llvm::Error writeRoll(const CompileOptions &options, const ModelSummary &summary
   llvm::Expected<std::string> tokenizer = readOptional(options.directory, "tokenizer.json");
   if (!tokenizer)
     return tokenizer.takeError();
-  llvm::Expected<std::string> chatTemplate = readTemplate(options.directory);
-  if (!chatTemplate)
-    return chatTemplate.takeError();
+  llvm::Expected<ChatConfig> chat = readChatConfig(options.directory);
+  if (!chat)
+    return chat.takeError();
   int64_t validVocabulary = summary.vocabulary;
   if (!tokenizer->empty()) {
     llvm::Expected<int64_t> size = tokenizerSize(*tokenizer);
@@ -309,6 +308,8 @@ llvm::Error writeRoll(const CompileOptions &options, const ModelSummary &summary
                            {"constant", punched.constantBytes}};
   manifest["max_model_len"] = summary.maxModelLen;
   manifest["generation"] = generationOf(*generation);
+  for (const auto &[name, token] : chat->tokens)
+    manifest["chat_tokens"].push_back({{"name", name}, {"text", token}});
   std::string text = manifest.dump();
 
   Result<std::unique_ptr<RollWriter>> created = RollWriter::create(options.output);
@@ -332,7 +333,7 @@ llvm::Error writeRoll(const CompileOptions &options, const ModelSummary &summary
     return error;
   if (llvm::Error error = add(PIANOLA_SECTION_TOKENIZER, tokenizer->data(), tokenizer->size()))
     return error;
-  if (llvm::Error error = add(PIANOLA_SECTION_TEMPLATE, chatTemplate->data(), chatTemplate->size()))
+  if (llvm::Error error = add(PIANOLA_SECTION_TEMPLATE, chat->source.data(), chat->source.size()))
     return error;
   std::vector<uint8_t> timeline;
   if (machine.getChunk())

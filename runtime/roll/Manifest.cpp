@@ -268,6 +268,10 @@ Result<RollManifest> parseManifest(std::string_view text) {
   manifest.target = readTarget(in["target"]);
   manifest.maxModelLen = in["max_model_len"].size(1, int64_t(1) << 31);
   manifest.generation = readGeneration(in["generation"]);
+  if (Reader tokens = in["chat_tokens"]; tokens.present())
+    tokens.each([&](Reader token) {
+      manifest.chatTokens.emplace_back(token["name"].text(), token["text"].text());
+    });
   in["contexts"].each([&](Reader item) { manifest.contexts.push_back(readContext(item)); });
   in["rotations"].each([&](Reader item) { manifest.rotations.push_back(readRotation(item)); });
   in["tables"].each([&](Reader item) { manifest.tables.push_back(readTable(item)); });

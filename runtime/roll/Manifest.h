@@ -10,6 +10,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 namespace pianola {
@@ -130,6 +131,7 @@ struct RollManifest {
   RollTarget target;
   uint64_t maxModelLen;
   RollGeneration generation;
+  std::vector<std::pair<std::string, std::string>> chatTokens;
   std::vector<RollContext> contexts;
   std::vector<RollRotation> rotations;
   std::vector<RollTable> tables;

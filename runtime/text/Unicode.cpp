@@ -51,6 +51,11 @@ bool isPunctuation(uint32_t c) {
   return category >= UTF8PROC_CATEGORY_PC && category <= UTF8PROC_CATEGORY_PO;
 }
 
+bool isOtherOrSeparator(uint32_t c) {
+  utf8proc_category_t category = categoryOf(c);
+  return category == UTF8PROC_CATEGORY_CN || category >= UTF8PROC_CATEGORY_ZS;
+}
+
 size_t characterBefore(std::string_view text, size_t at) {
   do
     --at;

@@ -20,6 +20,9 @@ bool isNumber(uint32_t character);
 /// ASCII's punctuation and general categories P*.
 bool isPunctuation(uint32_t character);
 
+/// General categories C* and Z*.
+bool isOtherOrSeparator(uint32_t character);
+
 /// The start of the character that ends at `at`, which is not 0.
 size_t characterBefore(std::string_view text, size_t at);
 

@@ -1,4 +1,4 @@
-// ModelText.cpp - the tokenizer of what the command line names.
+// ModelText.cpp - tokenizer and chat template of what the command line names.
 #include "tools/pianola/ModelText.h"
 
 #include "runtime/roll/Roll.h"
@@ -57,6 +57,35 @@ Result<std::unique_ptr<Tokenizer>> openTokenizer(const std::string &model) {
   bool isDirectory = std::filesystem::is_directory(model, error);
   Result<std::string> json = readTextFile(isDirectory ? model + "/tokenizer.json" : model);
   return json ? parse(model, *json) : json.status();
+}
+
+Result<ChatConfig> openChatConfig(const std::string &model) {
+  if (isRoll(model)) {
+    OpenOptions options;
+    options.verifyTape = false;
+    Result<std::unique_ptr<Roll>> roll = Roll::open(model, options);
+    if (!roll)
+      return roll.status();
+    return ChatConfig{std::string((*roll)->chatTemplate()), (*roll)->manifest().chatTokens};
+  }
+  std::error_code error;
+  if (!std::filesystem::is_directory(model, error)) {
+    Result<std::string> source = readTextFile(model);
+    return source ? Result<ChatConfig>(ChatConfig{*source, {}}) : source.status();
+  }
+  std::string texts[2];
+  const char *const names[2] = {"tokenizer_config.json", "chat_template.jinja"};
+  for (int i = 0; i < 2; ++i) {
+    std::string path = model + "/" + names[i];
+    if (!std::filesystem::exists(path, error))
+      continue;
+    Result<std::string> text = readTextFile(path);
+    if (!text)
+      return text.status();
+    texts[i] = std::move(*text);
+  }
+  Result<ChatConfig> config = ChatConfig::read(texts[0], texts[1]);
+  return config ? config : Status::error(model + ": " + config.message());
 }
 
 } // namespace pianola

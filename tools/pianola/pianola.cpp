@@ -15,7 +15,7 @@ namespace pianola {
 // the compiler's `run` does the same.
 static bool onlyPlays(int argc, char **argv) {
   std::string_view verb = argc > 1 ? argv[1] : "";
-  if (verb == "tokenize" || verb == "detokenize")
+  if (verb == "tokenize" || verb == "detokenize" || verb == "template")
     return true;
   if (verb != "run" && verb != "bench" && verb != "inspect")
     return false;
@@ -46,6 +46,7 @@ int main(int argc, char **argv) {
   pianola::addRunVerb(app, exitCode, [](const pianola::RollRequest &request) {
     return pianola::Status::error(request.directory + " became a directory after the start");
   });
+  pianola::addTemplateVerb(app, exitCode);
   pianola::addTokenizeVerbs(app, exitCode);
   try {
     app.parse(argc, argv);
