@@ -148,10 +148,14 @@ Work WorkOfProgram::ofBlock(StepOp step, Block &block, ArrayRef<int64_t> at) {
             rows = (rows + least - 1) / least * least;
           }
           work.flops += 2 * matrix.getRowPad() * matrix.getDepth() * rows;
-          // As the second operand, or in rows of 8, codes are not taken bare: 181 instructions for
-          // a panel in place of 96 (targets/nvptx/Machine.cpp).
+          // Counted in instructions for 16 rows of a panel (targets/nvptx/Machine.cpp): 96 where
+          // codes are taken bare, 115 for two panels of 8 rows, 181 as the second operand.
           if (matrix.getCodes() && matrix.getPanel())
-            work.codes += matrix.getTileBytes() * (areFirst && matrix.getRows() == 16 ? 8 : 15) / 8;
+            work.codes += matrix.getTileBytes() *
+                          (!areFirst               ? 181
+                           : matrix.getRows() == 8 ? 115
+                                                   : 96) /
+                          96;
         });
   return work;
 }
