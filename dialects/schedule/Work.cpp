@@ -58,6 +58,17 @@ static int64_t constantBytes(Value vector) {
   return type.getConstant() ? type.getBytes() : 0;
 }
 
+// To unpack and multiply 1152 bytes of int4, 16 rows of a panel or two panels of 8, as ptxas makes
+// them with those of the ring (targets/nvptx/Machine.cpp has what 96 of them cost).
+static int64_t instructionsFor(tile::ContractOp contract, bool areWeightsFirst) {
+  // Activations that stand in a buffer are split where they are read.
+  if (contract.getValue().getDefiningOp<tile::LoadOp>())
+    return 278;
+  if (!areWeightsFirst)
+    return 181;
+  return contract.getMatrix().getType().getRows() == 8 ? 115 : 96;
+}
+
 Work WorkOfProgram::ofBlock(StepOp step, Block &block, ArrayRef<int64_t> at) {
   Work work;
   auto touch = [&](Value argument, Type element, int64_t numbers, bool read) {
@@ -148,10 +159,8 @@ Work WorkOfProgram::ofBlock(StepOp step, Block &block, ArrayRef<int64_t> at) {
             rows = (rows + least - 1) / least * least;
           }
           work.flops += 2 * matrix.getRowPad() * matrix.getDepth() * rows;
-          // As the second operand, or in rows of 8, codes are not taken bare: 181 instructions for
-          // a panel in place of 96 (targets/nvptx/Machine.cpp).
           if (matrix.getCodes() && matrix.getPanel())
-            work.codes += matrix.getTileBytes() * (areFirst && matrix.getRows() == 16 ? 8 : 15) / 8;
+            work.codes += matrix.getTileBytes() * instructionsFor(contract, areFirst) / 96;
         });
   return work;
 }

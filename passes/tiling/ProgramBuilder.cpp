@@ -126,6 +126,16 @@ LogicalResult ProgramBuilder::buildStage(StageOp source) {
   return success();
 }
 
+bool ProgramBuilder::areCombinedOnce(const Placed &parts, Layout layout) {
+  if (!machine.getCache() || !machine.getPort())
+    return false;
+  // Of a long context, which fills all parts.
+  double bytes = parts.splits * layout.columns() * 4;
+  double byAll = machine.getWorkers() * slots * bytes / (machine.getCache() * 1e-3);
+  double once = bytes / (machine.getPort() * 1e-3) + machine.getStep() + machine.getEvent();
+  return once < byAll;
+}
+
 FailureOr<Value> ProgramBuilder::materialise(Value value, StageOp reader) {
   if (Value buffer = materialised.lookup(value))
     return buffer;

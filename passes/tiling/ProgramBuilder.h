@@ -53,6 +53,9 @@ private:
                ? transformer::fineTileRows(layout, machine.getWorkers(), machine.getRows())
                : transformer::tileRows(layout, machine.getWorkers());
   }
+  // Whether it is quicker to combine the parts of a context once, slot by slot, and to wait for
+  // that, than to have every worker read all parts of all slots.
+  bool areCombinedOnce(const Placed &parts, transformer::Layout layout);
   // A buffer with what a prologue of `reader` would compute, one slot a tile.
   mlir::FailureOr<mlir::Value> materialise(mlir::Value value, transformer::StageOp reader);
   mlir::LogicalResult buildSample();

@@ -126,34 +126,45 @@ FailureOr<Value> StageBuilder::emitRow(Value value, AffineMapAttr slots, int64_t
     return builder.create<tile::LoadOp>(loc, values(count, type.getColumns(), type.getElement()),
                                         bindValue(buffer), slots, nullptr);
   };
-  auto loadPlaced = [&](Value outer) -> Value {
+  auto loadPlaced = [&](Value outer) -> FailureOr<Value> {
     const Placed &from = owner.placed.at(outer);
     if (from.splits == 1)
       return load(from.buffer);
+    if (!slots && owner.areCombinedOnce(from, layoutOf(outer))) {
+      FailureOr<Value> whole = owner.materialise(outer, source);
+      return failed(whole) ? whole : load(*whole);
+    }
     auto attention = outer.getDefiningOp<StageOp>();
     auto op = cast<AttentionOp>(cast<YieldOp>(attention.getBody().front().getTerminator())
                                     .getOperand(cast<OpResult>(outer).getResultNumber())
                                     .getDefiningOp());
     int64_t heads = op.getContext().getType().getHeads();
     Value partials = load(from.buffer), statistics = load(from.statistics);
-    return builder.create<tile::CombineOp>(loc, values(count, layout.columns(), product), partials,
-                                           statistics, heads, op.getHeads() / heads, from.splits);
+    return builder
+        .create<tile::CombineOp>(loc, values(count, layout.columns(), product), partials,
+                                 statistics, heads, op.getHeads() / heads, from.splits)
+        .getResult();
   };
   if (auto norm = value.getDefiningOp<NormOp>(); norm && norm->getParentOp() == source) {
     Layout row = layoutOf(norm.getInput());
     if (row.byHead)
       return norm.emitOpError("normalises rows that stand head by head");
     Value weights = vector(norm.getWeightAttr(), row);
+    FailureOr<Value> input = loadPlaced(norm.getInput());
+    if (failed(input))
+      return failure();
     return builder
-        .create<tile::NormaliseOp>(loc, values(count, row.columns(), product),
-                                   loadPlaced(norm.getInput()), weights, 1, row.size, norm.getEps())
+        .create<tile::NormaliseOp>(loc, values(count, row.columns(), product), *input, weights, 1,
+                                   row.size, norm.getEps())
         .getResult();
   }
   if (!owner.placed.count(value))
     return source.emitOpError("\"")
            << source.getLabel() << "\" has a linear that reads another of the same stage";
-  Value result = loadPlaced(value);
-  if (cast<RankedTensorType>(result.getType()).getElementType() != product)
+  FailureOr<Value> result = loadPlaced(value);
+  if (failed(result))
+    return failure();
+  if (cast<RankedTensorType>(result->getType()).getElementType() != product)
     return source.emitOpError("\"")
            << source.getLabel() << "\" multiplies a value that others read unrounded";
   return result;

@@ -1,7 +1,9 @@
 //===- CodeProducts.cpp - Inner products with bare codes ------------------===//
 //
 // Codes as they stand are the A operand of mma.m16n8k16, rows g and g+8, for up to four slots: see
-// WeightPanels.h for what they are as bf16, and SplitProducts.cpp for everything else.
+// WeightPanels.h for what they are as bf16, and SplitProducts.cpp for everything else. Of tiles of
+// 8 rows A has two panels side by side, whose columns differ: then B has the activations of both,
+// as those of slots j and j + 1, and of a lane's sums only those of its own panel are wanted.
 //
 // What zero points take away needs no weights: a group's sum of (q - z) x is that of q x less z
 // times that of x. The latter comes from an mma of its own, whose A is z and whose B is what the
@@ -14,8 +16,9 @@
 // group j, and zeros where weights of other groups are multiplied. So a lane's four sums are of one
 // group, and it is the only one that scales them:
 //
-//   slots          1        2        3, 4
-//   groups apart   up to 4  up to 2  1
+//   slots                   1        2        3, 4
+//   groups apart, 16 rows   up to 4  up to 2  1
+//   8 rows                  up to 2  1
 //
 // Lanes of a row are added up at the end of the tile.
 //
@@ -42,16 +45,17 @@ WeightPanels ProductEmitter::panelsOf(tile::ContractOp contract) {
   tile::MatrixType matrix = contract.getMatrix().getType();
   if (!takesBare(contract))
     return WeightPanels(e, matrix, weightsAreA());
-  int64_t apart = std::max<int64_t>(1, std::min(matrix.getPanelScales(), 4 / slotsApart()));
+  int64_t pairs = pairsOfGroup(matrix);
+  int64_t apart = std::max<int64_t>(1, std::min(matrix.getPanelScales(), 4 / pairs));
   Value t = e.both(e.lane, e.constant(3));
-  Value group = e.both(e.div(t, slotsApart()), e.constant(apart - 1));
+  Value group = e.both(e.div(t, pairs), e.constant(apart - 1));
   return WeightPanels(e, matrix, true, true, apart, group);
 }
 
 bool ProductEmitter::isPair(tile::ContractOp contract, int64_t which, int64_t count) const {
-  return panelsTogether(e.shape) == 2 && takesBare(contract) && which % 2 == 0 &&
-         which + 1 < count &&
-         (which + 2) * e.shape.warps <= contract.getMatrix().getType().getPanels();
+  tile::MatrixType matrix = contract.getMatrix().getType();
+  return panelsTogether(e.shape, matrix) == 2 && takesBare(contract) && which % 2 == 0 &&
+         which + 1 < count && (which + 2) * e.shape.warps <= matrix.getPanels();
 }
 
 double ProductEmitter::factorOf(const WeightPanels &source, const Place &place) const {
@@ -73,8 +77,8 @@ public:
   int64_t sumCount() const { return groups * 4 * (scaled ? 1 : kChains); }
   /// Adds the products of panels, the first of which is panel `first` of the tile.
   void multiply(ArrayRef<SmallVector<Value>> panels, Value first, MutableArrayRef<Value> sums);
-  /// Of 16 rows, what all chains have: rows g and g + 8.
-  std::pair<Value, Value> finish(ArrayRef<Value> sums, int64_t group);
+  /// Of 16 rows, what all chains have: rows g and g + 8; of 8 rows, row g.
+  SmallVector<Value, 2> finish(ArrayRef<Value> sums, int64_t group);
 
 private:
   // Sums that are added up on their own: what upper halves of bytes give may be 16 times what it
@@ -91,6 +95,10 @@ private:
   };
   SmallVector<Value> activations(int64_t panel, int64_t step, int64_t which);
   SmallVector<Value> sumsOfFour(int64_t panel, int64_t batch);
+  // Both conditions, of which there may be none.
+  Value both(Value a, Value b) { return a && b ? e.both(a, b) : a ? a : b; }
+  // Whether there is a panel whose activations the lane has; null if there certainly is.
+  Value isThere() { return isAlone ? e.negate(secondOfB) : Value(); }
   Value guarded(Value condition, Value address) {
     return condition ? e.select(condition, address, e.at(e.memory, kZerosAt)) : address;
   }
@@ -103,39 +111,52 @@ private:
   tile::MatrixType matrix;
   encoding::ScaledType codes;
   const Place &place;
-  ArrayRef<Value> ofRows;
+  SmallVector<Value> ofRows;
+  bool isFolded;
+  int64_t slotsApart;
   int64_t groups;  // of 16 rows
   int64_t steps;   // of a panel
   int64_t scaled;  // of them, those of one scale; 0 if scales are for whole rows
   int64_t ofScale; // the same, but then all
   int64_t apart;
   bool isWhole; // no panel goes beyond the row
-  Value t, groupOfB;
+  Value t, groupOfB, stepOfB;
+  Value secondOfB;        // folded: whether the lane has activations of the second panel
   Value mine, mineOfSums; // addresses, of panel 0
   Value panelAt;          // the first panel's number
+  bool isAlone = false;   // folded: with itself, as no second panel is left
 };
 
 BareProducts::BareProducts(Kernel &kernel, WeightPanels &source, tile::MatrixType matrix,
                            const Place &place, int64_t slots, int64_t slotsApart, Value high,
                            ArrayRef<Value> ofRows)
     : e(kernel), source(source), matrix(matrix), codes(matrix.getCodes()), place(place),
-      ofRows(ofRows), groups(matrix.getRows() / 16), steps(source.steps()),
+      ofRows(areFolded(matrix) ? source.foldRows(ofRows) : SmallVector<Value>(ofRows)),
+      isFolded(areFolded(matrix)), slotsApart(slotsApart),
+      groups(isFolded ? 1 : matrix.getRows() / 16), steps(source.steps()),
       scaled(source.stepsOfScale()), ofScale(scaled ? scaled : steps), apart(source.apart()),
       isWhole(place.columns % matrix.getPanel() == 0) {
   t = e.both(e.lane, e.constant(3));
   Value column = e.shiftRight(e.lane, 2);
   Value isLesser = e.differ(e.both(column, e.constant(1)), 0);
-  groupOfB = e.both(e.div(column, 2 * slotsApart), e.constant(apart - 1));
+  int64_t pairs = slotsApart * (isFolded ? 2 : 1);
+  groupOfB = e.both(e.div(column, 2 * pairs), e.constant(apart - 1));
+  // The first step that the lane has of a panel, counted from that of the first one.
+  stepOfB = e.mul(groupOfB, ofScale);
+  if (isFolded) {
+    Value second = e.both(e.div(column, 2 * slotsApart), e.constant(1));
+    secondOfB = e.differ(second, 0);
+    stepOfB = e.add(stepOfB, e.mul(second, steps));
+  }
   // What stands for slots that are not there makes sums that nobody asks for.
   Value slot = e.both(e.shiftRight(column, 1), e.constant(slotsApart - 1));
   slot = slots == 1 ? e.constant(0) : e.min(slot, e.sub(high, 1));
-  Value offset =
-      e.add(e.mul(slot, place.stride * 2), e.add(e.mul(t, 16), e.mul(groupOfB, ofScale * 64)));
+  Value offset = e.add(e.mul(slot, place.stride * 2), e.add(e.mul(t, 16), e.mul(stepOfB, 64)));
   mine = e.at(e.select(isLesser, place.lesser, place.base), offset);
   if (!codes.isInteger())
     return;
   Value half = e.select(isLesser, e.constant(place.sumsHalf * 2), e.constant(0));
-  Value ofSlot = e.add(e.mul(slot, place.sumsHalf * 4), e.mul(groupOfB, ofScale * 16));
+  Value ofSlot = e.add(e.mul(slot, place.sumsHalf * 4), e.mul(stepOfB, 16));
   mineOfSums = e.at(place.sums, e.add(half, e.add(ofSlot, e.mul(t, isWhole ? ofScale * 4 : 4))));
 }
 
@@ -143,12 +164,11 @@ BareProducts::BareProducts(Kernel &kernel, WeightPanels &source, tile::MatrixTyp
 // groups there read zeros.
 SmallVector<Value> BareProducts::activations(int64_t panel, int64_t step, int64_t which) {
   int64_t batch = which / apart, further = batch * apart * ofScale + step;
-  Value isMine = apart > 1 ? e.equal(groupOfB, which % apart) : Value();
+  Value isMine = both(apart > 1 ? e.equal(groupOfB, which % apart) : Value(), isThere());
   if (!isWhole) {
-    Value column = e.add(e.mul(t, 8), e.mul(e.add(e.mul(groupOfB, ofScale), further), 32));
+    Value column = e.add(e.mul(t, 8), e.mul(e.add(stepOfB, further), 32));
     column = e.add(column, e.mul(e.add(panelAt, panel), steps * 32));
-    Value isInside = e.less(column, place.columns);
-    isMine = isMine ? e.both(isMine, isInside) : isInside;
+    isMine = both(isMine, e.less(column, place.columns));
   }
   Value from = e.at(mine, e.mul(panelAt, steps * 64));
   Value four =
@@ -165,17 +185,18 @@ SmallVector<Value> BareProducts::sumsOfFour(int64_t panel, int64_t batch) {
   Value from = e.at(mineOfSums, e.mul(panelAt, steps * 16));
   SmallVector<Value> pairs;
   if (isWhole && ofScale > 1) {
-    Value several = e.load(e.vector(e.i32(), ofScale), e.at(from, firstStep * 16));
+    Value several =
+        e.load(e.vector(e.i32(), ofScale), e.at(guarded(isThere(), from), firstStep * 16));
     for (int64_t i = 0; i < ofScale; ++i)
       pairs.push_back(e.element(several, i));
     return pairs;
   }
   for (int64_t step = 0; step < ofScale; ++step) {
-    Value isInside;
+    Value isInside = isThere();
     if (!isWhole) {
-      Value column = e.add(e.mul(t, 8), e.mul(e.mul(groupOfB, ofScale), 32));
+      Value column = e.add(e.mul(t, 8), e.mul(stepOfB, 32));
       column = e.add(column, e.mul(e.mul(panelAt, steps), 32));
-      isInside = e.less(column, place.columns - (firstStep + step) * 32);
+      isInside = both(isInside, e.less(column, place.columns - (firstStep + step) * 32));
     }
     pairs.push_back(e.load(e.i32(), e.at(guarded(isInside, from), (firstStep + step) * 16)));
   }
@@ -268,11 +289,16 @@ void BareProducts::multiplyPanel(ArrayRef<Value> panel, int64_t number,
 void BareProducts::multiply(ArrayRef<SmallVector<Value>> panels, Value first,
                             MutableArrayRef<Value> sums) {
   panelAt = first;
+  if (isFolded) {
+    isAlone = panels.size() == 1;
+    multiplyPanel(source.fold(panels.front(), panels.back()), 0, sums);
+    return;
+  }
   for (auto [number, panel] : llvm::enumerate(panels))
     multiplyPanel(panel, number, sums);
 }
 
-std::pair<Value, Value> BareProducts::finish(ArrayRef<Value> sums, int64_t group) {
+SmallVector<Value, 2> BareProducts::finish(ArrayRef<Value> sums, int64_t group) {
   int64_t chains = scaled ? 1 : kChains;
   SmallVector<Value, 4> sum(sums.slice(group * chains * 4, 4));
   if (chains > 1)
@@ -281,7 +307,19 @@ std::pair<Value, Value> BareProducts::finish(ArrayRef<Value> sums, int64_t group
   if (!scaled)
     for (auto [each, scale] : llvm::zip_equal(sum, source.rowScales(ofRows, group)))
       each = e.fmul(each, scale);
-  return {e.fadd(sum[0], sum[1]), e.fadd(sum[2], sum[3])};
+  Value upper = e.fadd(sum[0], sum[1]), lower = e.fadd(sum[2], sum[3]);
+  auto addLanes = [&](Value value, int64_t from) {
+    for (int64_t lanes = from; lanes < from * apart; lanes *= 2)
+      value = e.fadd(value, e.shuffleXor(value, lanes));
+    return value;
+  };
+  if (!isFolded)
+    return {addLanes(upper, slotsApart), addLanes(lower, slotsApart)};
+  // Of its two panels a lane has the activations of one.
+  Value isSecond = e.differ(e.both(t, e.constant(slotsApart)), 0);
+  Value one = e.select(isSecond, lower, upper);
+  one = e.fadd(one, e.shuffleXor(one, slotsApart));
+  return {addLanes(one, 2 * slotsApart)};
 }
 
 } // namespace
@@ -332,7 +370,7 @@ void ProductEmitter::multiplyCodes(tile::ContractOp contract, Value tileStart,
           e.add(e.mul(e.warp, count), first), e.constant(end), e.constant(warps * count), sums,
           [&](Value panel, ValueRange carried) { return playPanels(panel, count, carried); });
   };
-  int64_t first = takenPanels * warps, together = panelsTogether(e.shape);
+  int64_t first = takenPanels * warps, together = panelsTogether(e.shape, matrix);
   int64_t stride = warps * together;
   int64_t whole = first + std::max<int64_t>(0, panels - first) / stride * stride;
   playFrom(first, whole, together);
@@ -340,16 +378,11 @@ void ProductEmitter::multiplyCodes(tile::ContractOp contract, Value tileStart,
 
   Value g = e.shiftRight(e.lane, 2), t = e.both(e.lane, e.constant(3));
   double factor = factorOf(source, place);
-  for (int64_t group = 0; group < rows / 16; ++group) {
-    auto [upper, lower] = products.finish(sums, group);
-    auto finish = [&](Value sum, int64_t row) {
-      for (int64_t apart = 1; apart < source.apart(); apart *= 2)
-        sum = e.fadd(sum, e.shuffleXor(sum, slotsApart() * apart));
-      put(t, e.add(g, group * 16 + row), {e.fmul(sum, e.real(factor))});
-    };
-    finish(upper, 0);
-    finish(lower, 8);
-  }
+  for (int64_t row = 0; row < rows;)
+    for (Value sum : products.finish(sums, row / 16)) {
+      put(t, e.add(g, row), {e.fmul(sum, e.real(factor))});
+      row += 8;
+    }
 }
 
 } // namespace pianola::nvptx

@@ -46,7 +46,7 @@ public:
         if (auto matrix = dyn_cast<tile::MatrixType>(type)) {
           shape.aligned &= !matrix.getCodes();
           shape.mirror = std::max({shape.mirror, matrix.getFirstPanel(),
-                                   panelsTogether(shape) * matrix.getPanelBytes()});
+                                   panelsTogether(shape, matrix) * matrix.getPanelBytes()});
         }
     shape.mirror = shape.aligned ? 0 : (shape.mirror + 127) / 128 * 128;
   }

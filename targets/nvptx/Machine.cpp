@@ -37,7 +37,8 @@ constexpr double kConsumedPerClock = 1024.0 / 9;
 // share them), and 10 where the pair lies across two slots, 2 times in 7. An SM issues four
 // instructions a clock: 48 bytes; two panels of 8 bits (2112 bytes), 82 and 42, are 68. Of the
 // first, what is left when one issue slot in seven is lost.
-// Eight slots are 157 and 24 for one panel: dialects/schedule/Work.cpp counts them so.
+// In dialects/schedule/Work.cpp: two panels of 8 rows are 90 and 25; of eight slots one panel is
+// 157 and 24, and 254 where activations are read from a buffer.
 constexpr double kUnpackedPerClock = 41;
 
 // An SM gets 64 bytes a clock from the second-level cache at most (Jia et al., Dissecting the

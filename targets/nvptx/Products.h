@@ -59,6 +59,10 @@ private:
                      Put put);
   bool takesBare(tile::ContractOp contract) const;
   int64_t slotsApart() const { return slots <= 2 ? slots : 4; } // in the columns of B
+  /// Pairs of columns of B that a group of bare codes takes.
+  int64_t pairsOfGroup(tile::MatrixType matrix) const {
+    return slotsApart() * (areFolded(matrix) ? 2 : 1);
+  }
   /// Whether a warp's `which`-th panel of `count` and its next stand side by side on the tape: so
   /// it takes panels of bare codes, as long as there are two for every warp.
   bool isPair(tile::ContractOp contract, int64_t which, int64_t count) const;

@@ -13,8 +13,7 @@ static int64_t twice(int64_t bf16) { return bf16 << 16 | bf16; }
 bool takesSplit(Type element) { return element.isBF16() || isa<encoding::ScaledType>(element); }
 
 bool takesBareCodes(tile::MatrixType matrix, int64_t slots) {
-  return matrix.getCodes() && matrix.getRows() > 8 &&
-         tile::areWeightsFirst(matrix.getRows(), slots);
+  return matrix.getCodes() && tile::areWeightsFirst(matrix.getRows(), slots);
 }
 
 WeightPanels::WeightPanels(Kernel &kernel, tile::MatrixType matrix, bool areA, bool areBare,
@@ -160,6 +159,31 @@ SmallVector<Value> WeightPanels::zerosOfRows() {
   return hasRowScales() ? zerosFor(scalesOf(1)) : SmallVector<Value>();
 }
 
+// Registers stand kind by kind, and of each kind block by block.
+SmallVector<Value> WeightPanels::fold(ArrayRef<Value> first, ArrayRef<Value> second) {
+  SmallVector<Value> folded;
+  auto join = [&](int64_t count) {
+    for (ArrayRef<Value> *each : {&first, &second}) {
+      llvm::append_range(folded, each->take_front(count));
+      *each = each->drop_front(count);
+    }
+  };
+  join(1);
+  if (stepsOfScale()) {
+    join(ofPanel().words);
+    join(ofPanel().zeros);
+  }
+  return folded;
+}
+
+SmallVector<Value> WeightPanels::foldRows(ArrayRef<Value> ofRows) {
+  SmallVector<Value> folded;
+  // A scale, and perhaps a zero point.
+  for (Value each : ofRows)
+    folded.append(2, each);
+  return folded;
+}
+
 //===----------------------------------------------------------------------===//
 // Scales
 //===----------------------------------------------------------------------===//
@@ -193,7 +217,7 @@ SmallVector<Value, 4> WeightPanels::scalesOfSums(ArrayRef<Value> registers, cons
     Value odd = scaleIn(e, codes.getScale(), wordsOf(group), scales.ofRow + index);
     return {even, odd, even, odd};
   }
-  if (blocks() == 1) {
+  if (blocksOfA() == 1) {
     Value one = scaleIn(e, codes.getScale(), wordsOf(0), index);
     return {one, one, one, one};
   }
@@ -211,7 +235,7 @@ SmallVector<Value, 4> WeightPanels::rowScales(ArrayRef<Value> ofRows, int64_t gr
 //===----------------------------------------------------------------------===//
 
 Value WeightPanels::zeroOfRow(ArrayRef<Value> ofRows, int64_t block) {
-  return codes.getZeros() ? ofRows[blocks() * scalesOf(1).words + block] : Value();
+  return codes.getZeros() ? ofRows[blocksOfA() * scalesOf(1).words + block] : Value();
 }
 
 WeightPanels::Step WeightPanels::step(ArrayRef<Value> panel, ArrayRef<Value> ofRows,
@@ -279,7 +303,7 @@ WeightPanels::Step WeightPanels::readStep(Value position, ArrayRef<Value> ofRows
 SmallVector<Value> WeightPanels::bareStep(ArrayRef<Value> panel, int64_t number) {
   SmallVector<Value> pairs;
   bool isByte = codes.getCodeBits() == 8;
-  for (Value quad : panel.take_front(blocks()))
+  for (Value quad : panel.take_front(blocksOfA()))
     llvm::append_range(pairs, unpack(e.element(quad, isByte ? 2 * number : number),
                                      isByte ? e.element(quad, 2 * number + 1) : Value()));
   return pairs;
@@ -287,7 +311,7 @@ SmallVector<Value> WeightPanels::bareStep(ArrayRef<Value> panel, int64_t number)
 
 SmallVector<Value, 4> WeightPanels::bareScales(ArrayRef<Value> panel, int64_t group,
                                                int64_t batch) {
-  ArrayRef<Value> behind = panel.drop_front(blocks());
+  ArrayRef<Value> behind = panel.drop_front(blocksOfA());
   Scales scales = ofPanel();
   if (groupsApart == 1)
     return scalesOfSums(behind, scales, group, batch);
@@ -301,7 +325,7 @@ Value WeightPanels::bareZero(ArrayRef<Value> panel, ArrayRef<Value> ofRows, int6
   if (!stepsOfScale())
     return zeroOfRow(ofRows, block);
   Scales scales = ofPanel();
-  ArrayRef<Value> zeros = panel.drop_front(blocks() * (1 + scales.words));
+  ArrayRef<Value> zeros = panel.drop_front(blocksOfA() * (1 + scales.words));
   if (groupsApart > 1)
     return zeros[block * scales.zeros + batch];
   return e.both(e.shiftRight(zeros[block], batch * 8), e.constant(255));

@@ -36,12 +36,16 @@ bool takesSplit(Type element);
 
 /// By what activations are raised for bare codes.
 constexpr double kRaise = 0x1p64;
-/// Whether a matrix's codes are taken as they are: where they are A, 16 rows of them.
+/// Whether a matrix's codes are taken as they are: where they are A.
 bool takesBareCodes(tile::MatrixType matrix, int64_t slots);
+/// Bare codes of 8 rows: two panels side by side make the 16 rows of A.
+inline bool areFolded(tile::MatrixType matrix) { return matrix.getRows() == 8; }
 
 /// Panels that a warp takes at a time, if their codes are bare. For chips before sm_90 ptxas has
-/// not the registers.
-inline int64_t panelsTogether(const KernelShape &shape) { return shape.bulk ? 2 : 1; }
+/// not the registers for two of 16 rows.
+inline int64_t panelsTogether(const KernelShape &shape, tile::MatrixType matrix) {
+  return shape.bulk || areFolded(matrix) ? 2 : 1;
+}
 
 /// The `index`-th of the scales that stand in `words`, as f32.
 Value scaleIn(Emitter &e, encoding::Scale type, llvm::ArrayRef<Value> words, int64_t index);
@@ -80,6 +84,10 @@ public:
   llvm::SmallVector<Value> zeros();
   llvm::SmallVector<Value> zerosOfRows();
 
+  /// As if of 16 rows: what two panels of 8 have, or the scales of whole rows twice.
+  llvm::SmallVector<Value> fold(llvm::ArrayRef<Value> first, llvm::ArrayRef<Value> second);
+  llvm::SmallVector<Value> foldRows(llvm::ArrayRef<Value> ofRows);
+
   /// Operands of one step.
   struct Step {
     llvm::SmallVector<Value> pairs;                        // four of row g of each 8 rows
@@ -110,6 +118,8 @@ private:
   };
   Scales scalesOf(int64_t ofRow) const;
   int64_t blocks() const { return matrix.getRows() / 8; }
+  /// Of what products take: folded, if codes are bare.
+  int64_t blocksOfA() const { return areBare && areFolded(matrix) ? 2 : blocks(); }
   int64_t groups() const { return areA && blocks() > 1 ? blocks() / 2 : blocks(); }
   int64_t bytesBeforeCodes() const { return matrix.getPanelBytes() - blocks() * 512; }
   llvm::SmallVector<Value> zerosFor(const Scales &scales);

@@ -136,10 +136,12 @@ struct Products {
   Shape shape;
   const char *device;
   int tileRows; // of the matrix that counts
+  const char *weights = "";
 };
 
 void PrintTo(const Products &each, std::ostream *out) {
-  *out << each.shape.name << " on " << each.device << ", " << each.shape.workers << " workers";
+  *out << each.shape.name << " on " << each.device << ", " << each.shape.workers << " workers, "
+       << each.weights;
 }
 
 constexpr Shape deep(int workers) {
@@ -156,8 +158,9 @@ constexpr Shape uneven(int workers) {
 class GpuProducts : public testing::TestWithParam<Products> {};
 
 TEST_P(GpuProducts, OfAnyNumberOfSlots) {
-  const auto &[shape, device, tileRows] = GetParam();
+  const auto &[shape, device, tileRows, weights] = GetParam();
   Seeded model(shape, device, {1, 2, 4, 8}, 3);
+  model.options.weights = weights;
   EXPECT_NE(model.tiles().find("matrix<rows = " + std::to_string(tileRows)), std::string::npos);
   std::unique_ptr<Roll> roll = model.roll();
   ASSERT_TRUE(roll);
@@ -183,7 +186,12 @@ INSTANTIATE_TEST_SUITE_P(
     testing::Values(Products{deep(1), "h200", 16}, Products{deep(3), "rtx5090", 8},
                     Products{deep(2), "a100", 16}, Products{many(1), "a100", 16},
                     Products{many(7), "h200", 8}, Products{uneven(1), "h200", 16},
-                    Products{uneven(9), "a100", 8}));
+                    Products{uneven(9), "a100", 8},
+                    // Of codes more than two panels for each warp, and some that are left.
+                    Products{deep(2), "a100", 16, "int4"}, Products{deep(3), "h200", 8, "int4"},
+                    Products{deep(3), "h200", 8, "int4/64z"}, Products{deep(3), "a100", 8, "int8"},
+                    Products{deep(3), "a100", 8, "fp8"}, Products{deep(3), "h200", 8, "int8/row"},
+                    Products{deep(3), "rtx5090", 8, "mxfp4"}));
 
 template <typename Element>
 void playGoldenOf(const char *dtype, const char *device, const char *part = "") {

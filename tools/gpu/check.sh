@@ -136,14 +136,16 @@ part_bandwidth() {
 }
 
 part_bench() {
-  local bad=0 name torch= without= models=("$PREPARED"/bench/*.roll.gz) left
+  local bad=0 name torch= config without= models=("$PREPARED"/bench/*.roll.gz) left
   if real && python3 -c 'import torch; assert torch.cuda.is_available()' 2>/dev/null; then torch=1; else without=", no PyTorch"; fi
   for at in "${!models[@]}"; do
     name=$(basename "${models[$at]}" .roll.gz)
     roll "bench/$name"
+    config=$PREPARED/bench/$name.json
+    [ -n "$torch" ] && [ -e "$config" ] || config=
     left=$(((part_end - SECONDS) / (${#models[@]} - at)))
     python3 tools/gpu/bench.py "$PLAY" "$WORK/bench/$name.roll" -o "$WORK/bench.jsonl" --seconds $left \
-      ${torch:+--config "$PREPARED/bench/$name.json"} --rounds $rounds --tokens $tokens --context $context ||
+      ${config:+--config "$config"} --rounds $rounds --tokens $tokens --context $context ||
       bad=$((bad + 1))
   done
   note "${#models[@]} models, $rounds rounds of $tokens tokens$without"

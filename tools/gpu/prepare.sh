@@ -63,6 +63,11 @@ else
     compile "$source/bench/$model" "$output/bench/$model.roll" --weights-from-seed 1 --weights-at-load -c 4096
     cp "$source/bench/$model/config.json" "$output/bench/$model.json"
   done
+  # Of the same shape in few bits; PyTorch has nothing to play beside them.
+  for model in llama-3.2-1b qwen3-8b; do
+    compile "$source/bench/$model" "$output/bench/$model-int4.roll" --weights int4 --weights-from-seed 1 \
+      --weights-at-load -c 4096
+  done
 fi
 rm -f "$output/log"
 du -sh "$output" | cut -f1 | sed "s|\$|  $output|"
