@@ -352,28 +352,28 @@ void AttendEmitter::addValues(Value block) {
       readPast(block, [&](bool isWhole) { readValues(block, batch, isWhole); });
       takeFreshValues(block, batch);
     }
-    int64_t width = std::min<int64_t>(positions, 4); // weights read at a time
-    for (int64_t h = 0; h < heads; ++h) {
-      Value row = e.at(exchange, h * kExchange * 4);
-      SmallVector<Value> weights;
-      for (int64_t i = 0; i < positions; i += width) {
-        Value at = e.at(e.at(row, own), (batch * positions + i) * 4);
+    // Few at a time: numbers of pairs and codes need registers of their own.
+    int64_t width = std::min<int64_t>(positions, 4);
+    for (int64_t first = 0; first < positions; first += width)
+      for (int64_t h = 0; h < heads; ++h) {
+        Value row = e.at(exchange, h * kExchange * 4);
+        Value at = e.at(e.at(row, own), (batch * positions + first) * 4);
         Value some = e.load(width == 1 ? e.f32() : e.vector(e.f32(), width), at);
-        for (int64_t j = 0; j < width; ++j)
-          weights.push_back(width == 1 ? some : e.element(some, j));
+        Value shrink;
+        if (batch == 0 && first == 0)
+          shrink = e.load(e.f32(), e.at(row, kBlock * 4));
+        for (int64_t which = 0; which < quads; ++which)
+          for (int64_t i = 0; i < 4; ++i) {
+            Variable &variable = sums[(h * quads + which) * 4 + i];
+            Value total = variable.get(e);
+            if (shrink)
+              total = e.fmul(total, shrink);
+            for (int64_t r = 0; r < width; ++r)
+              total = e.fma(width == 1 ? some : e.element(some, r), valueAt(first + r, which, i),
+                            total);
+            variable.set(e, total);
+          }
       }
-      Value shrink = batch == 0 ? e.load(e.f32(), e.at(row, kBlock * 4)) : Value();
-      for (int64_t which = 0; which < quads; ++which)
-        for (int64_t i = 0; i < 4; ++i) {
-          Variable &variable = sums[(h * quads + which) * 4 + i];
-          Value total = variable.get(e);
-          if (shrink)
-            total = e.fmul(total, shrink);
-          for (int64_t r = 0; r < positions; ++r)
-            total = e.fma(weights[r], valueAt(r, which, i), total);
-          variable.set(e, total);
-        }
-    }
   }
 }
 

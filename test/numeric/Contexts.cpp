@@ -53,7 +53,7 @@ TEST_P(Contexts, AgreeWithTheInterpreter) {
 }
 
 INSTANTIATE_TEST_SUITE_P(All, Contexts,
-                         testing::Combine(testing::Values("llama", "qwen3"),
+                         testing::Combine(testing::Values("llama", "mistral", "qwen3"),
                                           testing::ValuesIn(kKept)));
 
 // Heads that divide by nothing, and windows.
