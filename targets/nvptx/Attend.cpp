@@ -11,7 +11,7 @@ namespace pianola::nvptx {
 // Registers for what a lane has of each query head: queries, scores, sums of values.
 constexpr int64_t kOfHeads = 64;
 // Blocks that are read ahead, each with code of its own.
-constexpr int64_t kMostAhead = 2;
+constexpr int64_t kMostAhead = 4;
 
 AttendEmitter::AttendEmitter(StageEmitter &owner, tile::AttendOp op)
     : s(owner), e(owner.e), op(op), layout(op.getPast().getType()), size(layout.size),

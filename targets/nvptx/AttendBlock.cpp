@@ -354,7 +354,7 @@ void AttendEmitter::addValues(Value block) {
     }
     // Few at a time: numbers of pairs and codes need registers of their own.
     int64_t width = std::min<int64_t>(positions, 4);
-    for (int64_t first = 0; first < positions; first += width)
+    for (int64_t first = 0; first < positions; first += width) {
       for (int64_t h = 0; h < heads; ++h) {
         Value row = e.at(exchange, h * kExchange * 4);
         Value at = e.at(e.at(row, own), (batch * positions + first) * 4);
@@ -374,6 +374,11 @@ void AttendEmitter::addValues(Value block) {
             variable.set(e, total);
           }
       }
+      // Or else numbers are kept, and words are no longer fewer.
+      if (!layout.type.getElement().isF32())
+        for (Variable &variable : sums)
+          variable.set(e, computeNow(e, variable.get(e)));
+    }
   }
 }
 

@@ -120,6 +120,10 @@ SmallVector<Value, 4> loadWords(Emitter &emit, Type word, int64_t count, Value p
   return words;
 }
 
+Value computeNow(Emitter &emit, Value value) {
+  return inlinePtx(emit, "", "=f,0,~{memory}", emit.f32(), value);
+}
+
 Value fetchAdd(Emitter &emit, Value pointer, Value value) {
   return inlinePtx(emit, "atom.relaxed.cta.shared::cta.add.u32 $0, [$1], $2;", "=r,r,r,~{memory}",
                    emit.i32(), {inShared(emit, pointer), value});

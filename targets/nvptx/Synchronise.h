@@ -53,6 +53,10 @@ void storeRelaxedSystem(Emitter &emit, Value value, Value pointer); // u32 or u6
 llvm::SmallVector<Value, 4> loadWords(Emitter &emit, Type word, int64_t count, Value pointer,
                                       int64_t offset = 0);
 
+/// The f32 value, computed before what is written behind it: LLVM moves work down past such reads,
+/// to where its result is wanted, and keeps in registers what goes into it.
+Value computeNow(Emitter &emit, Value value);
+
 // Words in shared memory.
 
 Value fetchAdd(Emitter &emit, Value pointer, Value value); // u32, the block's scope, relaxed
