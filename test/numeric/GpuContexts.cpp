@@ -29,33 +29,31 @@ void agree(const CompileOptions &options, const std::vector<int32_t> &ids,
 }
 
 // The second has a window of eight positions.
-class GpuContexts
-    : public testing::TestWithParam<std::tuple<const char *, Kept, int64_t, const char *>> {};
+class GpuContexts : public testing::TestWithParam<std::tuple<const char *, Kept, int64_t>> {};
 
 TEST_P(GpuContexts, AgreeWithTheInterpreter) {
-  auto [model, kept, slots, device] = GetParam();
+  auto [model, kept, slots] = GetParam();
+  unsigned number = *kept.name + slots / 4 + *model; // neighbours are launched in another way
   CompileOptions options;
   options.directory = std::string(PIANOLA_SOURCE_DIR "/test/golden/") + model;
   options.workers = 3;
   options.kv = kept.name;
-  options.target = device;
+  options.target = number % 4 < 2 ? "h200" : "a100";
   options.slots = {1, slots};
   std::vector<int32_t> ids = goldenIds(slots == 64 ? 72 : 18);
-  unsigned number = *device + *kept.name + slots / 4 + *model; // launched in either way
   agree(options, ids, interpretedAs(options, kept.name, ids), kept, number);
 }
 
 INSTANTIATE_TEST_SUITE_P(All, GpuContexts,
                          testing::Combine(testing::Values("llama", "mistral"),
-                                          testing::ValuesIn(kKept), testing::Values(4, 8, 64),
-                                          testing::Values("h200", "a100")));
+                                          testing::ValuesIn(kKept), testing::Values(4, 8, 64)));
 
 // Heads whose columns lanes share in different ways, more than a lane has registers for, groups
 // that are no power of two, and windows that begin anywhere.
 constexpr Shape kHeads[] = {
     {"size_16_of_5", "LlamaForCausalLM", 48, 32, 5, 1, 16, 61, 0, 2, true},
     {"size_48_of_3", "Qwen3ForCausalLM", 48, 32, 6, 2, 48, 61, 0, 3, true},
-    {"size_64_of_4", "LlamaForCausalLM", 48, 32, 4, 1, 64, 61, 70, 3, true},
+    {"size_64_of_4", "LlamaForCausalLM", 48, 32, 4, 1, 64, 61, 30, 3, true},
     {"size_80_of_1", "LlamaForCausalLM", 48, 32, 2, 2, 80, 61, 0, 2, true},
     {"size_128_of_7", "Qwen2ForCausalLM", 48, 32, 7, 1, 128, 61, 0, 2, true},
     {"size_128_of_2", "MistralForCausalLM", 48, 32, 4, 2, 128, 61, 21, 2, true},
@@ -70,7 +68,7 @@ TEST_P(GpuContextHeads, AgreeWithTheInterpreter) {
   const char *device = number % 4 < 2 ? "h200" : "a100";
   Seeded model(shape, device, {1, 8}, 3);
   model.options.kv = kept.name;
-  std::vector<int32_t> ids = someIds(shape, 90);
+  std::vector<int32_t> ids = someIds(shape, 40);
   agree(model.options, ids, interpretedAs(model.options, kept.name, ids), kept, number);
 }
 
@@ -83,7 +81,7 @@ TEST(GpuContexts, OfManyPositions) {
   for (const Kept &kept : kKept) {
     Seeded model(kLong, "h200", {1, 64}, 2);
     model.options.kv = kept.name;
-    std::vector<int32_t> ids = someIds(kLong, 500);
+    std::vector<int32_t> ids = someIds(kLong, 300);
     std::vector<float> wanted = interpretedAs(model.options, kept.name, ids);
     std::unique_ptr<Roll> roll = model.roll();
     ASSERT_TRUE(roll);
