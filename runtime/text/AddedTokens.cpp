@@ -1,103 +1,102 @@
 // AddedTokens.cpp - tokens that are found in text before anything else.
 #include "runtime/text/AddedTokens.h"
 
+#include "runtime/text/Unicode.h"
 #include "runtime/text/Utf8.h"
 
 #include <algorithm>
-#include <utf8proc.h>
 
 namespace pianola {
 
-// White_Space (Unicode 15, PropList.txt).
-static bool isSpace(uint32_t c) {
-  return (c >= 0x09 && c <= 0x0d) || c == 0x20 || c == 0x85 || c == 0xa0 || c == 0x1680 ||
-         (c >= 0x2000 && c <= 0x200a) || c == 0x2028 || c == 0x2029 || c == 0x202f || c == 0x205f ||
-         c == 0x3000;
-}
-
-// \w: letters, marks, decimal numbers, connectors (UTS 18, annex C), and letter numbers.
-static bool isWord(uint32_t c) {
-  switch (utf8proc_category(static_cast<utf8proc_int32_t>(c))) {
-  case UTF8PROC_CATEGORY_LU:
-  case UTF8PROC_CATEGORY_LL:
-  case UTF8PROC_CATEGORY_LT:
-  case UTF8PROC_CATEGORY_LM:
-  case UTF8PROC_CATEGORY_LO:
-  case UTF8PROC_CATEGORY_MN:
-  case UTF8PROC_CATEGORY_MC:
-  case UTF8PROC_CATEGORY_ME:
-  case UTF8PROC_CATEGORY_ND:
-  case UTF8PROC_CATEGORY_NL:
-  case UTF8PROC_CATEGORY_PC:
-    return true;
-  default:
-    return c == 0x200c || c == 0x200d || (c >= 0x24b6 && c <= 0x24e9);
+void AddedTokens::Trie::add(std::string_view text, int32_t token) {
+  if (text.empty())
+    return;
+  begins[static_cast<uint8_t>(text[0])] = true;
+  uint32_t node = 0;
+  for (unsigned char byte : text) {
+    auto [child, isNew] =
+        children.try_emplace(uint64_t(node) << 8 | byte, static_cast<uint32_t>(ends.size()));
+    if (isNew)
+      ends.push_back(-1);
+    node = child->second;
   }
-}
-
-// The start of the character before `at`.
-static size_t before(std::string_view text, size_t at) {
-  do
-    --at;
-  while (at > 0 && (static_cast<uint8_t>(text[at]) & 0xc0) == 0x80);
-  return at;
+  if (ends[node] < 0) // of two with the same text the first counts
+    ends[node] = token;
 }
 
 void AddedTokens::add(AddedToken token) {
-  if (token.content.empty())
-    return;
-  std::vector<uint32_t> &list = byFirst[static_cast<uint8_t>(token.content[0])];
-  auto shorter = std::find_if(list.begin(), list.end(), [&](uint32_t other) {
-    return tokens[other].content.size() < token.content.size();
-  });
-  list.insert(shorter, static_cast<uint32_t>(tokens.size()));
+  auto number = static_cast<int32_t>(tokens.size());
+  if (!token.normalized)
+    tries[AsWritten].add(token.content, number);
+  else
+    tries[Normalized].add(token.normalContent, number);
+  if (token.normalized && token.special)
+    tries[NormalizedSpecial].add(token.content, number);
   tokens.push_back(std::move(token));
 }
 
-const AddedToken *AddedTokens::longestAt(std::string_view text, size_t at, bool normalized,
-                                         bool withSpecial) const {
-  for (uint32_t number : byFirst[static_cast<uint8_t>(text[at])]) {
-    const AddedToken &token = tokens[number];
-    if (token.normalized == normalized && (withSpecial || !token.special) &&
-        text.substr(at, token.content.size()) == token.content)
-      return &token;
-  }
-  return nullptr;
+static bool touches(const std::vector<TextRange> &ranges, size_t begin, size_t end) {
+  auto after = std::upper_bound(ranges.begin(), ranges.end(), begin,
+                                [](size_t at, const TextRange &range) { return at < range.end; });
+  return after != ranges.end() && after->begin < end;
 }
 
-std::vector<Segment> AddedTokens::split(std::string_view text, bool normalized,
-                                        bool withSpecial) const {
+const AddedToken *AddedTokens::longestAt(std::string_view text, size_t at, Which which,
+                                         const std::vector<TextRange> &data) const {
+  const Trie &trie = tries[which];
+  if (!trie.begins[static_cast<uint8_t>(text[at])])
+    return nullptr;
+  const AddedToken *longest = nullptr;
+  uint32_t node = 0;
+  for (size_t end = at; end < text.size(); ++end) {
+    auto child = trie.children.find(uint64_t(node) << 8 | static_cast<uint8_t>(text[end]));
+    if (child == trie.children.end())
+      break;
+    node = child->second;
+    if (trie.ends[node] < 0)
+      continue;
+    const AddedToken &token = tokens[trie.ends[node]];
+    if (!token.special || !touches(data, at, end + 1))
+      longest = &token;
+  }
+  return longest;
+}
+
+std::vector<Segment> AddedTokens::split(std::string_view text, Which which,
+                                        const std::vector<TextRange> &data) const {
   std::vector<Segment> segments;
   size_t done = 0;
   for (size_t at = 0; at < text.size();) {
-    const AddedToken *token = longestAt(text, at, normalized, withSpecial);
+    const AddedToken *token = longestAt(text, at, which, data);
     if (!token) {
       ++at;
       continue;
     }
-    size_t begin = at, end = at + token->content.size();
+    size_t begin = at,
+           end = at + (which == Normalized ? token->normalContent : token->content).size();
     at = end;
     if (token->singleWord) {
-      bool wordBefore = begin > 0 && isWord(characterAt(text, before(text, begin)).code);
-      bool wordAfter = end < text.size() && isWord(characterAt(text, end).code);
+      bool wordBefore =
+          begin > 0 && isWordCharacter(characterAt(text, characterBefore(text, begin)).code);
+      bool wordAfter = end < text.size() && isWordCharacter(characterAt(text, end).code);
       if (wordBefore || wordAfter)
         continue;
     }
     if (token->lstrip)
-      while (begin > done && isSpace(characterAt(text, before(text, begin)).code))
-        begin = before(text, begin);
+      while (begin > done && isWhiteSpace(characterAt(text, characterBefore(text, begin)).code))
+        begin = characterBefore(text, begin);
     if (token->rstrip)
-      while (end < text.size() && isSpace(characterAt(text, end).code))
+      while (end < text.size() && isWhiteSpace(characterAt(text, end).code))
         end += characterAt(text, end).size;
-    // A token may start in white space that the one before has swallowed.
+    // A token may lie in white space that the one before has swallowed.
     begin = std::max(begin, done);
     if (begin > done)
-      segments.push_back({text.substr(done, begin - done), -1});
-    segments.push_back({text.substr(begin, end - begin), token->id});
+      segments.push_back({text.substr(done, begin - done), -1, done});
+    segments.push_back({text.substr(begin, end - begin), token->id, begin});
     done = end;
   }
   if (done < text.size())
-    segments.push_back({text.substr(done), -1});
+    segments.push_back({text.substr(done), -1, done});
   return segments;
 }
 

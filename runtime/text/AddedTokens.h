@@ -11,6 +11,7 @@
 #include <cstdint>
 #include <string>
 #include <string_view>
+#include <unordered_map>
 #include <vector>
 
 namespace pianola {
@@ -18,6 +19,7 @@ namespace pianola {
 struct AddedToken {
   int32_t id;
   std::string content;
+  std::string normalContent; // what the normalizer makes of it
   bool special, lstrip, rstrip, singleWord, normalized;
 };
 
@@ -25,22 +27,41 @@ struct AddedToken {
 struct Segment {
   std::string_view text;
   int32_t id;
+  size_t begin;
+  bool isSearched = false; // no special token is looked for in it any more
+};
+
+struct TextRange {
+  size_t begin, end;
 };
 
 class AddedTokens {
 public:
+  /// Which tokens are looked for.
+  enum Which {
+    AsWritten,         // those that are not `normalized`
+    Normalized,        // those that are, in normal text
+    NormalizedSpecial, // the special ones of those, in text that is not normal
+  };
   void add(AddedToken token);
-  const std::vector<AddedToken> &all() const { return tokens; }
 
-  /// Splits `text`, looking for the tokens with this `normalized`, and for special ones if
-  /// `withSpecial`.
-  std::vector<Segment> split(std::string_view text, bool normalized, bool withSpecial) const;
+  /// Splits `text`. No special token that touches one of the ranges of `data` is found.
+  std::vector<Segment> split(std::string_view text, Which which,
+                             const std::vector<TextRange> &data) const;
 
 private:
-  const AddedToken *longestAt(std::string_view text, size_t at, bool normalized,
-                              bool withSpecial) const;
+  // Tokens by their text, byte by byte; node 0 is the root.
+  struct Trie {
+    std::array<bool, 256> begins{};
+    std::unordered_map<uint64_t, uint32_t> children; // of (node, byte)
+    std::vector<int32_t> ends{-1};                   // the token at each node, or -1
+    void add(std::string_view text, int32_t token);
+  };
+  const AddedToken *longestAt(std::string_view text, size_t at, Which which,
+                              const std::vector<TextRange> &data) const;
+
   std::vector<AddedToken> tokens;
-  std::array<std::vector<uint32_t>, 256> byFirst; // longest first
+  std::array<Trie, 3> tries;
 };
 
 } // namespace pianola

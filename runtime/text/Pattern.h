@@ -1,8 +1,8 @@
-// Pattern.h - regular expressions as tokenizers write them.
+// Pattern.h - what tokenizers look for in text: texts, and regular expressions.
 //
-// PCRE2 with Unicode properties and JIT, and a limit on the work of one match. `\s` of the
-// tokenizers' own engine is White_Space, which PCRE2's is not quite (it takes in U+180E), so it is
-// rewritten.
+// Expressions are PCRE2's, with Unicode properties and JIT. Tokenizers are written for Oniguruma,
+// whose classes differ (\s, \w and what stands on them): those are rewritten, and what else it
+// would read otherwise is refused, never guessed.
 #ifndef PIANOLA_RUNTIME_TEXT_PATTERN_H
 #define PIANOLA_RUNTIME_TEXT_PATTERN_H
 
@@ -10,6 +10,7 @@
 
 #include <functional>
 #include <memory>
+#include <nlohmann/json_fwd.hpp>
 #include <string>
 #include <string_view>
 
@@ -17,15 +18,24 @@ namespace pianola {
 
 class Pattern {
 public:
+  /// {"Regex": "..."} or {"String": "..."}
+  static Result<Pattern> fromJson(const nlohmann::json &json, const std::string &path);
   static Result<Pattern> compile(const std::string &expression);
-  /// Matches the text itself.
-  static Result<Pattern> literal(const std::string &text);
+  /// Matches the text itself; nothing if it is empty.
+  static Pattern literal(std::string text);
 
-  /// Calls `found(begin, end)` for each match, from left to right. `text` must be valid UTF-8.
+  /// Calls `found(begin, end)` for each match, from left to right; empty ones too, but not at the
+  /// end of the one before. `text` must be UTF-8. An error if the expression takes more than a few
+  /// seconds for it.
   Status findAll(std::string_view text, const std::function<void(size_t, size_t)> &found) const;
+  /// `content` in place of each match.
+  Result<std::string> replaceAll(const std::string &text, const std::string &content) const;
 
 private:
-  std::shared_ptr<void> code;
+  Status findExpression(std::string_view text,
+                        const std::function<void(size_t, size_t)> &found) const;
+  std::shared_ptr<void> code; // null: a text
+  std::string word;
 };
 
 } // namespace pianola

@@ -3,83 +3,162 @@
 
 #include "runtime/text/Utf8.h"
 
+#include <algorithm>
+
 namespace pianola {
 
-Status Tokenizer::encodeText(std::string_view text, bool parseSpecial,
-                             std::vector<int32_t> &ids) const {
-  Result<std::string> normal = normalizer.apply(std::string(text));
-  if (!normal)
-    return normal.status();
-  for (const Segment &segment : added.split(*normal, /*normalized=*/true, parseSpecial)) {
-    if (segment.id >= 0) {
-      ids.push_back(segment.id);
-      continue;
-    }
-    std::vector<std::string> pieces;
-    if (Status status = preTokenizer->apply(std::string(segment.text), pieces); !status.ok())
-      return status;
-    for (const std::string &piece : pieces)
-      pairs.encode(piece, ids);
+// One call of encode().
+class Tokenizer::Encoding {
+public:
+  Encoding(const Tokenizer &tokenizer, std::vector<int32_t> &ids)
+      : tokenizer(tokenizer), ids(ids) {}
+
+  /// `data`: see AddedTokens.
+  Status encode(std::string_view text, const std::vector<TextRange> &data);
+
+private:
+  Status encodeSegment(const Segment &segment, const std::vector<TextRange> &data);
+  Status encodePlain(std::string_view text, bool isFirst);
+  void encodePiece(std::string_view piece);
+
+  const Tokenizer &tokenizer;
+  std::vector<int32_t> &ids;
+  BytePairs::Scratch scratch;
+  Pieces pieces;
+
+  // Texts repeat their words. A piece that has come before is not encoded again: its ids stand in
+  // `ids` already.
+  struct Known {
+    std::string_view piece;
+    size_t begin = 0, count = 0;
+  };
+  static constexpr size_t kKnown = 1 << 12;
+  static constexpr size_t kLongestKnown = 32;
+  std::vector<Known> known; // by the hash of the piece; made when the text is worth it
+};
+
+void Tokenizer::Encoding::encodePiece(std::string_view piece) {
+  if (known.empty() || piece.size() > kLongestKnown) {
+    tokenizer.pairs.encode(piece, scratch, ids);
+    return;
   }
+  Known &entry = known[std::hash<std::string_view>()(piece) % kKnown];
+  if (entry.piece == piece) {
+    ids.resize(ids.size() + entry.count);
+    std::copy_n(ids.begin() + entry.begin, entry.count, ids.end() - entry.count);
+    return;
+  }
+  size_t begin = ids.size();
+  tokenizer.pairs.encode(piece, scratch, ids);
+  entry = {piece, begin, ids.size() - begin};
+}
+
+Status Tokenizer::Encoding::encodePlain(std::string_view text, bool isFirst) {
+  pieces.list.assign(1, {text, isFirst});
+  if (Status status = tokenizer.preTokenizer.apply(pieces); !status.ok())
+    return status;
+  for (const Piece &piece : pieces.list)
+    encodePiece(piece.text);
+  return Status();
+}
+
+Status Tokenizer::Encoding::encodeSegment(const Segment &segment,
+                                          const std::vector<TextRange> &data) {
+  bool isFirst = segment.begin == 0;
+  std::string_view text = segment.text;
+  std::vector<TextRange> inText;
+  auto range = std::upper_bound(data.begin(), data.end(), segment.begin,
+                                [](size_t at, const TextRange &other) { return at < other.end; });
+  for (; range != data.end() && range->begin < segment.begin + text.size(); ++range)
+    inText.push_back({range->begin < segment.begin ? 0 : range->begin - segment.begin,
+                      range->end - segment.begin});
+  bool isChanged = !tokenizer.normalizer.isIdentity();
+  // What is data in a text is not known any more once the text has been normalised: special tokens
+  // are looked for before, as they are written, and then no more.
+  if (isChanged && !inText.empty() && !segment.isSearched) {
+    for (Segment part : tokenizer.added.split(text, AddedTokens::NormalizedSpecial, inText)) {
+      part.begin += segment.begin;
+      part.isSearched = true;
+      if (part.id >= 0)
+        ids.push_back(part.id);
+      else if (Status status = encodeSegment(part, data); !status.ok())
+        return status;
+    }
+    return Status();
+  }
+  std::string normal;
+  if (isChanged) {
+    Result<std::string> changed = tokenizer.normalizer.apply(std::string(text));
+    if (!changed)
+      return changed.status();
+    text = pieces.made.emplace_back(std::move(*changed));
+    inText.clear();
+    if (segment.isSearched)
+      inText.push_back({0, text.size()});
+  }
+  for (const Segment &part : tokenizer.added.split(text, AddedTokens::Normalized, inText))
+    if (part.id >= 0)
+      ids.push_back(part.id);
+    else if (Status status = encodePlain(part.text, isFirst && part.begin == 0); !status.ok())
+      return status;
+  return Status();
+}
+
+Status Tokenizer::Encoding::encode(std::string_view text, const std::vector<TextRange> &data) {
+  if (text.size() > kKnown)
+    known.resize(kKnown);
+  for (const Segment &segment : tokenizer.added.split(text, AddedTokens::AsWritten, data))
+    if (segment.id >= 0)
+      ids.push_back(segment.id);
+    else if (Status status = encodeSegment(segment, data); !status.ok())
+      return status;
   return Status();
 }
 
 Result<std::vector<int32_t>> Tokenizer::encode(std::string_view text,
                                                const EncodeOptions &options) const {
+  return encode({{std::string(text), options.parseSpecial}}, options.addSpecial);
+}
+
+Result<std::vector<int32_t>> Tokenizer::encode(const std::vector<TextPart> &parts,
+                                               bool addSpecial) const {
+  std::string text;
+  std::vector<TextRange> data;
+  for (const TextPart &part : parts) {
+    size_t begin = text.size();
+    text += part.text;
+    if (!part.parseSpecial && !part.text.empty())
+      data.push_back({begin, text.size()});
+  }
   if (size_t at = findInvalid(text); at != std::string_view::npos)
     return Status::error("text is not UTF-8 at byte " + std::to_string(at));
   std::vector<int32_t> ids;
-  if (options.addSpecial)
+  if (addSpecial)
     ids = prefix;
-  for (const Segment &segment : added.split(text, /*normalized=*/false, options.parseSpecial)) {
-    if (segment.id >= 0)
-      ids.push_back(segment.id);
-    else if (Status status = encodeText(segment.text, options.parseSpecial, ids); !status.ok())
-      return status;
-  }
-  if (options.addSpecial)
+  if (Status status = Encoding(*this, ids).encode(text, data); !status.ok())
+    return status;
+  if (addSpecial)
     ids.insert(ids.end(), suffix.begin(), suffix.end());
   return ids;
 }
 
 std::string Tokenizer::bytesOf(int32_t id, bool skipSpecial) const {
-  if (id < 0 || static_cast<size_t>(id) >= tokens.size())
-    return {};
-  const Token &token = tokens[id];
-  return skipSpecial && token.special ? std::string() : token.bytes;
+  const Token *token = find(id);
+  return !token || (skipSpecial && token->special) ? std::string() : token->spelling.bytes;
 }
 
 std::string Tokenizer::decode(const std::vector<int32_t> &ids, bool skipSpecial) const {
-  std::string bytes;
+  StreamDecoder stream(*this, skipSpecial);
+  stream.atOnce = true;
+  std::string text;
   for (int32_t id : ids)
-    bytes += bytesOf(id, skipSpecial);
-  return repair(bytes);
+    text += stream.feed(id);
+  return text + stream.finish();
 }
 
 std::optional<int32_t> Tokenizer::tokenToId(std::string_view token) const {
-  auto found = names.find(std::string(token));
-  return found == names.end() ? std::nullopt : std::optional<int32_t>(found->second);
-}
-
-std::string StreamDecoder::feed(int32_t id) {
-  held += tokenizer.bytesOf(id, skipSpecial);
-  // All but a character at the end that more bytes may complete.
-  size_t end = held.size();
-  for (size_t i = held.size() < 3 ? 0 : held.size() - 3; i < held.size(); ++i)
-    if ((static_cast<uint8_t>(held[i]) & 0xc0) != 0x80) {
-      Character c = characterAt(held, i);
-      if (c.cut && i + c.size == held.size())
-        end = i;
-    }
-  std::string complete = repair(std::string_view(held).substr(0, end));
-  held.erase(0, end);
-  return complete;
-}
-
-std::string StreamDecoder::finish() {
-  std::string rest = repair(held);
-  held.clear();
-  return rest;
+  int32_t id = names.find(token);
+  return id == Vocabulary::kNone ? std::nullopt : std::optional<int32_t>(id);
 }
 
 } // namespace pianola

@@ -46,6 +46,18 @@ size_t findInvalid(std::string_view text) {
   return std::string_view::npos;
 }
 
+std::string encodeCharacter(uint32_t code) {
+  auto byte = [](uint32_t bits) { return static_cast<char>(bits); };
+  auto more = [&](uint32_t shift) { return byte(0x80 | (code >> shift & 0x3f)); };
+  if (code < 0x80)
+    return {byte(code)};
+  if (code < 0x800)
+    return {byte(0xc0 | code >> 6), more(0)};
+  if (code < 0x10000)
+    return {byte(0xe0 | code >> 12), more(6), more(0)};
+  return {byte(0xf0 | code >> 18), more(12), more(6), more(0)};
+}
+
 std::string repair(std::string_view text) {
   std::string result;
   for (size_t i = 0; i < text.size();) {

@@ -22,6 +22,9 @@ Character characterAt(std::string_view text, size_t at);
 /// The first byte that is not part of valid UTF-8, or npos.
 size_t findInvalid(std::string_view text);
 
+/// The character in one to four bytes; `code` must be a scalar value.
+std::string encodeCharacter(uint32_t code);
+
 /// Each maximal invalid part becomes one U+FFFD.
 std::string repair(std::string_view text);
 

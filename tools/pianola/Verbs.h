@@ -18,7 +18,7 @@ void addBenchVerb(CLI::App &app, int &exitCode);
 void addInspectVerb(CLI::App &app, int &exitCode);
 void addPerplexityVerb(CLI::App &app, int &exitCode);
 void addPredictVerb(CLI::App &app, int &exitCode);
-void addTokenizeVerb(CLI::App &app, int &exitCode);
+void addTokenizeVerbs(CLI::App &app, int &exitCode);
 
 /// A model directory that `run` is to play.
 struct RollRequest {

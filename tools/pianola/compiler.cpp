@@ -35,7 +35,7 @@ int main(int argc, char **argv) {
   pianola::addPerplexityVerb(app, exitCode);
   pianola::addPredictVerb(app, exitCode);
   pianola::addRunVerb(app, exitCode, pianola::rollOf);
-  pianola::addTokenizeVerb(app, exitCode);
+  pianola::addTokenizeVerbs(app, exitCode);
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError &error) {

@@ -15,6 +15,8 @@ namespace pianola {
 // the compiler's `run` does the same.
 static bool onlyPlays(int argc, char **argv) {
   std::string_view verb = argc > 1 ? argv[1] : "";
+  if (verb == "tokenize" || verb == "detokenize")
+    return true;
   if (verb != "run" && verb != "bench" && verb != "inspect")
     return false;
   std::error_code missing;
@@ -44,6 +46,7 @@ int main(int argc, char **argv) {
   pianola::addRunVerb(app, exitCode, [](const pianola::RollRequest &request) {
     return pianola::Status::error(request.directory + " became a directory after the start");
   });
+  pianola::addTokenizeVerbs(app, exitCode);
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError &error) {

@@ -5,6 +5,8 @@
 // that form.
 #include "runtime/text/Tokenizer.h"
 
+#include "runtime/text/Utf8.h"
+
 #include <chrono>
 #include <cstdlib>
 #include <fstream>
@@ -42,9 +44,12 @@ std::vector<json> readLines(const std::string &path) {
 std::string stream(const Tokenizer &tokenizer, const std::vector<int32_t> &ids, bool skip) {
   StreamDecoder decoder(tokenizer, skip);
   std::string text;
-  for (int32_t id : ids)
-    text += decoder.feed(id);
-  return text + decoder.finish();
+  for (size_t i = 0; i <= ids.size(); ++i) {
+    std::string part = i < ids.size() ? decoder.feed(ids[i]) : decoder.finish();
+    EXPECT_EQ(findInvalid(part), std::string::npos) << "half a character";
+    text += part;
+  }
+  return text;
 }
 
 class TokenizerGolden : public testing::TestWithParam<const char *> {
@@ -91,17 +96,22 @@ TEST_P(TokenizerGolden, EncodesAndDecodesTheCorpus) {
     EXPECT_EQ(stream(*tokenizer, full, true), skipText) << "line " << i + 1;
   }
   EXPECT_GT(compared, 1000);
+  std::printf("%s: %d texts encoded, %zu decoded\n", GetParam(), compared, corpus.size());
 }
 
 TEST_P(TokenizerGolden, DecodesAnything) {
   std::vector<json> lines = readLines(directory + "/decode.jsonl");
+  bool hasByteTokens = tokenizer->tokenToId("<0x00>").has_value();
   ASSERT_FALSE(lines.empty());
   for (const json &line : lines) {
     auto ids = line["ids"].get<std::vector<int32_t>>();
     auto full = line["full"].get<std::string>();
     EXPECT_EQ(tokenizer->decode(ids, false), full);
     EXPECT_EQ(tokenizer->decode(ids, true), line.value("skip", full));
-    EXPECT_EQ(stream(*tokenizer, ids, false), full);
+    std::string streamed = stream(*tokenizer, ids, false);
+    // By the time that a run of byte tokens turns out to be no text, a stream has shown some of it.
+    if (!(hasByteTokens && line.value("malformed", false)))
+      EXPECT_EQ(streamed, full);
   }
 }
 
@@ -114,14 +124,10 @@ TEST_P(TokenizerGolden, IsLinearOnHostileText) {
   EXPECT_LT(seconds, 10); // quadratic work would take minutes
 }
 
-INSTANTIATE_TEST_SUITE_P(All, TokenizerGolden, testing::Values("qwen2", "llama3", "gpt2"));
-// Where more goldens are at hand.
-INSTANTIATE_TEST_SUITE_P(More, TokenizerGolden,
-                         testing::ValuesIn(std::getenv("TOKENIZER_GOLDENS")
-                                               ? std::vector<const char *>{"smollm", "phi4",
-                                                                           "gpt-oss", "deepseek-v3"}
-                                               : std::vector<const char *>{}));
-GTEST_ALLOW_UNINSTANTIATED_PARAMETERIZED_TEST(TokenizerGolden);
+INSTANTIATE_TEST_SUITE_P(All, TokenizerGolden,
+                         testing::Values("deepseek-v3", "gemma", "gpt-oss", "gpt2", "llama2",
+                                         "llama3", "mistral", "phi4", "qwen2", "smollm",
+                                         "spm-unk"));
 
 std::string minimal(const std::string &change) {
   json tokenizer = json::parse(R"({
@@ -147,15 +153,16 @@ TEST(Tokenizer, RefusesWhatItDoesNotKnow) {
   EXPECT_EQ(refusal(std::string(100000, '[')), "tokenizer.json: is nested too deeply");
   EXPECT_EQ(refusal(minimal(R"({"model": {"type": "Unigram"}})")),
             "tokenizer.json: model.type: \"Unigram\" is not supported (known: \"BPE\")");
-  EXPECT_EQ(refusal(minimal(R"({"decoder": {"type": "Fuse"}})")),
-            "tokenizer.json: decoder.type: \"Fuse\" is not supported (known: ByteLevel)");
-  EXPECT_EQ(refusal(minimal(R"({"pre_tokenizer": {"type": "Metaspace"}})")),
-            "tokenizer.json: pre_tokenizer.type: \"Metaspace\" is not supported (known: ByteLevel, "
-            "Split, Digits, Sequence)");
-  EXPECT_EQ(
-      refusal(minimal(R"({"normalizer": {"type": "Lowercase"}})")),
-      "tokenizer.json: normalizer.type: \"Lowercase\" is not supported (known: NFC, NFD, NFKC, "
-      "NFKD, Sequence)");
+  EXPECT_EQ(refusal(minimal(R"({"decoder": {"type": "CTC"}})")),
+            "tokenizer.json: decoder.type: \"CTC\" is not supported (known: ByteLevel, Metaspace, "
+            "Replace, ByteFallback, Fuse, Strip, Sequence)");
+  EXPECT_EQ(refusal(minimal(R"({"pre_tokenizer": {"type": "UnicodeScripts"}})")),
+            "tokenizer.json: pre_tokenizer.type: \"UnicodeScripts\" is not supported (known: "
+            "ByteLevel, Split, Digits, Metaspace, Whitespace, WhitespaceSplit, Punctuation, "
+            "CharDelimiterSplit, Sequence)");
+  EXPECT_EQ(refusal(minimal(R"({"normalizer": {"type": "Precompiled"}})")),
+            "tokenizer.json: normalizer.type: \"Precompiled\" is not supported (known: NFC, NFD, "
+            "NFKC, NFKD, Lowercase, Strip, Prepend, Replace, Sequence)");
   EXPECT_EQ(refusal(minimal(R"({"model": {"merges": ["a x"]}})")),
             "tokenizer.json: model.merges[0]: \"x\" is not in the vocabulary");
   EXPECT_EQ(refusal(minimal(R"({"model": {"vocab": {"d": 2}}})")),
@@ -176,6 +183,70 @@ TEST(Tokenizer, KeepsSpecialTokensOutOfText) {
   // The vocabulary has none of the bytes of "<end>".
   EXPECT_EQ(*tokenizer->encode("abc<end>", asText), (std::vector<int32_t>{4}));
   EXPECT_EQ(tokenizer->encode("a\xff").message(), "text is not UTF-8 at byte 1");
+}
+
+TEST(Tokenizer, DataNeverBecomesASpecialToken) {
+  for (const char *change : {"{}", R"({"added_tokens": [{"id": 5, "content": "<end>",
+                                        "special": true, "normalized": true}]})",
+                             R"({"added_tokens": [{"id": 5, "content": "<end>", "special": true,
+                                 "normalized": true}], "normalizer": {"type": "NFC"}})"}) {
+    auto tokenizer = std::move(*Tokenizer::fromJson(minimal(change)));
+    auto encode = [&](const std::vector<TextPart> &parts) {
+      return *tokenizer->encode(parts, /*addSpecial=*/false);
+    };
+    using Ids = std::vector<int32_t>;
+    EXPECT_EQ(encode({{"ab<end>", true}, {"c", false}}), (Ids{3, 5, 2})) << change;
+    EXPECT_EQ(encode({{"a", true}, {"<end>", false}, {"c", true}}), (Ids{0, 2})) << change;
+    // Nor with the help of what stands before or after it.
+    EXPECT_EQ(encode({{"a<e", true}, {"nd>", false}, {"c", true}}), (Ids{0, 2})) << change;
+    EXPECT_EQ(encode({{"a", false}, {"<end", false}, {">c", true}}), (Ids{0, 2})) << change;
+    // Tokens of the text itself cross from part to part.
+    EXPECT_EQ(encode({{"a", true}, {"b", false}, {"c", true}}), (Ids{4})) << change;
+    EXPECT_EQ(encode({{"", false}, {"a<end>", true}, {"<end>b", false}, {"<end>", true}}),
+              (Ids{0, 5, 1, 5}))
+        << change;
+  }
+}
+
+TEST(Tokenizer, RefusesPatternsThatItWouldReadOtherwise) {
+  auto refusalOf = [](const std::string &expression) {
+    return refusal(minimal(json{
+        {"pre_tokenizer",
+         {{"type", "Sequence"},
+          {"pretokenizers",
+           {{{"type", "Split"}, {"behavior", "Isolated"}, {"pattern", {{"Regex", expression}}}},
+            {{"type", "ByteLevel"}}}}}}}
+                               .dump()));
+  };
+  const std::string where =
+      "tokenizer.json: pre_tokenizer.pretokenizers[0].pattern: the expression ";
+  EXPECT_EQ(refusalOf(R"([]\]^a-z[:alpha:]]+|\p{L}+|a{1,2})"), "accepted");
+  EXPECT_EQ(refusalOf("a{1,2}+"),
+            where + "has + after a count at character 5, which is not supported");
+  EXPECT_EQ(refusalOf(R"([\p{L}&&[^a]])"),
+            where + "has && in brackets at character 6, which is not supported");
+  EXPECT_EQ(refusalOf("[a[b]]"),
+            where + "has brackets in brackets at character 2, which is not supported");
+  EXPECT_EQ(refusalOf(R"([\W])"), where + "has \\W at character 1, which is not supported");
+  EXPECT_EQ(refusalOf("(a").substr(0, where.size() + 18), where + "cannot be compiled");
+}
+
+TEST(Tokenizer, GivesUpOnPatternsWithoutEnd) {
+  auto start = std::chrono::steady_clock::now();
+  for (const char *expression : {"(a+)+$", "(a|aa)+$", "a*b", "(?:a?){30}a{30}", "(x+x+)+y|a*b"}) {
+    json tokenizer = json::parse(minimal(""));
+    tokenizer["pre_tokenizer"] = {
+        {"type", "Sequence"},
+        {"pretokenizers",
+         {{{"type", "Split"}, {"behavior", "Isolated"}, {"pattern", {{"Regex", expression}}}},
+          {{"type", "ByteLevel"}, {"add_prefix_space", false}, {"use_regex", false}}}}};
+    auto read = Tokenizer::fromJson(tokenizer.dump());
+    ASSERT_TRUE(read) << read.message();
+    // Whether they end or are given up, it is soon.
+    (void)(*read)->encode(std::string(300'000, 'a') + "\n");
+  }
+  double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+  EXPECT_LT(seconds, 60);
 }
 
 } // namespace
