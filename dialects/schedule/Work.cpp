@@ -12,7 +12,7 @@ namespace pianola::schedule {
 // Keys are dealt out in groups of this many positions (see tile.attend).
 static constexpr int64_t kGroup = 64;
 // What a GPU's registers take early: see AttendEmitter and anticipateNorm of the nvptx target.
-static constexpr int64_t kColumnsOfGroup = 256, kColumnsOfNorm = 4096;
+static constexpr int64_t kColumnsOfGroup = 256, kColumnsOfNorm = 4096, kMostBlocks = 4;
 
 namespace {
 struct Part {
@@ -144,7 +144,9 @@ Work WorkOfProgram::ofBlock(StepOp step, Block &block, ArrayRef<int64_t> at) {
             // Large groups of heads need registers for their sums.
             int64_t columns = cast<RankedTensorType>(attend.getQueries().getType()).getDimSize(1);
             int64_t room = columns > kColumnsOfGroup ? early * 3 / 4 : early;
-            work.early += std::min(position * std::min(here, kGroup), room);
+            // Each warp has a block of eight positions under way, or several where they are small.
+            int64_t blocks = std::clamp<int64_t>(room / (position * kGroup), 1, kMostBlocks);
+            work.early += std::min(position * std::min(here, kGroup * blocks), room);
           }
         })
         .Case([&](tile::ContractOp contract) {

@@ -98,25 +98,6 @@ static llvm::Error encodeWeights(const CompileOptions &options, LoadedModel &mod
   return calibrate(*model.module, *model.reencoded, *text, progress);
 }
 
-// What keys and values are kept as.
-static llvm::Error encodeContexts(const CompileOptions &options, ModuleOp module) {
-  if (options.kv.empty())
-    return llvm::Error::success();
-  Builder builder(module.getContext());
-  Type element = llvm::StringSwitch<Type>(options.kv)
-                     .Case("f32", builder.getF32Type())
-                     .Case("bf16", builder.getBF16Type())
-                     .Case("int8", builder.getI8Type())
-                     .Case("fp8", builder.getFloat8E4M3FNType())
-                     .Default(Type());
-  if (!element)
-    return llvm::createStringError("--kv: expected f32, bf16, int8 or fp8, found \"" + options.kv +
-                                   "\"");
-  for (auto cache : module.getOps<transformer::CacheOp>())
-    cache.setElement(element);
-  return llvm::Error::success();
-}
-
 // Slots of a program from which on its products take bf16; 0: none. Below this, weights that come
 // from memory are the limit, and exact activations cost nothing; eight slots of them take a fifth
 // longer than weights do.
@@ -161,8 +142,6 @@ static llvm::Error compileForDevice(const CompileOptions &options, const DeviceR
                                     llvm::raw_ostream &notes) {
   if (llvm::Error error = checkWeightsAtLoad(options))
     return error;
-  if (!options.kv.empty() && options.kv != "f32")
-    return llvm::createStringError("--kv " + options.kv + ": GPUs keep keys and values as f32");
   if (!options.activations.empty() && options.activations != "f32")
     return llvm::createStringError("--activations " + options.activations +
                                    ": GPUs take activations as f32");
@@ -185,6 +164,8 @@ static llvm::Error compileForDevice(const CompileOptions &options, const DeviceR
   if (!slots)
     return slots.takeError();
   ModuleOp module = *model->module;
+  if (llvm::Error error = encodeContexts(module, options.kv))
+    return error;
   ModelSummary summary = summarise(*model, *maxModelLen);
   tile::MachineAttr machine =
       machineFor(&context, device, options.workers ? options.workers : device.sms);
@@ -260,7 +241,7 @@ llvm::Error compile(const CompileOptions &options, Progress &progress, llvm::raw
   if (llvm::Error error = encodeWeights(options, *model, progress))
     return error;
   ModuleOp module = *model->module;
-  if (llvm::Error error = encodeContexts(options, module))
+  if (llvm::Error error = encodeContexts(module, options.kv))
     return error;
   if (options.emit == Emit::Transformer) {
     module.print(text);

@@ -56,4 +56,21 @@ llvm::Expected<LoadedModel> loadModel(mlir::MLIRContext &context, llvm::StringRe
   return model;
 }
 
+llvm::Error encodeContexts(mlir::ModuleOp module, llvm::StringRef kv) {
+  if (kv.empty())
+    return llvm::Error::success();
+  mlir::Builder builder(module.getContext());
+  mlir::Type element = llvm::StringSwitch<mlir::Type>(kv)
+                           .Case("f32", builder.getF32Type())
+                           .Case("bf16", builder.getBF16Type())
+                           .Case("int8", builder.getI8Type())
+                           .Case("fp8", builder.getFloat8E4M3FNType())
+                           .Default(mlir::Type());
+  if (!element)
+    return llvm::createStringError("--kv: expected f32, bf16, int8 or fp8, found \"" + kv + "\"");
+  for (auto cache : module.getOps<transformer::CacheOp>())
+    cache.setElement(element);
+  return llvm::Error::success();
+}
+
 } // namespace pianola

@@ -27,6 +27,9 @@ llvm::Expected<LoadedModel> loadModel(mlir::MLIRContext &context, llvm::StringRe
 void reencode(LoadedModel &model,
               llvm::function_ref<const WeightEncoding *(llvm::StringRef tensor)> find);
 
+/// Has keys and values kept as `kv`, f32, bf16, int8 or fp8, in place of f32 where it is empty.
+llvm::Error encodeContexts(mlir::ModuleOp module, llvm::StringRef kv);
+
 } // namespace pianola
 
 #endif

@@ -41,6 +41,8 @@ llvm::Expected<Prediction> predict(const PredictOptions &options) {
     return llvm::createStringError("--context " + llvm::Twine(options.positions) +
                                    ": the model has 1 to " +
                                    llvm::Twine(model->config.maxPositions) + " positions");
+  if (llvm::Error error = encodeContexts(*model->module, options.kv))
+    return error;
   ModelSummary summary = summarise(*model, model->config.maxPositions);
 
   Prediction result;

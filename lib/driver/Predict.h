@@ -13,6 +13,7 @@ struct PredictOptions {
   std::string directory;
   std::string target = "h200"; // a name of the device table
   std::string weights;         // as compile --weights
+  std::string kv;              // as compile --kv
   int64_t workers = 0;         // 0: as many as the device has SMs
   int64_t positions = schedule::kUsualPositions;
   int64_t slots = 1;

@@ -10,9 +10,11 @@ namespace pianola::nvptx {
 
 // Registers for what a lane has of each query head: queries, scores, sums of values.
 constexpr int64_t kOfHeads = 64;
+// Blocks that are read ahead, each with code of its own.
+constexpr int64_t kMostAhead = 4;
 
 AttendEmitter::AttendEmitter(StageEmitter &owner, tile::AttendOp op)
-    : s(owner), e(owner.e), op(op), context(op.getPast().getType()), size(context.getSize()),
+    : s(owner), e(owner.e), op(op), layout(op.getPast().getType()), size(layout.size),
       group(cast<RankedTensorType>(op.getQueries().getType()).getDimSize(1) / size),
       ahead(owner.anticipated[op]) {
   // How many are held is what registers allow. Of a few slots a quarter: the loops over slots and
@@ -25,19 +27,26 @@ AttendEmitter::AttendEmitter(StageEmitter &owner, tile::AttendOp op)
     valueReads = reads = isLarge ? kReads / 4 : kReads / 2;
   else if (slots == 1 && isLarge)
     valueReads = kReads / 2;
-  keyReads = std::min(reads, size / 16);
-  keyBatches = llvm::divideCeil(size / 16, keyReads);
-  lanesOfRow = std::min<int64_t>(kWarp, llvm::PowerOf2Ceil(size / 4));
+  // Of registers, as many reads as of four words each.
+  int64_t narrow = 4 / layout.words;
+  allKeyReads = llvm::divideCeil(size, 16 * layout.pair);
+  keyReads = std::min(reads * narrow, allKeyReads);
+  lanesOfRow =
+      std::clamp<int64_t>(llvm::PowerOf2Ceil(size / 4), kWarp * layout.pair / kBlock, kWarp);
   quads = llvm::divideCeil(size / 4, kWarp);
-  rowsOfLane = kBlock * lanesOfRow / kWarp;
-  rows = std::clamp(valueReads / static_cast<int64_t>(llvm::PowerOf2Ceil(quads)), int64_t(1),
-                    rowsOfLane);
+  rowsOfLane = kBlock * lanesOfRow / kWarp / layout.pair;
+  rows = std::clamp(valueReads * narrow / static_cast<int64_t>(llvm::PowerOf2Ceil(quads)),
+                    int64_t(1), rowsOfLane);
   // As many rounds as are needed, of as many heads each; the last ones may come twice.
   int64_t most = std::max<int64_t>(1, kOfHeads / (4 + 4 * quads + size / 16));
   heads = llvm::divideCeil(group, llvm::divideCeil(group, most));
   padded = llvm::PowerOf2Ceil(heads);
   perLane = std::max<int64_t>(1, padded / 4);
   lanesOfHead = kWarp / padded;
+  // The past of a wide context fills all registers with one block.
+  depth = slots > 1 || keyReads < allKeyReads || rows < rowsOfLane
+              ? 1
+              : std::clamp<int64_t>(4 * (reads + valueReads) / registers(), 1, kMostAhead);
 }
 
 // Then where it goes is asked for when it is there: registers are few until then.
@@ -71,11 +80,9 @@ void AttendEmitter::findContext() {
   base = e.narrow(e.position());
   quad = e.rem(e.lane, 2);
   column = e.div(e.lane, 2);
-  Value head = e.widen(s.evaluate(op.getHeadAttr()));
-  Value address = s.bindingOf(op.getPast());
-  keyBase = e.at(address, e.mul(e.mul(head, e.capacity), size * 4));
-  keyBase = e.at(keyBase, e.mul(column, 64));
-  valueBase = e.at(address, e.mul(e.mul(e.add(head, context.getHeads()), e.capacity), size * 4));
+  Value head = s.evaluate(op.getHeadAttr()), address = s.bindingOf(op.getPast());
+  keyBase = layout.half(e, address, head, tile::ContextPart::Key);
+  valueBase = layout.half(e, address, head, tile::ContextPart::Value);
   findPart();
 }
 
@@ -93,19 +100,57 @@ Value AttendEmitter::findRange(Value slot) {
 }
 
 void AttendEmitter::createAhead() {
-  for (int64_t i = 0; i < 4 * (keyReads + rows * quads); ++i)
-    ahead.emplace_back(e, e.f32());
+  for (int64_t i = 0; i < depth * registers(); ++i) {
+    bool isScale = i % registers() >= layout.words * (keyReads + rows * quads);
+    ahead.emplace_back(e, isScale ? e.f32() : layout.wordType(e));
+  }
 }
 
 void AttendEmitter::anticipate() {
   findContext();
-  readAhead(findRange(e.constant(0)));
+  findLane();
+  readFirst(findRange(e.constant(0)));
 }
 
 // Nothing is kept in registers from one reader to the next.
 void AttendEmitter::clearAhead() {
-  for (Variable &variable : ahead)
-    variable.set(e, e.real(0));
+  for (Variable &variable : ahead) {
+    bool isReal = variable.getType().isF32();
+    variable.set(e, isReal ? e.real(0) : e.constant(0));
+  }
+}
+
+void AttendEmitter::readFirst(Value first) {
+  for (set = 0; set < depth; ++set)
+    readAhead(e.add(first, set * e.shape.warps * kBlock));
+}
+
+// Whose scores a lane has. They come in the order head, position of a quad: see joinLanes.
+void AttendEmitter::findLane() {
+  headOfLane = e.div(e.lane, lanesOfHead);
+  int64_t lanes = kWarp * perLane / (4 * padded); // lanes with the same scores, and both quads
+  firstOfLane = e.add(e.mul(quad, 4), e.rem(e.mul(e.div(e.lane, lanes), perLane), 4));
+}
+
+// Of the part's positions of this play, codes as the context gets them.
+void AttendEmitter::encodeFresh() {
+  int64_t slots = cast<RankedTensorType>(op.getKeys().getType()).getDimSize(0);
+  Place *places[] = {&freshKeys, &freshValues};
+  Value *scales[] = {&keyScales, &valueScales};
+  for (int64_t half = 0; half < 2; ++half) {
+    *places[half] = {Place::F32, s.allocate(slots * size), {}, size, size / 4};
+    *scales[half] = s.allocate(slots * 4);
+  }
+  e.when(e.less(base, end), [&] {
+    for (int64_t half = 0; half < 2; ++half)
+      s.encodeRows(
+          half ? values : keys, e.sub(end, base), layout,
+          [&](Value slot, Value scale) { e.store(scale, e.at(*scales[half], e.mul(slot, 4))); },
+          [&](Value slot, Value column, ArrayRef<Value> codes) {
+            e.store(packBytes(e, codes), e.at(s.row(*places[half], slot), column));
+          });
+  });
+  e.meet();
 }
 
 void AttendEmitter::attendSlot(Value slot, Value firstHead, Value isAnticipated) {
@@ -116,15 +161,24 @@ void AttendEmitter::attendSlot(Value slot, Value firstHead, Value isAnticipated)
   Value first = findRange(slot);
   auto read = [&] {
     clearAhead();
-    readAhead(first);
+    readFirst(first);
   };
   if (isAnticipated)
     e.when(e.negate(isAnticipated), read);
   else
     read();
-  ownQueries = s.elementAt(queries, slot, e.add(e.mul(firstHead, size), column));
+  ownQueries = s.elementAt(queries, slot, e.mul(firstHead, size));
   int64_t step = e.shape.warps * kBlock;
-  e.loop(first, high, step, [&](Value block) { attendBlock(block, e.add(block, step)); });
+  e.loop(first, high, depth * step, [&](Value round) {
+    for (set = 0; set < depth; ++set) {
+      Value block = e.add(round, set * step);
+      auto attend = [&] { attendBlock(block, e.add(block, depth * step)); };
+      if (set == 0)
+        attend();
+      else
+        e.when(e.less(block, high), attend);
+    }
+  });
   storeWarp();
   e.meet();
   join(slot, firstHead);
@@ -228,10 +282,9 @@ void AttendEmitter::lower() {
   int64_t exchanged = padded * kExchange * 4;
   exchange = e.at(s.allocate(e.shape.warps * exchanged), e.mul(e.warp, exchanged));
   findContext();
-  headOfLane = e.div(e.lane, lanesOfHead);
-  // Scores come in the order head, position of a quad: see joinLanes.
-  int64_t lanes = kWarp * perLane / (4 * padded); // lanes with the same scores, and both quads
-  firstOfLane = e.add(e.mul(quad, 4), e.rem(e.mul(e.div(e.lane, lanes), perLane), 4));
+  findLane();
+  if (op.getKeys() && layout.hasCodes)
+    encodeFresh();
   bool isAnticipated = !ahead.empty();
   if (!isAnticipated)
     createAhead();

@@ -15,9 +15,13 @@
 //
 // At the end the warps' results are joined in order, and what is computed is the same in every run.
 //
-// Positions of this play are taken from `fresh` rows. The context's are being written meanwhile, so
-// that no wide read may touch these: a block that is not wholly of the past is read element by
-// element, and what does not count is read where something does.
+// A context of bf16 or of codes has more positions in as many registers: then several blocks of a
+// warp are on their way. A lane reads four positions of two columns of bf16, or four codes; scores
+// and weights are multiplied by the scales of the codes.
+//
+// Positions of this play are taken from `fresh` rows, rounded as the context's. The context's are
+// being written meanwhile, so that no wide read may touch these: a block that is not wholly of the
+// past is read element by element, and what does not count is read where something does.
 //
 //===----------------------------------------------------------------------===//
 #ifndef PIANOLA_TARGETS_NVPTX_ATTEND_H
@@ -51,6 +55,9 @@ private:
   void findContext();
   void findPart();
   Value findRange(Value slot);
+  void findLane();
+  void encodeFresh();
+  void readFirst(Value first);
   void attendSlot(Value slot, Value firstHead, Value isAnticipated);
   void storeWarp();
   void join(Value slot, Value firstHead);
@@ -60,38 +67,57 @@ private:
   void readValues(Value block, int64_t batch, bool isWhole);
   void readPast(Value block, llvm::function_ref<void(bool isWhole)> read);
   void readAhead(Value block);
+  void readScales(Value block, bool isWhole);
+  Value lineOf(int64_t read);
   void takeFreshKeys(Value block, int64_t batch);
   void takeFreshValues(Value block, int64_t batch);
+  void takeFreshScales(Value block);
+  std::pair<Value, Value> findFresh(Value position);
   void attendBlock(Value block, Value next);
   llvm::SmallVector<Value> sumColumns(Value block);
   llvm::SmallVector<Value> joinLanes(llvm::SmallVector<Value> sums);
   void weigh(Value block, llvm::ArrayRef<Value> sums);
   void addValues(Value block);
+  Value valueAt(int64_t position, int64_t which, int64_t i);
   Value rowOf(Value block, int64_t row);
   Value quadOf(int64_t which);
-  Variable &key(int64_t read, int64_t i) { return ahead[4 * read + i]; }
+  Variable &key(int64_t read, int64_t i) {
+    return ahead[set * registers() + layout.words * read + i];
+  }
   Variable &value(int64_t row, int64_t which, int64_t i) {
-    return ahead[4 * (keyReads + row * quads + which) + i];
+    return key(keyReads + row * quads + which, i);
+  }
+  Variable &scale(tile::ContextPart part, int64_t i) {
+    bool isKey = part == tile::ContextPart::Key;
+    return ahead[(set + 1) * registers() - (isKey ? 2 : 1) * perLane + i];
+  }
+  /// Of a block that is read ahead.
+  int64_t registers() const {
+    return layout.words * (keyReads + rows * quads) + (layout.hasCodes ? 2 * perLane : 0);
   }
 
   StageEmitter &s;
   Kernel &e;
   tile::AttendOp op;
-  tile::ContextType context;
+  ContextLayout layout;
   int64_t size, group;
-  int64_t keyReads, keyBatches;   // reads of a batch; batches of a block
+  int64_t keyReads, allKeyReads;  // of a batch; of a block
   int64_t lanesOfRow, quads;      // lanes that share a row of values; a lane's quads of it
   int64_t rowsOfLane, rows;       // of a block; of these in a batch
+  int64_t depth;                  // blocks that are read ahead
+  int64_t set = 0;                // of registers for such a block
   int64_t heads, padded, perLane; // query heads at a time; a power of two; scores of a lane
   int64_t lanesOfHead;            // lanes that have scores of the same head
   Place queries, keys, values, output, statistics, warps;
   Value exchange;                     // of this warp, in shared memory
-  Value keyBase, valueBase;           // of the context's head; key: of this lane's column and quad
+  Value keyBase, valueBase;           // of the context's head
+  Place freshKeys, freshValues;       // of codes, a byte each
+  Value keyScales, valueScales;       // of these
   Value base;                         // position of the play's slot 0, i32
   Value begin, end;                   // positions of the part
   Value low, high, past;              // positions of the slot; below `past` the context has them
-  Value ownQueries;                   // in them, this lane's first column of the first head
-  Value column, quad;                 // of this lane's keys
+  Value ownQueries;                   // in them, the first head's
+  Value column, quad;                 // of this lane's keys; column: of those of sixteen lines
   Value headOfLane, firstOfLane;      // whose scores the lane has: first position in the block
   llvm::SmallVector<Variable> &ahead; // a batch of keys, a batch of values
   Variable greatest, sum;             // of the lane's head

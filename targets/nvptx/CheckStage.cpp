@@ -57,9 +57,8 @@ LogicalResult checkArgument(tile::StageOp stage, BlockArgument argument, const K
         return success();
       })
       .Case([&](tile::ContextType type) -> LogicalResult {
-        if (!type.getElement().isF32() || type.getSize() % 16 != 0 || type.getSize() > 1024)
-          return refuse(
-              "a context must be of f32, with heads of a multiple of 16 and at most 1024");
+        if (type.getSize() % 16 != 0 || type.getSize() > 1024)
+          return refuse("a context must have heads of a multiple of 16 and at most 1024");
         return success();
       })
       .Case([&](tile::BufferType type) -> LogicalResult {

@@ -180,6 +180,7 @@ public:
   Variable() = default;
   Variable(Emitter &emit, Type type);
   Variable(Emitter &emit, Value initial) : Variable(emit, initial.getType()) { set(emit, initial); }
+  Type getType() const { return type; }
   Value get(Emitter &emit) const { return emit.load(type, storage); }
   void set(Emitter &emit, Value value) const { emit.store(value, storage); }
 

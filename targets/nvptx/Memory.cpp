@@ -1,4 +1,4 @@
-//===- Memory.cpp - Buffers, contexts and tables --------------------------===//
+//===- Memory.cpp - Buffers and tables ------------------------------------===//
 
 #include "targets/nvptx/Stage.h"
 #include "targets/nvptx/WeightPanels.h"
@@ -182,30 +182,6 @@ void StageEmitter::lowerGather(tile::GatherOp op) {
       values.push_back(
           e.fmul(e.widenElement(e.element(quad, i)), e.real(op.getScale().convertToDouble())));
     storeQuad(values, to, slot, column);
-  });
-  e.meet();
-}
-
-// Where each element goes is said at !tile.context.
-void StageEmitter::lowerAppend(tile::AppendOp op) {
-  tile::ContextType context = op.getContext().getType();
-  Place from = places.lookup(op.getValue());
-  int64_t size = context.getSize();
-  bool isKey = op.getPart() == tile::ContextPart::Key;
-  Value head = evaluate(op.getHeadAttr());
-  if (!isKey)
-    head = e.add(head, context.getHeads());
-  Value base = e.at(bindingOf(op.getContext()), e.mul(e.mul(e.widen(head), e.capacity), size * 4));
-  Value first = e.position();
-  forThreads(e.mul(highOf(op.getValue()), size), [&](Value index) {
-    Value slot = e.div(index, size), lane = e.rem(index, size);
-    Value position = e.add(first, e.widen(slot)), at;
-    if (isKey)
-      at = e.add(e.mul(e.add(e.mul(e.div(position, 16), size), e.widen(lane)), 16),
-                 e.rem(position, 16));
-    else
-      at = e.add(e.mul(position, size), e.widen(lane));
-    e.store(e.load(e.f32(), elementAt(from, slot, lane)), e.at(base, e.mul(at, 4)));
   });
   e.meet();
 }

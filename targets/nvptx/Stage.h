@@ -4,7 +4,8 @@
 //
 //   products   contracts, and ops that need only their own element: see Products.cpp
 //   rows       anything else; each op is computed by all consumer threads, a barrier after it, and
-//              its result stands in scratch memory: see Rows.cpp, Attend.cpp, Memory.cpp
+//              its result stands in scratch memory: see Rows.cpp, Attend.cpp, Memory.cpp,
+//              Append.cpp
 //
 //===----------------------------------------------------------------------===//
 #ifndef PIANOLA_TARGETS_NVPTX_STAGE_H
@@ -12,6 +13,7 @@
 
 #include "dialects/tile/Tape.h"
 #include "dialects/tile/Tile.h"
+#include "targets/nvptx/ContextLayout.h"
 #include "targets/nvptx/Kernel.h"
 #include "llvm/ADT/DenseMap.h"
 
@@ -85,7 +87,15 @@ private:
   void lowerLoad(tile::LoadOp op);
   void lowerStore(tile::StoreOp op);
   void lowerGather(tile::GatherOp op);
+
+  // Append.cpp
   void lowerAppend(tile::AppendOp op);
+  /// Rounds the first `count` rows to codes, each row with a scale, and hands over these and four
+  /// codes at a time, of columns from `column` on.
+  void encodeRows(
+      const Place &from, Value count, const ContextLayout &layout,
+      llvm::function_ref<void(Value slot, Value scale)> storeScale,
+      llvm::function_ref<void(Value slot, Value column, llvm::ArrayRef<Value> codes)> storeCodes);
 
   // Rows.cpp
   void anticipateNorm(tile::NormaliseOp op);

@@ -97,15 +97,31 @@ void storeRelaxedSystem(Emitter &emit, Value value, Value pointer) {
     inlinePtx(emit, "st.relaxed.sys.global.u32 [$0], $1;", "l,r,~{memory}", {}, {pointer, value});
 }
 
-SmallVector<Value, 4> loadQuad(Emitter &emit, Value pointer, int64_t offset) {
-  auto type =
-      LLVM::LLVMStructType::getLiteral(emit.builder.getContext(), SmallVector<Type>(4, emit.f32()));
-  std::string text = "ld.global.v4.f32 {$0, $1, $2, $3}, [$4+" + std::to_string(offset) + "];";
-  Value all = inlinePtx(emit, text, "=f,=f,=f,=f,l,~{memory}", type, pointer);
-  SmallVector<Value, 4> four;
-  for (int64_t i = 0; i < 4; ++i)
-    four.push_back(emit.builder.create<LLVM::ExtractValueOp>(emit.loc, all, i));
-  return four;
+SmallVector<Value, 4> loadWords(Emitter &emit, Type word, int64_t count, Value pointer,
+                                int64_t offset) {
+  std::string type = word.isF32() ? "f32" : "u32", places, constraints;
+  for (int64_t i = 0; i < count; ++i) {
+    places += (i ? ", $" : "$") + std::to_string(i);
+    constraints += word.isF32() ? "=f," : "=r,";
+  }
+  std::string from = "[$" + std::to_string(count) + "+" + std::to_string(offset) + "];";
+  constraints += "l,~{memory}";
+  if (count == 1)
+    return {inlinePtx(emit, "ld.global." + type + " " + places + ", " + from, constraints, word,
+                      pointer)};
+  auto all =
+      LLVM::LLVMStructType::getLiteral(emit.builder.getContext(), SmallVector<Type>(count, word));
+  std::string vector = "v" + std::to_string(count) + ".";
+  Value read = inlinePtx(emit, "ld.global." + vector + type + " {" + places + "}, " + from,
+                         constraints, all, pointer);
+  SmallVector<Value, 4> words;
+  for (int64_t i = 0; i < count; ++i)
+    words.push_back(emit.builder.create<LLVM::ExtractValueOp>(emit.loc, read, i));
+  return words;
+}
+
+Value computeNow(Emitter &emit, Value value) {
+  return inlinePtx(emit, "", "=f,0,~{memory}", emit.f32(), value);
 }
 
 Value fetchAdd(Emitter &emit, Value pointer, Value value) {

@@ -47,9 +47,15 @@ Value exchange(Emitter &emit, Value pointer, Value value);  // u32, the device's
 Value loadRelaxedSystem(Emitter &emit, Value pointer);      // u32 that the host writes
 void storeRelaxedSystem(Emitter &emit, Value value, Value pointer); // u32 or u64 for the host
 
-/// Four f32 by one read that stands where it is written: a load of LLVM's would be taken apart and
-/// its parts merged with those of other branches, so that none would begin before these meet.
-llvm::SmallVector<Value, 4> loadQuad(Emitter &emit, Value pointer, int64_t offset);
+/// One, two or four words, f32 or i32, by one read that stands where it is written: a load of
+/// LLVM's would be taken apart and its parts merged with those of other branches, so that none
+/// would begin before these meet.
+llvm::SmallVector<Value, 4> loadWords(Emitter &emit, Type word, int64_t count, Value pointer,
+                                      int64_t offset = 0);
+
+/// The f32 value, computed before what is written behind it: LLVM moves work down past such reads,
+/// to where its result is wanted, and keeps in registers what goes into it.
+Value computeNow(Emitter &emit, Value value);
 
 // Words in shared memory.
 

@@ -1,40 +1,12 @@
 // Contexts.cpp - keys and values as --kv says, against the interpreter that rounds them so too.
-#include "dialects/transformer/Transformer.h"
-#include "test/numeric/Reference.h"
+#include "test/numeric/Kept.h"
 #include "test/numeric/Seeded.h"
-#include "test/numeric/Tolerance.h"
 
 using namespace pianola;
 
 namespace {
 
-struct Kept {
-  const char *name;
-  /// How far logits of the goldens may be from those of keys and values of f32, relative L2.
-  double error;
-  /// And a roll's from the interpreter's. Where these are a hair apart before they are rounded,
-  /// they may become different codes after; those of fp8 are furthest apart.
-  double tolerance = kHostTolerance;
-};
-
-void PrintTo(const Kept &kept, std::ostream *out) { *out << kept.name; }
-
-constexpr Kept kKept[] = {{"bf16", 0.01}, {"int8", 0.02}, {"fp8", 0.15, 2 * kHostTolerance}};
 constexpr const char *kTargets[] = {"host", "host-avx512bf16", "x86-64-v3"};
-
-/// The interpreter's logits with keys and values of `kv`.
-std::vector<float> reference(const CompileOptions &options, const std::string &kv,
-                             const std::vector<int32_t> &ids) {
-  return interpreted(options, ids, [&](mlir::ModuleOp module) {
-    mlir::Builder builder(module.getContext());
-    mlir::Type element = kv == "bf16"   ? mlir::Type(builder.getBF16Type())
-                         : kv == "int8" ? mlir::Type(builder.getI8Type())
-                         : kv == "fp8"  ? mlir::Type(builder.getFloat8E4M3FNType())
-                                        : mlir::Type(builder.getF32Type());
-    for (auto cache : module.getOps<transformer::CacheOp>())
-      cache.setElement(element);
-  });
-}
 
 /// Chunks of 64, token after token, and four tokens at a time.
 void agree(CompileOptions options, const std::vector<int32_t> &ids,
@@ -68,12 +40,12 @@ TEST_P(Contexts, AgreeWithTheInterpreter) {
   options.kv = kept.name;
   // More than two chunks of a prompt, and of attention.
   std::vector<int32_t> ids = goldenIds(150);
-  std::vector<float> wanted = reference(options, kept.name, ids);
+  std::vector<float> wanted = interpretedAs(options, kept.name, ids);
   for (const char *target : kTargets) {
     options.target = target;
     agree(options, ids, wanted, kept.tolerance);
   }
-  std::vector<float> unrounded = reference(options, "f32", ids);
+  std::vector<float> unrounded = interpretedAs(options, "f32", ids);
   double error = distance(wanted.data(), unrounded.data(), wanted.size());
   RecordProperty("error", std::to_string(error));
   EXPECT_LT(error, kept.error);
@@ -81,7 +53,7 @@ TEST_P(Contexts, AgreeWithTheInterpreter) {
 }
 
 INSTANTIATE_TEST_SUITE_P(All, Contexts,
-                         testing::Combine(testing::Values("llama", "qwen3"),
+                         testing::Combine(testing::Values("llama", "mistral", "qwen3"),
                                           testing::ValuesIn(kKept)));
 
 // Heads that divide by nothing, and windows.
@@ -92,7 +64,7 @@ TEST_P(ContextShapes, AgreeWithTheInterpreter) {
   Seeded model(shape, "host", {}, 11);
   model.options.kv = kept.name;
   std::vector<int32_t> ids = someIds(shape, 150);
-  std::vector<float> wanted = reference(model.options, kept.name, ids);
+  std::vector<float> wanted = interpretedAs(model.options, kept.name, ids);
   for (const char *target : {"host", "x86-64-v3"}) {
     model.options.target = target;
     agree(model.options, ids, wanted, kept.tolerance);

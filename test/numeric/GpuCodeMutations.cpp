@@ -85,9 +85,10 @@ const std::vector<Mutation> &codeMutations() {
          line.replace(line.find(", 1, 0, p"), 9, ", 1, 1, p");
          return 1;
        }},
+      // Given back before they are full, too: then they may be filled again meanwhile.
       {"slots are read before they are full",
        "h200",
-       {"race", "uninitialised", "phase-overrun"},
+       {"race", "uninitialised", "phase-overrun", "slot-reuse"},
        nullptr,
        [](KernelText &t) {
          int count = -1; // without the loader's

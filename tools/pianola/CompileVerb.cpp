@@ -50,8 +50,8 @@ void addCompileVerb(CLI::App &app, int &exitCode) {
   verb->add_option(
       "--kv", options->kv,
       "What keys and values are kept as: f32, bf16 (each within 1/256 of itself), int8 "
-      "(within 1/254 of the greatest of its head) or fp8 (within 1/16 of itself); GPUs "
-      "take f32 (default: f32)");
+      "(within 1/254 of the greatest of its head) or fp8 (within 1/16 of itself) (default: "
+      "f32)");
   verb->add_option("--activations", options->activations,
                    "What the weights are multiplied with where a prompt is played 8 tokens or more "
                    "at a time: f32 (16 of its bits), or bf16 (as integers of 8 bits beside integer "

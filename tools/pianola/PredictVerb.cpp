@@ -68,6 +68,7 @@ void addPredictVerb(CLI::App &app, int &exitCode) {
   verb->add_option("model", options->directory, "Directory with config.json");
   verb->add_option("--target", options->target, "A GPU, or list")->capture_default_str();
   verb->add_option("--weights", options->weights, "Encode weights, as compile --weights does");
+  verb->add_option("--kv", options->kv, "Keep keys and values as compile --kv does");
   verb->add_option("--workers", options->workers, "Workers (default: the SMs of the GPU)")
       ->check(CLI::Range(1, 1024));
   verb->add_option("--context", options->positions, "Positions before the play")

@@ -113,16 +113,7 @@ tile.stage @table_panel(%x: !tile.buffer<1 x 32 x f32>, %a: !tile.table<rows = 8
   }
 }
 
-// expected-error@+1 {{argument 1: a context must be of f32, with heads of a multiple of 16 and at most 1024, got}}
-tile.stage @context_element(%x: !tile.buffer<1 x 32 x f32>, %a: !tile.context<1 x 16 x bf16>, %y: !tile.buffer<1 x 32 x f32>) {
-  tile.section grid = [1] {
-  ^bb0(%t: index):
-    %0 = tile.load %x : !tile.buffer<1 x 32 x f32> -> tensor<1x32xf32>
-    tile.store %0, %y : tensor<1x32xf32>, !tile.buffer<1 x 32 x f32>
-  }
-}
-
-// expected-error@+1 {{argument 1: a context must be of f32, with heads of a multiple of 16 and at most 1024, got}}
+// expected-error@+1 {{argument 1: a context must have heads of a multiple of 16 and at most 1024, got}}
 tile.stage @context_size(%x: !tile.buffer<1 x 32 x f32>, %a: !tile.context<1 x 24 x f32>, %y: !tile.buffer<1 x 32 x f32>) {
   tile.section grid = [1] {
   ^bb0(%t: index):
@@ -131,7 +122,7 @@ tile.stage @context_size(%x: !tile.buffer<1 x 32 x f32>, %a: !tile.context<1 x 2
   }
 }
 
-// expected-error@+1 {{argument 1: a context must be of f32, with heads of a multiple of 16 and at most 1024, got}}
+// expected-error@+1 {{argument 1: a context must have heads of a multiple of 16 and at most 1024, got}}
 tile.stage @context_large(%x: !tile.buffer<1 x 32 x f32>, %a: !tile.context<1 x 2048 x f32>, %y: !tile.buffer<1 x 32 x f32>) {
   tile.section grid = [1] {
   ^bb0(%t: index):

@@ -19,9 +19,12 @@ import time
 CHIPS = {"a100": "sm_80", "l40s": "sm_89", "h200": "sm_90a", "b200": "sm_100", "rtx5090": "sm_120"}
 MODELS = ["qwen3-8b", "llama-3.2-1b", "qwen3-0.6b", "smollm2-135m"]
 CODES = ["int4", "int8", "fp8", "mxfp4", "int4/64z"]
-FEW = [("qwen3-8b", "h200", "bf16"), ("qwen3-8b", "rtx5090", "bf16"), ("llama-3.2-1b", "a100", "bf16"),
-       ("qwen3-0.6b", "b200", "bf16"), ("smollm2-135m", "l40s", "bf16"), ("llama-3.2-1b", "h200", "int4"),
-       ("qwen3-0.6b", "a100", "int8")]
+KEPT = ["bf16", "int8", "fp8"]  # keys and values
+FEW = [("qwen3-8b", "h200", "bf16", "f32"), ("qwen3-8b", "rtx5090", "bf16", "f32"),
+       ("llama-3.2-1b", "a100", "bf16", "f32"), ("qwen3-0.6b", "b200", "bf16", "f32"),
+       ("smollm2-135m", "l40s", "bf16", "f32"), ("llama-3.2-1b", "h200", "int4", "fp8"),
+       ("qwen3-0.6b", "a100", "int8", "f32"), ("qwen3-8b", "h200", "int4", "bf16"),
+       ("llama-3.2-1b", "a100", "bf16", "int8")]
 REGISTERS = 65536  # of an SM, given to warps in eights for each thread
 # Of compiling the largest shape for 132 workers: about twenty seconds and 160 MB.
 MOST_SECONDS, MOST_BYTES = 60, 2 << 30
@@ -47,9 +50,9 @@ def run(command, output):
     return usage.ru_utime + usage.ru_stime, usage.ru_maxrss << 10
 
 
-def emit(model, device, weights, ptx):
-    seconds, most = run([pianola, "compile", model, "--weights-from-seed", "1", "--weights", weights, "--target",
-                         device, "--emit", "ptx"], ptx)
+def emit(model, device, weights, kept, ptx):
+    seconds, most = run([pianola, "compile", model, "--weights-from-seed", "1", "--weights", weights, "--kv", kept,
+                         "--target", device, "--emit", "ptx"], ptx)
     expect(seconds <= MOST_SECONDS, f"{model} for {device} took {seconds:.0f} s")
     expect(most <= MOST_BYTES, f"{model} for {device} took {most >> 20} MiB")
     return seconds, most
@@ -69,9 +72,9 @@ def kernels_of(ptx):
     return {name: (int(threads), int(shared)) for name, threads, shared in head}
 
 
-def assemble(model, device, weights, folder, shared):
+def assemble(model, device, weights, kept, folder, shared):
     ptx = f"{folder}/code.ptx"
-    seconds, most = emit(source / "bench" / model, device, weights, ptx)
+    seconds, most = emit(source / "bench" / model, device, weights, kept, ptx)
     text = pathlib.Path(ptx).read_text()
     programs = kernels_of(text)
     begin = time.monotonic()
@@ -83,7 +86,7 @@ def assemble(model, device, weights, folder, shared):
     expect(len(found) == len(re.findall(r"\.entry ", text)), f"{model}, {device}: ptxas names {len(found)} kernels")
     most_registers = {}
     for entry, frame, stores, loads, registers, rest in found:
-        where = f"{model}, {weights}, {device}, {entry}"
+        where = f"{model}, {weights}, keys of {kept}, {device}, {entry}"
         program = entry.split("$")[0]
         threads, dynamic = programs[program]
         static = re.search(r"(\d+) bytes smem", rest)
@@ -95,7 +98,7 @@ def assemble(model, device, weights, folder, shared):
         expect(static + dynamic <= shared[device], f"{where}: {static} + {dynamic} bytes of shared memory")
         most_registers[program] = max(most_registers.get(program, 0), int(registers))
     for program, (threads, dynamic) in programs.items():
-        print(f"{model:14} {weights:9} {device:8} {CHIPS[device]:7} {program:12} {threads:8} {most_registers.get(program, 0):10} "
+        print(f"{model:14} {weights:9} {kept:5} {device:8} {CHIPS[device]:7} {program:12} {threads:8} {most_registers.get(program, 0):10} "
               f"{dynamic:8} {shared[device]:8} {seconds:9.1f} {most >> 20:5} {took:7.1f}", flush=True)
 
 
@@ -107,7 +110,7 @@ def check_growth(folder):
         config["num_hidden_layers"] = layers
         config.pop("layer_types", None)
         pathlib.Path(folder, "config.json").write_text(json.dumps(config))
-        emit(folder, "h200", "bf16", f"{folder}/layers.ptx")
+        emit(folder, "h200", "bf16", "f32", f"{folder}/layers.ptx")
         sizes.append(pathlib.Path(f"{folder}/layers.ptx").stat().st_size)
     print(f"4 layers: {sizes[0]} bytes of PTX, 36 layers: {sizes[1]}")
     expect(sizes[1] <= MOST_GROWTH * sizes[0], f"36 layers take {sizes[1]} bytes of PTX, 4 take {sizes[0]}")
@@ -116,14 +119,16 @@ def check_growth(folder):
 ptxas, pianola, source = sys.argv[1], sys.argv[2], pathlib.Path(sys.argv[3])
 wanted = FEW
 if sys.argv[4:] == ["all"]:
-    wanted = [(model, device, "bf16") for model in MODELS for device in CHIPS]
-    wanted += [(model, device, codes) for model in MODELS[:3] for device in ("h200", "a100") for codes in CODES]
-print(f"{'model':14} {'weights':9} {'device':8} {'chip':7} {'program':12} {'threads':>8} {'registers':>10} {'shared':>8} {'of':>8} "
+    wanted = [(model, device, "bf16", "f32") for model in MODELS for device in CHIPS]
+    wanted += [(model, device, codes, "f32") for model in MODELS[:3] for device in ("h200", "a100") for codes in CODES]
+    wanted += [(model, device, weights, kept) for model in MODELS[:3] for device in ("h200", "a100")
+               for weights in ("bf16", "int4") for kept in KEPT]
+print(f"{'model':14} {'weights':9} {'keys':5} {'device':8} {'chip':7} {'program':12} {'threads':>8} {'registers':>10} {'shared':>8} {'of':>8} "
       f"{'compile s':>9} {'MiB':>5} {'ptxas s':>7}")
 with tempfile.TemporaryDirectory() as folder:
     shared = shared_of_blocks()
-    for model, device, weights in wanted:
-        assemble(model, device, weights, folder, shared)
+    for model, device, weights, kept in wanted:
+        assemble(model, device, weights, kept, folder, shared)
     check_growth(folder)
 print(f"{len(failures)} failures")
 sys.exit(bool(failures))
