@@ -82,7 +82,7 @@ extern "C" {
 #endif
 
 #define PIANOLA_ROLL_MAGIC "PIANOLA\n" /* 8 bytes, without the closing zero */
-#define PIANOLA_ROLL_VERSION 2u
+#define PIANOLA_ROLL_VERSION 3u
 #define PIANOLA_ROLL_ALIGNMENT 4096u
 #define PIANOLA_ROLL_DIGEST_PIECE (16u << 20)
 #define PIANOLA_ROLL_TAPE_UNIT 64u /* nvptx: steps start at multiples of it on a tape */
@@ -167,20 +167,22 @@ struct PianolaRollSpan {
 
 /* What a part of the host target is called with. A part is a prologue or a section of a stage. */
 struct PianolaHostCall {
-  void *const *bindings;   /* addresses of the step's bindings, in order. A buffer: its first byte.
-                              A context, a constant: its first byte. A rotation: of position 0. A
-                              table: of
-                              row 0, or, where it lies on the tapes, of an array of the addresses of
-                              its tiles */
-  const uint8_t *resident; /* the step's resident vectors */
-  const uint8_t *tape;     /* weights of tile `begin`, those of the next tiles right behind */
-  uint8_t *scratch;        /* the worker's, 64-byte aligned; kept from prologue to sections */
-  const int32_t *tokens;   /* token ids of the slots */
-  uint64_t position;       /* of slot 0 */
-  uint64_t slots;          /* valid slots, 1 .. T */
-  uint64_t first_output;   /* first slot whose logits are wanted, 0 .. slots */
-  uint64_t capacity;       /* positions a context holds, a multiple of 64 */
-  uint64_t begin, end;     /* tiles, numbered in the section */
+  void *const *bindings;     /* addresses of the step's bindings, in order. A buffer, a constant:
+                                its first byte. A context: that of sequence 0; those of the others
+                                follow, each as large. A rotation: of position 0. A table: of row 0,
+                                or, where it lies on the tapes, of an array of the addresses of its
+                                tiles */
+  const uint8_t *resident;   /* the step's resident vectors */
+  const uint8_t *tape;       /* weights of tile `begin`, those of the next tiles right behind */
+  uint8_t *scratch;          /* the worker's, 64-byte aligned; kept from prologue to sections */
+  const int32_t *tokens;     /* token ids of the slots */
+  const uint64_t *positions; /* of the slots, each in its sequence */
+  const uint32_t *sequences; /* of the slots: whose context they grow and see. No position of a
+                                sequence twice in a play */
+  uint64_t slots;            /* valid slots, 1 .. T */
+  uint64_t first_output;     /* first slot whose logits are wanted, 0 .. slots */
+  uint64_t capacity;         /* positions a context holds of each sequence, a multiple of 64 */
+  uint64_t begin, end;       /* tiles, numbered in the section */
 };
 
 typedef void (*PianolaHostPart)(const struct PianolaHostCall *);

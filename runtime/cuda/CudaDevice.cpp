@@ -157,19 +157,25 @@ Status CudaDevice::finish(size_t program) {
 Status CudaDevice::play(const Play &play) {
   if (Status status = gpu.enter(); !status.ok())
     return status;
-  PianolaCudaState made = stateOf(play.position, play.slots, play.firstOutput, 1);
+  PianolaCudaState made =
+      stateOf(play.slots.positions.front(), play.slots.size(), play.firstOutput, 1);
   made.begin = waitForFirstStep(roll, roll.manifest().programs[play.program]);
   if (Status status = record(play.program, made); !status.ok())
     return status;
   if (Status status = hand(made, 1); !status.ok())
     return status;
-  if (Status status = tokens.write(0, play.tokens, play.slots * sizeof(int32_t)); !status.ok())
+  const std::vector<int32_t> &ids = play.slots.tokens;
+  if (Status status = tokens.write(0, ids.data(), ids.size() * sizeof(int32_t)); !status.ok())
     return status;
   lastProgram = play.program;
   lastState = made;
   if (Status status = launcher->begin(play.program, 1); !status.ok())
     return status;
   return finish(play.program);
+}
+
+Status CudaDevice::copy(uint32_t, uint32_t, uint64_t) {
+  return Status::error("a GPU plays one sequence");
 }
 
 Result<const float *> CudaDevice::logits(uint64_t slot) {

@@ -23,6 +23,7 @@ public:
   static Result<std::unique_ptr<Device>> create(const Roll &roll, const CudaOptions &options);
 
   Status play(const Play &play) override;
+  Status copy(uint32_t from, uint32_t to, uint64_t length) override;
   Result<const float *> logits(uint64_t slot) override;
   Result<int32_t> choose(Sampler &sampler, const std::vector<int32_t> &history) override;
   Status loop(const Loop &loop, Sampler &sampler, std::vector<int32_t> &history) override;

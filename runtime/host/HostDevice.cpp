@@ -1,9 +1,10 @@
-// HostDevice.cpp - plays a roll for the host: the memory of a conversation, and threads.
+// HostDevice.cpp - plays a roll for the host: the memory of conversations, and threads.
 #include "runtime/host/HostDevice.h"
 
 #include "runtime/session/Rotations.h"
 
 #include <algorithm>
+#include <cstring>
 
 namespace pianola {
 
@@ -12,8 +13,9 @@ static uint64_t alignTo(uint64_t value, uint64_t alignment) {
 }
 
 Result<std::unique_ptr<Device>> HostDevice::create(const Roll &roll, uint64_t capacity,
-                                                   unsigned threads, double watchdogSeconds) {
-  std::unique_ptr<HostDevice> device(new HostDevice(roll, capacity));
+                                                   uint64_t sequences, unsigned threads,
+                                                   double watchdogSeconds) {
+  std::unique_ptr<HostDevice> device(new HostDevice(roll, capacity, sequences));
   if (Status status = device->allocate(); !status.ok())
     return status;
   device->bindTables();
@@ -36,7 +38,7 @@ Status HostDevice::allocate() {
   bytes = 0;
   for (const RollContext &context : manifest.contexts) {
     contextOffsets.push_back(bytes);
-    bytes = alignTo(bytes + context.positionBytes() * capacity, 4096);
+    bytes = alignTo(bytes + context.positionBytes() * capacity * sequences, 4096);
   }
   memory = Memory::create(bytes, "context");
   if (!memory)
@@ -112,14 +114,32 @@ void HostDevice::fillRotations(uint64_t end) {
 }
 
 Status HostDevice::play(const Play &play) {
-  fillRotations(play.position + play.slots);
+  const std::vector<uint64_t> &positions = play.slots.positions;
+  fillRotations(*std::max_element(positions.begin(), positions.end()) + 1);
   lastProgram = play.program;
-  lastSlots = play.slots;
+  lastSlots = play.slots.size();
   HostPlay host;
-  host.play = play;
+  host.play = &play;
   host.bindings = &bindings[play.program];
   host.capacity = capacity;
   return player->play(host);
+}
+
+// In a context each head has its keys, and each its values, position after position in groups of
+// 16, of which the last one is copied whole: what lies beyond `length` may be anything.
+Status HostDevice::copy(uint32_t from, uint32_t to, uint64_t length) {
+  for (size_t i = 0; i < contextOffsets.size(); ++i) {
+    const RollContext &context = roll.manifest().contexts[i];
+    uint64_t halves = 2 * context.heads, each = context.positionBytes() / halves;
+    uint8_t *begin = contexts.data() + contextOffsets[i];
+    for (uint64_t half = 0; half < halves; ++half) {
+      auto place = [&](uint64_t sequence) {
+        return begin + (sequence * halves + half) * capacity * each;
+      };
+      std::memcpy(place(to), place(from), alignTo(length, 16) * each);
+    }
+  }
+  return Status();
 }
 
 Result<const float *> HostDevice::logits(uint64_t slot) {

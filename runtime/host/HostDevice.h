@@ -1,4 +1,4 @@
-// HostDevice.h - plays a roll for the host: the memory of a conversation, and threads.
+// HostDevice.h - plays a roll for the host: the memory of conversations, and threads.
 #ifndef PIANOLA_RUNTIME_HOST_HOSTDEVICE_H
 #define PIANOLA_RUNTIME_HOST_HOSTDEVICE_H
 
@@ -10,11 +10,13 @@ namespace pianola {
 
 class HostDevice : public Device {
 public:
-  /// `capacity`: positions, a multiple of 64. `threads` 0: one for each worker.
+  /// `capacity`: positions of each sequence, a multiple of 64. `threads` 0: one for each worker.
   static Result<std::unique_ptr<Device>> create(const Roll &roll, uint64_t capacity,
-                                                unsigned threads, double watchdogSeconds);
+                                                uint64_t sequences, unsigned threads,
+                                                double watchdogSeconds);
 
   Status play(const Play &play) override;
+  Status copy(uint32_t from, uint32_t to, uint64_t length) override;
   Result<const float *> logits(uint64_t slot) override;
   Result<int32_t> choose(Sampler &sampler, const std::vector<int32_t> &history) override;
   void cancel() override { player->cancel(); }
@@ -23,14 +25,16 @@ public:
   std::string name() const override { return std::to_string(threads()) + " threads"; }
 
 private:
-  HostDevice(const Roll &roll, uint64_t capacity) : roll(roll), capacity(capacity) {}
+  HostDevice(const Roll &roll, uint64_t capacity, uint64_t sequences)
+      : roll(roll), capacity(capacity), sequences(sequences) {}
   Status allocate();
   void bindTables();
   void bindSteps();
   void fillRotations(uint64_t end);
 
   const Roll &roll;
-  uint64_t capacity; // positions that contexts have room for
+  uint64_t capacity; // positions that contexts have room for, of each sequence
+  uint64_t sequences;
   Memory arena, contexts, rotations;
   std::vector<uint64_t> contextOffsets, rotationOffsets;
   std::vector<std::vector<void *>> tableTiles; // addresses of tiles, of each table

@@ -84,7 +84,7 @@ void Player::help(unsigned thread) {
 Status Player::play(const HostPlay &play) {
   current = play;
   bases.clear();
-  for (const Counter &counter : events[play.play.program])
+  for (const Counter &counter : events[play.play->program])
     bases.push_back(counter.value.load(std::memory_order_acquire));
   stop = false;
   lastWasCancelled = false;
@@ -117,7 +117,7 @@ Status Player::play(const HostPlay &play) {
 }
 
 void Player::playStreams(unsigned thread) {
-  const RollProgram &program = roll.manifest().programs[current.play.program];
+  const RollProgram &program = roll.manifest().programs[current.play->program];
   std::vector<Stream> streams;
   for (size_t worker = thread; worker < program.records.size(); worker += helpers.size() + 1) {
     const RecordRange &range = program.records[worker];
@@ -173,7 +173,7 @@ bool Player::advance(Stream &stream) {
       }
       break;
     case PIANOLA_RECORD_SIGNAL:
-      events[current.play.program][record.index].value.fetch_add(1, std::memory_order_release);
+      events[current.play->program][record.index].value.fetch_add(1, std::memory_order_release);
       break;
     default:
       run(record, stream.worker);
@@ -183,7 +183,7 @@ bool Player::advance(Stream &stream) {
 }
 
 bool Player::isMet(const PianolaRollRecord &wait) const {
-  uint64_t value = events[current.play.program][wait.index].value.load(std::memory_order_acquire);
+  uint64_t value = events[current.play->program][wait.index].value.load(std::memory_order_acquire);
   return value - bases[wait.index] >= wait.begin;
 }
 
@@ -215,10 +215,11 @@ void Player::run(const PianolaRollRecord &record, uint32_t worker) {
   call.resident = tape + record.resident;
   call.tape = tape + record.tape;
   call.scratch = scratch[worker];
-  call.tokens = current.play.tokens;
-  call.position = current.play.position;
-  call.slots = current.play.slots;
-  call.first_output = current.play.firstOutput;
+  call.tokens = current.play->slots.tokens.data();
+  call.positions = current.play->slots.positions.data();
+  call.sequences = current.play->slots.sequences.data();
+  call.slots = current.play->slots.size();
+  call.first_output = current.play->firstOutput;
   call.capacity = current.capacity;
   call.begin = record.begin;
   call.end = record.end;
@@ -228,8 +229,8 @@ void Player::run(const PianolaRollRecord &record, uint32_t worker) {
 
 void Player::report(const Stream &stream) {
   const PianolaRollRecord &wait = *stream.next;
-  const RollProgram &program = roll.manifest().programs[current.play.program];
-  uint64_t seen = events[current.play.program][wait.index].value.load(std::memory_order_acquire) -
+  const RollProgram &program = roll.manifest().programs[current.play->program];
+  uint64_t seen = events[current.play->program][wait.index].value.load(std::memory_order_acquire) -
                   bases[wait.index];
   fail("watchdog: worker " + std::to_string(stream.worker) + " has waited " +
        std::to_string(watchdogSeconds) + " s in step \"" + program.steps[wait.step].label +

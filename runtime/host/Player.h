@@ -31,7 +31,7 @@ namespace pianola {
 
 /// A play, and where everything lies. Bindings are addresses, for each step in order.
 struct HostPlay {
-  Play play;
+  const Play *play = nullptr;
   const std::vector<std::vector<void *>> *bindings = nullptr;
   uint64_t capacity = 0;
 };

@@ -1,7 +1,7 @@
 // Device.h - what a session plays on: threads of the host, or a GPU.
 //
-// A device has the memory of one conversation. Who calls it knows what has been fed: `history`, one
-// token for each position.
+// A device has the memory of one conversation, or of several: sequences, numbered from 0. Who calls
+// it knows what has been fed: `history`, one token for each position.
 #ifndef PIANOLA_RUNTIME_SESSION_DEVICE_H
 #define PIANOLA_RUNTIME_SESSION_DEVICE_H
 
@@ -14,16 +14,26 @@
 
 namespace pianola {
 
-/// One play of a program: `slots` tokens at consecutive positions.
+/// What the slots of a play are: see PianolaHostCall. Vectors of one size.
+struct Slots {
+  std::vector<int32_t> tokens;
+  std::vector<uint64_t> positions;
+  std::vector<uint32_t> sequences;
+
+  size_t size() const { return tokens.size(); }
+  void add(uint32_t sequence, uint64_t position, int32_t token);
+  /// `count` tokens at consecutive positions of a sequence.
+  static Slots chunk(uint32_t sequence, uint64_t position, const int32_t *tokens, size_t count);
+};
+
+/// One play of a program.
 struct Play {
   size_t program = 0;
-  const int32_t *tokens = nullptr;
-  uint64_t slots = 1;
-  uint64_t position = 0;
+  Slots slots;
   uint64_t firstOutput = 0; // first slot whose logits are wanted
 };
 
-/// Token after token: each one that is chosen is played next.
+/// Token after token of sequence 0: each one that is chosen is played next.
 struct Loop {
   size_t program = 0; // of one slot
   int32_t first = 0;  // played first; chosen, but not in the history yet
@@ -59,6 +69,9 @@ public:
 
   /// Plays to the end. Errors: "cancelled" (see wasCancelled), or what broke the device.
   virtual Status play(const Play &play) = 0;
+
+  /// Gives `to` the keys and values of the first `length` positions of another sequence.
+  virtual Status copy(uint32_t from, uint32_t to, uint64_t length) = 0;
 
   /// Logits of one slot of the last play; good until the next.
   virtual Result<const float *> logits(uint64_t slot) = 0;

@@ -2,38 +2,9 @@
 #ifndef PIANOLA_RUNTIME_SESSION_SESSION_H
 #define PIANOLA_RUNTIME_SESSION_SESSION_H
 
-#include "runtime/roll/Roll.h"
-#include "runtime/session/Device.h"
-
-#include <memory>
+#include "runtime/session/Instrument.h"
 
 namespace pianola {
-
-enum class DeviceKind {
-  Auto,    // what the roll is for: the host, or CUDA
-  Host,    //
-  Cuda,    // a GPU of this machine
-  Emulator // libpianola-cuda.so
-};
-
-/// How a GPU is made to play.
-enum class LaunchKind {
-  Persistent, // one kernel for many plays
-  Graph       // a kernel for each stage, replayed
-};
-
-struct SessionOptions {
-  uint64_t maxLen = 0;         // positions; 0: all that the roll allows
-  unsigned threads = 0;        // of the host; 0: one for each worker of the roll
-  double watchdogSeconds = 20; // for one wait
-  DeviceKind device = DeviceKind::Auto;
-  LaunchKind launch = LaunchKind::Persistent;
-  uint64_t tracePlays = 0; // of each launch on a GPU: the first plays that are recorded
-};
-
-/// "auto", "cuda", "emulator"; "persistent", "graph".
-std::optional<DeviceKind> parseDevice(const std::string &name);
-std::optional<LaunchKind> parseLaunch(const std::string &name);
 
 struct FeedOptions {
   bool oneByOne = false;      // play every token through the program of one slot
@@ -71,36 +42,28 @@ public:
 
   /// When the workers of a GPU did what, in the first plays (options.tracePlays) of the last chunk
   /// fed or of the last generation. An error if nothing was recorded.
-  Result<Recording> recording() { return device->recording(); }
+  Result<Recording> recording() { return instrument.device().recording(); }
 
   /// f32 [vocabulary] of the last token fed; good until the next feed. An error before the first.
   Result<const float *> logits();
 
   uint64_t position() const { return fed.size(); }
-  uint64_t maxLen() const { return limit; }
+  uint64_t maxLen() const { return instrument.maxLen(); }
   const std::vector<int32_t> &history() const { return fed; } // the token at each position
-  unsigned threads() const { return device->threads(); }
-  std::string deviceName() const { return device->name(); }
+  unsigned threads() const { return instrument.device().threads(); }
+  std::string deviceName() const { return instrument.device().name(); }
 
   /// Forgets all positions from `length` on. Logits are gone.
   Status truncate(uint64_t length);
 
-  void cancel() { device->cancel(); }
+  void cancel() { instrument.device().cancel(); }
 
 private:
-  explicit Session(const Roll &roll) : roll(roll) {}
-  size_t programFor(size_t left, bool oneByOne) const;
-  Status check(const int32_t *ids, size_t count) const;
-  /// Remembers what broke the device.
-  Status note(Status status);
+  explicit Session(Instrument instrument) : instrument(std::move(instrument)) {}
 
-  const Roll &roll;
-  uint64_t limit = 0; // positions
+  Instrument instrument;
   std::vector<int32_t> fed;
-  std::vector<size_t> bySlots;      // programs, fewest slots first
   std::optional<uint64_t> lastSlot; // of the last play, whose logits are wanted
-  std::string broken;
-  std::unique_ptr<Device> device;
 };
 
 } // namespace pianola

@@ -2,8 +2,12 @@
 //
 // A chunk is 64 positions. Keys are packed as weight rows are, so scores are inner products of keys
 // with queries; values are packed with positions as the contracted dimension, so the output is
-// inner products of values with probabilities. A row is one query head of one slot, and all rows of
-// the tile pass through a chunk together: keys and values are read once.
+// inner products of values with probabilities. A row is one query head of one slot.
+//
+// A run is slots of one sequence at consecutive positions. All its rows pass through a chunk
+// together: keys and values are read once. A chunk of a prompt is one run, tokens of several
+// sequences are a run each; which runs the tile has is found out when it is played. What a slot
+// gets has nothing to do with other runs.
 //
 // Then the mask and the online softmax (Milakov and Gimelshein, 2018): each row has the greatest
 // score so far and its sum of exponentials, and its output is scaled when the greatest grows.
@@ -50,6 +54,8 @@ public:
 
 private:
   void start(int64_t rows);
+  void forRuns(llvm::function_ref<void(Value begin, Value end)> body);
+  void attendRun(Value begin, Value end);
   std::pair<Value, Value> chunks();
   Value chunkOf(Value half, Value first, tile::ContextPart part);
   void scoreKeys(Value first);
@@ -61,7 +67,7 @@ private:
   void forRows(llvm::function_ref<void(Value slot, Value head, Value row)> body);
 
   SmallVector<Value> visibleLanes(Value first, Value slot);
-  Value positionOf(Value slot) { return e.add(e.position, e.add(e.slotBegin, slot)); }
+  Value positionOf(Value slot) { return e.add(origin, slot); } // of the run, or its end
   Value entry(Value table, Value row) { return e.at(table, e.mul(row, 4)); }
   // Of keys or values as products find them, from one position to the next on average.
   int64_t positionBytes() { return isWidened ? size * 4 : context.getPositionBytes(); }
@@ -80,13 +86,17 @@ private:
   Form form, weightForm;
 
   Place output;         // dense: row r of [slots * group][size]
-  Value keys, values;   // of the head
   Value packed;         // queries in their form, row by row
   Value scores;         // [rows][64]
   Value greatest, sums; // of each row
   Value tail;           // the values of one last odd position
   Value widened;        // the numbers of a chunk's codes
-  Value firstRow, rows; // the tile's rows to compute
+
+  // Of the run.
+  Value low, high;    // its slots
+  Value origin;       // position of its slot s, less s
+  Value keys, values; // of the head
+  Value firstRow, rows;
 };
 
 void AttendEmitter::forRows(llvm::function_ref<void(Value, Value, Value)> body) {
@@ -105,14 +115,6 @@ void AttendEmitter::start(int64_t count) {
   tail = e.allocate(e.f32(), size);
   if (isWidened)
     widened = e.allocate(element, kChunk * size);
-  firstRow = e.mul(e.low, group);
-  rows = e.mul(e.sub(e.high, e.low), group);
-
-  Value base = e.bindingOf(op.getPast());
-  Value head = e.evaluate(op.getHeadAttr()),
-        headBytes = e.mul(e.capacity, context.getPositionBytes());
-  keys = e.at(base, e.mul(head, headBytes));
-  values = e.at(base, e.mul(e.add(head, context.getHeads()), headBytes));
 
   Value zero = e.real(e.vector(e.f32()), 0);
   forRows([&](Value slot, Value head, Value row) {
@@ -126,13 +128,31 @@ void AttendEmitter::start(int64_t count) {
   });
 }
 
-// The chunks that some slot of the tile sees, and of these the tile's part: as many as the others'
+// Calls `body` for each run of the tile.
+void AttendEmitter::forRuns(llvm::function_ref<void(Value, Value)> body) {
+  if (e.oneSlot)
+    return body(e.low, e.high);
+  Value last = e.sub(e.high, e.constant(1));
+  e.loop(e.low, e.high, 1, {e.low}, [&](Value slot, ValueRange carried) {
+    Value end = e.add(slot, 1);
+    // The tile's last slot is not followed by itself.
+    Value next = e.min(end, last);
+    Value follows = e.builder.create<arith::AndIOp>(
+        e.loc, e.equal(e.positionOf(next), e.add(e.positionOf(slot), 1)),
+        e.equal(e.sequenceOf(next), e.sequenceOf(slot)));
+    Value ends = e.equal(follows, e.less(e.constant(1), e.constant(0)));
+    e.when(ends, [&] { body(carried[0], end); });
+    return SmallVector<Value>{e.select(ends, end, carried[0])};
+  });
+}
+
+// The chunks that some slot of the run sees, and of these the tile's part: as many as the others'
 // parts, and one more in the first ones if they do not come out even.
 std::pair<Value, Value> AttendEmitter::chunks() {
   Value begin = e.constant(0);
   if (int64_t window = op.getWindow())
-    begin = e.div(e.max(e.add(positionOf(e.low), 1 - window), begin), kChunk);
-  Value end = e.div(e.add(positionOf(e.high), kChunk - 1), kChunk);
+    begin = e.div(e.max(e.add(positionOf(low), 1 - window), begin), kChunk);
+  Value end = e.div(e.add(positionOf(high), kChunk - 1), kChunk);
   int64_t splits = op.getSplits();
   if (splits == 1)
     return {begin, end};
@@ -255,7 +275,7 @@ void AttendEmitter::softmaxRows(Value first, ArrayRef<Value> rows, ArrayRef<Valu
 
 void AttendEmitter::softmax(Value first) {
   int64_t together = e.cpu.hasAvx512() ? 4 : 2, whole = group / together * together;
-  e.loop(e.low, e.high, 1, [&](Value slot) {
+  e.loop(low, high, 1, [&](Value slot) {
     SmallVector<Value> visible = visibleLanes(first, slot);
     auto some = [&](Value head, int64_t count) {
       SmallVector<Value> rows;
@@ -286,7 +306,7 @@ void AttendEmitter::addSteps(Value from, Value probabilities, Value steps) {
 // Memory beyond the newest position may hold anything, NaN included, which times zero is not zero:
 // so products end with it, and the other half of a pair that it is the first of is blanked.
 void AttendEmitter::addValues(Value first) {
-  Value seen = e.min(e.sub(positionOf(e.high), first), e.constant(kChunk));
+  Value seen = e.min(e.sub(positionOf(high), first), e.constant(kChunk));
   Value from = chunkOf(values, first, tile::ContextPart::Value);
   Value probabilities = e.at(scores, e.mul(firstRow, kRowBytes));
   if (context.hasScales() && !isWidened) {
@@ -339,15 +359,27 @@ void AttendEmitter::finish() {
   });
 }
 
-void AttendEmitter::run() {
-  start(cast<RankedTensorType>(op.getOutput().getType()).getDimSize(0) * group);
-  auto [begin, end] = chunks();
-  e.loop(begin, end, 1, [&](Value number) {
+void AttendEmitter::attendRun(Value begin, Value end) {
+  low = begin;
+  high = end;
+  origin = e.sub(e.positionOf(low), low);
+  firstRow = e.mul(low, group);
+  rows = e.mul(e.sub(high, low), group);
+  Value sequence = e.sequenceOf(low), head = e.evaluate(op.getHeadAttr());
+  keys = e.halfOf(op.getPast(), sequence, head, tile::ContextPart::Key);
+  values = e.halfOf(op.getPast(), sequence, head, tile::ContextPart::Value);
+  auto [from, to] = chunks();
+  e.loop(from, to, 1, [&](Value number) {
     Value first = e.mul(number, kChunk);
     scoreKeys(first);
     softmax(first);
     addValues(first);
   });
+}
+
+void AttendEmitter::run() {
+  start(cast<RankedTensorType>(op.getOutput().getType()).getDimSize(0) * group);
+  forRuns([&](Value begin, Value end) { attendRun(begin, end); });
   finish();
 }
 

@@ -73,7 +73,8 @@ void StageLowering::loadCall(PartEmitter &emit) {
   emit.resident = pointer(FIELD(resident));
   emit.scratch = pointer(FIELD(scratch));
   emit.tokens = pointer(FIELD(tokens));
-  emit.position = number(FIELD(position));
+  emit.positions = pointer(FIELD(positions));
+  emit.sequences = pointer(FIELD(sequences));
   emit.slots = number(FIELD(slots));
   emit.capacity = number(FIELD(capacity));
   for (const tile::TapePiece &piece : tile::getResidentPieces(stage))

@@ -141,29 +141,29 @@ void PartEmitter::gatherCodes(tile::GatherOp op, encoding::ScaledType type, cons
   });
 }
 
-// Positions grow by one a slot; where each element goes is said at !tile.context.
+// Where each element goes is said at !tile.context.
 void PartEmitter::lowerAppend(tile::AppendOp op) {
   tile::ContextType context = op.getContext().getType();
   Place from = places.lookup(op.getValue());
   int64_t size = context.getSize(), bytes = context.getElement().getIntOrFloatBitWidth() / 8;
   bool isKey = op.getPart() == tile::ContextPart::Key, isPair = context.getElement().isBF16();
   Value head = evaluate(op.getHeadAttr());
-  if (!isKey)
-    head = add(head, context.getHeads());
-  Value base = at(bindingOf(op.getContext()), mul(mul(head, capacity), context.getPositionBytes()));
+  auto halfOfSlot = [&](Value slot) {
+    return halfOf(op.getContext(), sequenceOf(slot), head, op.getPart());
+  };
   int64_t keep = scratchUsed;
   if (context.hasScales()) {
     Value codes = allocate(context.getElement(), size);
     loop(low, high, 1, [&](Value slot) {
-      Value p = add(position, add(slotBegin, slot));
-      appendCodes(*this, context, op.getPart(), row(from, slot), from.element, base, p, codes);
+      appendCodes(*this, context, op.getPart(), row(from, slot), from.element, halfOfSlot(slot),
+                  positionOf(slot), codes);
     });
     scratchUsed = keep;
     return;
   }
   Place rounded{allocate(context.getElement(), size), context.getElement(), size, 0};
   loop(low, high, 1, [&](Value slot) {
-    Value p = add(position, add(slotBegin, slot));
+    Value p = positionOf(slot), base = halfOfSlot(slot);
     loop(constant(0), constant(size), 16,
          [&](Value column) { setLanes(lanes(from, slot, column), rounded, constant(0), column); });
     auto copy = [&](Type element, int64_t count, Value to, int64_t step) {

@@ -41,8 +41,7 @@ void PartEmitter::lowerRotate(tile::RotateOp op) {
   Value table = bindingOf(op.getRotation());
   copyRows(from, to); // lanes that do not turn
   loop(low, high, 1, [&](Value slot) {
-    Value p = add(position, add(slotBegin, slot));
-    Value cosines = at(table, mul(p, 2 * pairs * 4)), sines = at(cosines, pairs * 4);
+    Value cosines = at(table, mul(positionOf(slot), 2 * pairs * 4)), sines = at(cosines, pairs * 4);
     loop(constant(0), constant(groups), 1, [&](Value group) {
       Value source = at(row(from, slot), mul(group, columns * from.elementBytes()));
       Value target = at(row(to, slot), mul(group, columns * to.elementBytes()));

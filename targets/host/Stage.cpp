@@ -32,6 +32,25 @@ Value PartEmitter::bindingOf(Value argument) {
   return load(pointer(), at(bindings, index * 8), 8);
 }
 
+Value PartEmitter::positionOf(Value slot) {
+  return load(i64(), at(positions, mul(add(slotBegin, slot), 8)), 8);
+}
+
+Value PartEmitter::sequenceOf(Value slot) {
+  Value sequence = load(i32(), at(sequences, mul(add(slotBegin, slot), 4)));
+  return builder.create<arith::ExtUIOp>(loc, i64(), sequence);
+}
+
+// A sequence has the keys of all heads, then their values.
+Value PartEmitter::halfOf(TypedValue<tile::ContextType> context, Value sequence, Value head,
+                          tile::ContextPart part) {
+  tile::ContextType type = context.getType();
+  if (part == tile::ContextPart::Value)
+    head = add(head, type.getHeads());
+  Value half = add(mul(sequence, 2 * type.getHeads()), head);
+  return at(bindingOf(context), mul(mul(half, capacity), type.getPositionBytes()));
+}
+
 // Maps are linear forms of the coordinates with constant factors.
 static Value expand(PartEmitter &emit, AffineExpr expr) {
   if (auto constant = dyn_cast<AffineConstantExpr>(expr))

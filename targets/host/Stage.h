@@ -44,7 +44,7 @@ public:
   Value call; // PianolaHostCall *
 
   // Fields of the call, loaded on entry.
-  Value bindings, resident, scratch, tokens, position, slots, capacity;
+  Value bindings, resident, scratch, tokens, positions, sequences, slots, capacity;
 
   llvm::SmallVector<Value, 3> coordinates;        // of the tile, as i64
   Value slotBegin;                                // slot of the play that the tile's slot 0 is
@@ -78,6 +78,12 @@ public:
               mlir::AffineMapAttr firstColumn);
   /// The address bound to a stage argument.
   Value bindingOf(Value argument);
+  /// Of a slot of the tile: its position, and the sequence whose context it sees.
+  Value positionOf(Value slot);
+  Value sequenceOf(Value slot);
+  /// Where keys or values of a head begin in a sequence's context.
+  Value halfOf(mlir::TypedValue<tile::ContextType> context, Value sequence, Value head,
+               tile::ContextPart part);
   /// The value of an affine map at the tile's coordinates; 0 for a null map.
   Value evaluate(mlir::AffineMapAttr map);
   /// The address of a tape piece: a matrix tile or a vector.

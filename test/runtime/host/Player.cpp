@@ -39,11 +39,13 @@ protected:
   HostPlay play() {
     HostPlay play;
     bindings = {{numbers}, {numbers + 8}};
+    play.play = &one;
     play.bindings = &bindings;
     return play;
   }
 
   alignas(64) uint64_t numbers[16] = {};
+  Play one;
   std::vector<std::vector<void *>> bindings;
 };
 

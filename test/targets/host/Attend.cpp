@@ -198,8 +198,7 @@ void check(const Shape &s, const std::string &target) {
   stage.unbind();
   for (const AlignedBytes *bytes : {&q, &context, &output, &statistics})
     stage.bind(bytes->data());
-  stage.call.slots = s.valid;
-  stage.call.position = s.position;
+  stage.placeSlots(s.position, s.valid);
   stage.call.capacity = capacity;
   stage.run("0", 0, kHeads * (s.slots / block) * s.splits);
 

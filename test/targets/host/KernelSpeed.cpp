@@ -14,6 +14,7 @@
 #include <cstdio>
 #include <cstring>
 #include <functional>
+#include <numeric>
 #include <sys/mman.h>
 #include <thread>
 #include <vector>
@@ -199,8 +200,12 @@ void attend(const HostCpu &cpu, int64_t slots, int64_t position, int64_t group, 
   void *bindings[] = {q, context, o};
   PianolaHostCall call{};
   call.bindings = bindings;
+  std::vector<uint64_t> positions(slots);
+  std::iota(positions.begin(), positions.end(), position);
+  std::vector<uint32_t> sequences(slots);
+  call.positions = positions.data();
+  call.sequences = sequences.data();
   call.slots = slots;
-  call.position = position;
   call.capacity = capacity;
   Speed speed = bestOf(code, call, kHeads * (slots / block), 0, context, contextBytes, 7);
   std::printf("attend %4s %d x %3d, %2d slots at %6d", element, int(group), int(size), int(slots),

@@ -143,8 +143,7 @@ TEST_P(Memory, Append) {
       AlignedBytes context(blank);
       played.bind(from.data());
       played.bind(context.data());
-      played.call.slots = valid;
-      played.call.position = position;
+      played.placeSlots(position, valid);
       played.call.capacity = kCapacity;
       played.run("0", 0, kHeads);
       auto put = [&](int64_t at, float value) {
@@ -191,8 +190,7 @@ TEST_P(Memory, AppendCodes) {
       AlignedBytes context(blank);
       played.bind(from.data());
       played.bind(context.data());
-      played.call.slots = valid;
-      played.call.position = position;
+      played.placeSlots(position, valid);
       played.call.capacity = kCapacity;
       played.run("0", 0, kHeads);
       std::vector<bool> touched(blank.size());

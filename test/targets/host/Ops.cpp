@@ -26,8 +26,7 @@ protected:
     if (bound)
       played.bind(bound);
     played.bind(to.data());
-    played.call.slots = slots;
-    played.call.position = position;
+    played.placeSlots(position, slots);
     played.call.resident = weights.data();
     played.run("0", 0, 1);
     const auto *y = reinterpret_cast<const float *>(to.data());

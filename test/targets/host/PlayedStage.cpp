@@ -8,6 +8,7 @@
 
 #include <cmath>
 #include <gtest/gtest.h>
+#include <numeric>
 #include <sys/mman.h>
 
 namespace pianola::test {
@@ -88,6 +89,20 @@ PlayedStage::PlayedStage(const std::string &text, const std::string &target) {
 PlayedStage::~PlayedStage() {
   if (code)
     munmap(code, codeBytes);
+}
+
+void PlayedStage::placeSlots(uint64_t position, uint64_t count) {
+  std::vector<uint64_t> consecutive(count);
+  std::iota(consecutive.begin(), consecutive.end(), position);
+  placeSlots(consecutive, std::vector<uint32_t>(count));
+}
+
+void PlayedStage::placeSlots(std::vector<uint64_t> places, std::vector<uint32_t> owners) {
+  positions = std::move(places);
+  sequences = std::move(owners);
+  call.positions = positions.data();
+  call.sequences = sequences.data();
+  call.slots = positions.size();
 }
 
 void PlayedStage::run(const std::string &suffix, uint64_t begin, uint64_t end) {

@@ -53,6 +53,11 @@ public:
   void unbind() { bindings.clear(); }
   void bind(void *address) { bindings.push_back(address); }
 
+  /// The play's slots, all of them: `count` at consecutive positions of sequence 0, or one at each
+  /// of some positions.
+  void placeSlots(uint64_t position, uint64_t count);
+  void placeSlots(std::vector<uint64_t> positions, std::vector<uint32_t> sequences);
+
   /// Runs part `suffix` ("prologue", "0", ...) of the stage for tiles begin .. end-1.
   void run(const std::string &suffix, uint64_t begin, uint64_t end);
 
@@ -64,6 +69,8 @@ private:
   size_t codeBytes = 0;
   std::unique_ptr<GuardedMemory> scratch;
   std::vector<void *> bindings;
+  std::vector<uint64_t> positions;
+  std::vector<uint32_t> sequences;
 };
 
 /// The text of types, and of a stage with one tile.
