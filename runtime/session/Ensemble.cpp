@@ -19,8 +19,8 @@ Result<std::unique_ptr<Ensemble>> Ensemble::create(const Roll &roll,
     return instrument.status();
   std::unique_ptr<Ensemble> ensemble(new Ensemble(std::move(*instrument)));
   ensemble->sequences.resize(options.sequences);
-  ensemble->stepProgram = ensemble->instrument.programFor(options.stepSlots);
-  if (uint64_t slots = ensemble->stepSlots(); slots < options.stepSlots)
+  ensemble->stepping = ensemble->instrument.programFor(options.stepSlots);
+  if (uint64_t slots = ensemble->stepProgram().slots; slots < options.stepSlots)
     return Status::error("the roll's programs have " + std::to_string(slots) +
                          " slots at most, and steps were to have " +
                          std::to_string(options.stepSlots) + ": compile the model with --slots");
@@ -72,9 +72,9 @@ Status Ensemble::feed(uint64_t number, const int32_t *ids, size_t count) {
 Status Ensemble::check(const std::vector<Turn> &turns) const {
   if (turns.empty())
     return Status::error("nothing to feed");
-  if (turns.size() > stepSlots())
+  if (turns.size() > stepProgram().slots)
     return Status::error(std::to_string(turns.size()) + " tokens are more than the " +
-                         std::to_string(stepSlots()) + " slots of a step");
+                         std::to_string(stepProgram().slots) + " slots of a step");
   std::vector<bool> seen(sequences.size());
   for (const Turn &turn : turns) {
     if (Status status = find(turn.sequence); !status.ok())
@@ -93,7 +93,7 @@ Status Ensemble::step(const std::vector<Turn> &turns) {
   if (Status status = check(turns); !status.ok())
     return status;
   Play step;
-  step.program = stepProgram;
+  step.program = stepping;
   for (const Turn &turn : turns)
     step.slots.add(turn.sequence, position(turn.sequence), turn.token);
   if (Status status = play(step); !status.ok())

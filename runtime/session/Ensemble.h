@@ -54,7 +54,8 @@ public:
 
   uint64_t size() const { return sequences.size(); } // sequences
   uint64_t maxLen() const { return instrument.maxLen(); }
-  uint64_t stepSlots() const { return instrument.slotsOf(stepProgram); } // turns of a step, at most
+  /// Which plays steps; it has as many slots as a step has turns at most.
+  const RollProgram &stepProgram() const { return instrument.roll().manifest().programs[stepping]; }
   uint64_t chunkSlots() const;
   unsigned threads() const { return instrument.device().threads(); }
   std::string deviceName() const { return instrument.device().name(); }
@@ -74,7 +75,7 @@ private:
 
   Instrument instrument;
   std::vector<Sequence> sequences;
-  size_t stepProgram = 0;
+  size_t stepping = 0; // program of steps
 };
 
 } // namespace pianola

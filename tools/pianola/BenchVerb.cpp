@@ -1,18 +1,20 @@
 // BenchVerb.cpp - pianola bench: how fast a roll plays, beside what the machine could do.
 //
 // The table is llama-bench's (pp: tokens of a prompt; tg: generated tokens; @ d: after d tokens of
-// context), with what that lacks: the median and slowest token, the bytes that a token reads, of
-// weights and of context, the read bandwidth measured in the same run, the share of the floor that
-// it sets, and the prediction of the cost model for this machine's figures.
+// context; x s: of s sequences that share plays), with what that lacks: the median and slowest
+// token, the bytes that a token reads, of weights and of context, the read bandwidth measured in
+// the same run, the share of the floor that it sets, and the prediction of the cost model for this
+// machine's figures.
 #include "runtime/host/Probe.h"
 #include "runtime/roll/CpuFeatures.h"
+#include "runtime/session/Ensemble.h"
 #include "runtime/session/Session.h"
+#include "tools/pianola/Measurement.h"
 #include "tools/pianola/TraceOptions.h"
 #include "tools/pianola/Verbs.h"
 
 #include <algorithm>
 #include <chrono>
-#include <cmath>
 #include <nlohmann/json.hpp>
 
 namespace pianola {
@@ -23,7 +25,7 @@ using Clock = std::chrono::steady_clock;
 
 struct BenchOptions {
   std::string roll, format = "md";
-  std::vector<int64_t> prompts{512}, generated{128}, depths{0};
+  std::vector<int64_t> prompts{512}, generated{128}, depths{0}, sequences{1};
   int64_t repetitions = 5;
   SessionOptions session;
   TraceOptions trace; // of the last test
@@ -32,39 +34,6 @@ struct BenchOptions {
 struct Machine {
   double bf16Peak, f32Peak; // flops a second
 };
-
-struct Measurement {
-  int64_t prompt = 0, generated = 0, depth = 0;
-  std::vector<double> rates;      // tokens a second, of each repetition
-  std::vector<double> tokens;     // us, of each token or chunk
-  std::vector<double> bandwidths; // bytes a second, before and after each repetition
-  double bytesPerToken = 0, contextBytesPerToken = 0, flopsPerToken = 0, predicted = 0;
-};
-
-double median(std::vector<double> values) {
-  std::sort(values.begin(), values.end());
-  size_t n = values.size();
-  return n % 2 ? values[n / 2] : (values[n / 2 - 1] + values[n / 2]) / 2;
-}
-
-double quantile(std::vector<double> values, double q) {
-  std::sort(values.begin(), values.end());
-  return values[std::min(values.size() - 1, static_cast<size_t>(q * values.size()))];
-}
-
-double mean(const std::vector<double> &values) {
-  double sum = 0;
-  for (double value : values)
-    sum += value;
-  return sum / values.size();
-}
-
-double deviation(const std::vector<double> &values) {
-  double m = mean(values), sum = 0;
-  for (double value : values)
-    sum += (value - m) * (value - m);
-  return values.size() > 1 ? std::sqrt(sum / (values.size() - 1)) : 0;
-}
 
 class Bench {
 public:
@@ -76,6 +45,8 @@ public:
 
 private:
   Status measure(int64_t prompt, int64_t generated, int64_t depth);
+  Status measureSteps(int64_t sequences, int64_t generated, int64_t depth);
+  std::vector<int32_t> tokens(int64_t count);
   Status feed(int64_t count, bool oneByOne, std::vector<double> *times);
   Status generate(int64_t count, std::vector<double> &times);
   double bandwidth();
@@ -94,13 +65,18 @@ private:
 };
 
 // Tokens are arbitrary: speed does not depend on them.
-Status Bench::feed(int64_t count, bool oneByOne, std::vector<double> *times) {
+std::vector<int32_t> Bench::tokens(int64_t count) {
   std::vector<int32_t> ids(count);
   int64_t vocabulary = roll.manifest().model.vocabulary;
   for (int32_t &id : ids) {
     state = state * 6364136223846793005u + 1442695040888963407u;
     id = static_cast<int32_t>((state >> 33) % vocabulary);
   }
+  return ids;
+}
+
+Status Bench::feed(int64_t count, bool oneByOne, std::vector<double> *times) {
+  std::vector<int32_t> ids = tokens(count);
   size_t chunk = oneByOne ? 1 : programOf(false).slots;
   for (size_t i = 0; i < ids.size(); i += chunk) {
     Clock::time_point start = Clock::now();
@@ -224,6 +200,61 @@ Status Bench::measure(int64_t prompt, int64_t generated, int64_t depth) {
   return Status();
 }
 
+// One token of each sequence in each play.
+Status Bench::measureSteps(int64_t sequences, int64_t generated, int64_t depth) {
+  Measurement measured;
+  measured.generated = generated;
+  measured.depth = depth;
+  measured.sequences = sequences;
+  EnsembleOptions settings;
+  settings.session = options.session;
+  settings.sequences = sequences;
+  settings.stepSlots = std::max<uint64_t>(settings.stepSlots, sequences);
+  Result<std::unique_ptr<Ensemble>> ensemble = Ensemble::create(roll, settings);
+  if (!ensemble)
+    return ensemble.status();
+  std::vector<Turn> turns(sequences);
+  for (int64_t r = -1; r < options.repetitions; ++r) { // the first warms up
+    for (int64_t s = 0; s < sequences; ++s) {
+      auto kept = std::min<int64_t>((*ensemble)->position(s), depth);
+      std::vector<int32_t> ids = tokens(depth - kept);
+      if (Status status = (*ensemble)->truncate(s, kept); !status.ok())
+        return status;
+      if (!ids.empty())
+        if (Status status = (*ensemble)->feed(s, ids.data(), ids.size()); !status.ok())
+          return status;
+    }
+    double before = bandwidth(), seconds = 0;
+    for (int64_t i = 0; i < generated; ++i) {
+      std::vector<int32_t> ids = tokens(sequences);
+      for (int64_t s = 0; s < sequences; ++s)
+        turns[s] = {static_cast<uint64_t>(s), ids[s]};
+      Clock::time_point start = Clock::now();
+      if (Status status = (*ensemble)->step(turns); !status.ok())
+        return status;
+      double took = std::chrono::duration<double>(Clock::now() - start).count();
+      seconds += took;
+      if (r >= 0)
+        measured.tokens.push_back(took * 1e6);
+    }
+    measured.bandwidths.insert(measured.bandwidths.end(), {before, bandwidth()});
+    if (r >= 0)
+      measured.rates.push_back(generated * sequences / seconds);
+  }
+  const RollProgram &program = (*ensemble)->stepProgram();
+  for (const RollStep &step : program.steps) {
+    measured.bytesPerToken += static_cast<double>(step.cost.tape) / sequences;
+    measured.flopsPerToken += static_cast<double>(step.cost.flops) / program.slots;
+  }
+  measured.contextBytesPerToken = contextBytes(depth + (generated + 1) / 2, 1);
+  measured.bytesPerToken += measured.contextBytesPerToken;
+  measured.predicted =
+      predict(program, measured.contextBytesPerToken * sequences, median(measured.bandwidths)) /
+      sequences;
+  results.push_back(std::move(measured));
+  return Status();
+}
+
 Status Bench::run() {
   if (const RollTarget &target = roll.manifest().target; target.isGpu()) {
     machine = {target.product == "bf16" ? target.peak * 1e9 : 0, target.peak * 1e9};
@@ -247,9 +278,12 @@ Status Bench::run() {
         if (Status status = measure(prompt, 0, depth); !status.ok())
           return status;
     for (int64_t generated : options.generated)
-      if (generated > 0)
-        if (Status status = measure(0, generated, depth); !status.ok())
-          return status;
+      for (int64_t sequences : options.sequences)
+        if (generated > 0)
+          if (Status status = sequences == 1 ? measure(0, generated, depth)
+                                             : measureSteps(sequences, generated, depth);
+              !status.ok())
+            return status;
   }
   return Status();
 }
@@ -265,6 +299,7 @@ nlohmann::json Bench::describe(const Measurement &measured) const {
                         {"n_prompt", measured.prompt},
                         {"n_gen", measured.generated},
                         {"n_depth", measured.depth},
+                        {"n_sequences", measured.sequences},
                         {"avg_ts", rate},
                         {"stddev_ts", deviation(measured.rates)},
                         {"median_ts", median(measured.rates)},
@@ -305,6 +340,8 @@ void Bench::print() const {
         row["n_gen"] > 0 ? "tg" + row["n_gen"].dump() : "pp" + row["n_prompt"].dump();
     if (row["n_depth"] > 0)
       test += " @ d" + row["n_depth"].dump();
+    if (row["n_sequences"] > 1)
+      test += " x " + row["n_sequences"].dump();
     std::printf(
         "| %s | %.2f GB | %.2f M | %u | %s | %.2f ± %.2f | %.2f | %.0f | %.1f | %.1f | %.0f %% | "
         "%.1f | %.1f |\n",
@@ -351,6 +388,10 @@ void addBenchVerb(CLI::App &app, int &exitCode) {
   verb->add_option("-d,--n-depth", options->depths, "Tokens of context before the measurement")
       ->delimiter(',')
       ->check(tokens);
+  verb->add_option("-s,--sequences", options->sequences,
+                   "Sequences that generate at once, a token of each in a play")
+      ->delimiter(',')
+      ->check(CLI::Range(1, 4096));
   verb->add_option("-r,--repetitions", options->repetitions)->check(CLI::Range(1, 10000));
   addDeviceOptions(*verb, options->session);
   addTraceOptions(*verb, options->trace);

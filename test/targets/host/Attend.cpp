@@ -250,6 +250,79 @@ void check(const Shape &s, const std::string &target) {
   }
 }
 
+// Slots `begin` .. `end`-1 of a play.
+struct SlotRun {
+  uint32_t sequence;
+  int64_t position, begin, end;
+};
+
+// What the runs give together and what each gives alone, its sequence being the only one, must be
+// the same bits.
+void checkRuns(const Shape &s, const std::vector<SlotRun> &runs, const std::string &target) {
+  SCOPED_TRACE(::testing::Message() << s << ", for " << target);
+  constexpr int64_t kCapacity = 320, kSequences = 3;
+  int64_t width = kHeads * s.group * s.size;
+  std::vector<float> queries = randomNumbers(s.slots * width, 1);
+  std::vector<uint16_t> halves;
+  for (float query : queries)
+    halves.push_back(toBf16(query));
+  std::vector<uint8_t> contexts;
+  for (int64_t q = 0; q < kSequences; ++q) {
+    size_t numbers = kHeads * kCapacity * s.size;
+    std::vector<uint8_t> one = packContext(s, kCapacity, kCapacity, randomNumbers(numbers, 10 + q),
+                                           randomNumbers(numbers, 20 + q));
+    contexts.insert(contexts.end(), one.begin(), one.end());
+  }
+  AlignedBytes context(contexts);
+  PlayedStage stage(stageText(s, s.slots), target);
+  int64_t bytes = std::string(s.queries) == "bf16" ? 2 : 4;
+  const auto *from = bytes == 2 ? reinterpret_cast<const uint8_t *>(halves.data())
+                                : reinterpret_cast<const uint8_t *>(queries.data());
+  int64_t outputs = s.splits * width, statistics = s.splits * kHeads * statisticColumns(s);
+  // The rows of output and statistics that the runs get.
+  auto play = [&](const std::vector<SlotRun> &some, bool alone) {
+    std::vector<uint8_t> rows(s.slots * width * bytes);
+    std::vector<uint64_t> positions;
+    std::vector<uint32_t> sequences;
+    for (const SlotRun &run : some)
+      for (int64_t slot = run.begin; slot < run.end; ++slot) {
+        std::memcpy(&rows[positions.size() * width * bytes], from + slot * width * bytes,
+                    width * bytes);
+        positions.push_back(run.position + slot - run.begin);
+        sequences.push_back(alone ? 0 : run.sequence);
+      }
+    AlignedBytes q(rows), output(std::vector<float>(s.slots * outputs, kUntouched)),
+        more(std::vector<float>(s.slots * statistics, kUntouched));
+    size_t first = alone ? some[0].sequence * (contexts.size() / kSequences) : 0,
+           size = positions.size();
+    stage.unbind();
+    for (uint8_t *place : {q.data(), context.data() + first, output.data(), more.data()})
+      stage.bind(place);
+    stage.placeSlots(positions, sequences);
+    stage.call.capacity = kCapacity;
+    stage.run("0", 0, kHeads * s.splits);
+    const auto *out = reinterpret_cast<const float *>(output.data());
+    const auto *stats = reinterpret_cast<const float *>(more.data());
+    std::vector<float> got(out, out + size * outputs);
+    got.insert(got.end(), stats, stats + (s.splits > 1 ? size * statistics : 0));
+    return std::pair(got, size);
+  };
+  auto [all, count] = play(runs, false);
+  for (const SlotRun &run : runs) {
+    auto [alone, size] = play({run}, true);
+    const float *out = &all[run.begin * outputs];
+    EXPECT_EQ(std::vector<float>(out, out + size * outputs),
+              std::vector<float>(alone.begin(), alone.begin() + size * outputs))
+        << "run of slot " << run.begin;
+    if (s.splits == 1)
+      continue;
+    const float *stats = &all[count * outputs + run.begin * statistics];
+    EXPECT_EQ(std::vector<float>(stats, stats + size * statistics),
+              std::vector<float>(alone.begin() + size * outputs, alone.end()))
+        << "run of slot " << run.begin;
+  }
+}
+
 class Attend : public ::testing::TestWithParam<std::string> {
 protected:
   void each(Shape s) {
@@ -302,6 +375,18 @@ TEST_P(Attend, Splits) {
     each({2, 32, "", "", 1, 1, position, 0, 3});
   each({2, 32, "", "", 16, 7, 250, 100, 2});
   each({9, 16, "", "", 1, 1, 400, 0, 4}); // statistics of 32 columns
+}
+
+TEST_P(Attend, RunsOfSeveralSequences) {
+  // A chunk; the position after it, of another sequence; two single slots of one sequence, apart;
+  // the same position of another one; and the last slots, into the next chunk.
+  std::vector<SlotRun> runs = {{2, 100, 0, 3}, {0, 103, 3, 4}, {1, 7, 4, 5},
+                               {1, 250, 5, 6}, {0, 250, 6, 7}, {2, 190, 7, 12}};
+  for (auto [queries, element] :
+       {std::pair{"f32", "f32"}, {"f32", "bf16"}, {"bf16", "bf16"}, {"f32", "i8"}})
+    for (int64_t window : {0, 70})
+      for (int64_t splits : {1, 3})
+        checkRuns({2, 32, queries, element, 16, 12, 0, window, splits}, runs, GetParam());
 }
 
 INSTANTIATE_TEST_SUITE_P(Host, Attend, ::testing::ValuesIn(runnableTargets()),

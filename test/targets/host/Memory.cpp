@@ -169,6 +169,51 @@ TEST_P(Memory, Append) {
     }
 }
 
+// Each sequence's context becomes what it would if its slots came one by one.
+TEST_P(Memory, AppendToSeveralSequences) {
+  struct Slot {
+    uint32_t sequence;
+    uint64_t position;
+  };
+  const std::vector<Slot> slots = {{2, 12}, {0, 12}, {2, 13}, {0, 191}, {2, 14}, {1, 0}, {0, 13}};
+  constexpr size_t kSequences = 3;
+  for (const char *element : {"f32", "bf16", "i8", "f8E4M3FN"}) {
+    SCOPED_TRACE(element);
+    PlayedStage played(appendStage(element), GetParam());
+    std::vector<float> x = randomNumbers(kSlots * kHeads * kSize, 12);
+    AlignedBytes from(x);
+    bool isCode = element[1] == '8';
+    int64_t bytes = 2 * kHeads * kCapacity *
+                    (isCode ? kSize + 4 : kSize * (std::string(element) == "f32" ? 4 : 2));
+    std::vector<uint8_t> blank(bytes, 0x11);
+    std::vector<std::unique_ptr<AlignedBytes>> wanted;
+    for (size_t q = 0; q < kSequences; ++q)
+      wanted.push_back(std::make_unique<AlignedBytes>(blank));
+    played.call.capacity = kCapacity;
+    auto run = [&](const uint8_t *rows, uint8_t *context) {
+      played.unbind();
+      played.bind(const_cast<uint8_t *>(rows));
+      played.bind(context);
+      played.run("0", 0, kHeads);
+    };
+    std::vector<uint64_t> positions;
+    std::vector<uint32_t> sequences;
+    for (auto [sequence, position] : slots) {
+      AlignedBytes row(&x[positions.size() * kHeads * kSize], kHeads * kSize * sizeof(float));
+      played.placeSlots(position, 1);
+      run(row.data(), wanted[sequence]->data());
+      positions.push_back(position);
+      sequences.push_back(sequence);
+    }
+    AlignedBytes contexts(std::vector<uint8_t>(kSequences * bytes, 0x11));
+    played.placeSlots(positions, sequences);
+    run(from.data(), contexts.data());
+    for (size_t q = 0; q < kSequences; ++q)
+      EXPECT_EQ(std::memcmp(contexts.data() + q * bytes, wanted[q]->data(), bytes), 0)
+          << "sequence " << q;
+  }
+}
+
 float codeOf(const std::string &element, uint8_t code) {
   return element == "i8" ? static_cast<int8_t>(code) : fromF8E4M3(code);
 }
