@@ -166,7 +166,8 @@ def Tile_GatherOp : Tile_Op<"gather"> {
 def Tile_AppendOp : Tile_Op<"append"> {
   let summary = "writes the slots' keys or values of one head into the context";
   let description = [{
-    Slot i becomes position `base + i`; `head` is affine in the tile coordinates. The value has the
+    Slot i is put at its position, in the context of its sequence: the play says which (on a GPU one
+    sequence's, at consecutive positions). `head` is affine in the tile coordinates. The value has the
     context's head size as columns.
 
     ```mlir
@@ -357,7 +358,8 @@ def Tile_AttendOp : Tile_Op<"attend", [AttrSizedOperandSegments]> {
     play in place of what the context holds there: then the context may get them at the same time.
 
     The tile covers part `split` (affine) of `splits` of the keys: keys are dealt out in whole groups of
-    64 positions, evenly, lower parts first, from the first group that any of the tile's slots sees; with
+    64 positions, evenly, lower parts first, from the first group that any of the tile's slots sees
+    (counted for each run of slots of one sequence at consecutive positions by itself); with
     `least` n no part but the last that has any gets fewer than n positions. `output` is normalised if
     `splits` is 1. Otherwise it is
     the unnormalised sum, and `statistics` holds for each query head its greatest score m (-inf if
