@@ -1,7 +1,7 @@
 // RunVerb.cpp - pianola run: a prompt goes in, text comes out.
 #include "runtime/sampling/Sampler.h"
 #include "runtime/session/Session.h"
-#include "runtime/text/ChatFormat.h"
+#include "runtime/template/Chat.h"
 #include "tools/pianola/TraceOptions.h"
 #include "tools/pianola/Verbs.h"
 
@@ -91,15 +91,12 @@ Status Run::readPrompt() {
     return Status::error("the model has no tokenizer: give the prompt as --ids");
   Result<std::vector<int32_t>> encoded = std::vector<int32_t>();
   if (options.chat) {
-    Result<ChatFormat> format = ChatFormat::detect(*tokenizer);
-    if (!format)
-      return format.status();
-    std::vector<ChatMessage> messages;
-    if (!options.system.empty())
-      messages.push_back({"system", options.system});
-    messages.push_back({"user", options.prompt});
-    encoded = format->prompt(messages);
-    stop.push_back(format->endOfTurn());
+    Result<Chat> chat =
+        Chat::create(*tokenizer, {std::string(roll->chatTemplate()), roll->manifest().chatTokens});
+    if (!chat)
+      return chat.status();
+    encoded = chat->encode(options.system, options.prompt);
+    stop.insert(stop.end(), chat->endsOfTurn().begin(), chat->endsOfTurn().end());
   } else {
     encoded = tokenizer->encode(options.prompt);
   }
