@@ -358,12 +358,12 @@ def Tile_AttendOp : Tile_Op<"attend", [AttrSizedOperandSegments]> {
     play in place of what the context holds there: then the context may get them at the same time.
 
     The tile covers part `split` (affine) of `splits` of the keys: keys are dealt out in whole groups of
-    64 positions, evenly, lower parts first, from the first group that any of the tile's slots sees
-    (counted for each run of slots of one sequence at consecutive positions by itself); with
+    64 positions, evenly, lower parts first, from the first group that any of the tile's slots sees;
+    slots of other sequences, or not at consecutive positions, are tiles of their own in this. With
     `least` n no part but the last that has any gets fewer than n positions. `output` is normalised if
-    `splits` is 1. Otherwise it is
-    the unnormalised sum, and `statistics` holds for each query head its greatest score m (-inf if
-    it saw no key) and its sum of `exp(score - m)`, as columns 2h and 2h+1, zero-padded;
+    `splits` is 1. Otherwise it is the unnormalised sum, and `statistics` holds for each query head its
+    greatest score m (-inf if it saw no key) and its sum of `exp(score - m)`, as columns 2h and 2h+1,
+    zero-padded;
     `tile.combine` makes the result of them, in the order of the parts.
 
     ```mlir

@@ -39,8 +39,8 @@ constexpr Played kPlayed[] = {
 constexpr Shape kFewHeads = {"few_heads", "LlamaForCausalLM", 64, 96, 4, 1, 32, 131, 0, 4, true};
 constexpr Shape kModels[] = {kShapes[0], kShapes[5], kFewHeads};
 
-// Lengths of prompts, fed in chunks of 16 and attended in chunks of 64. Sequences 0 and 3, and 4 and
-// 7, stand side by side in steps and are at positions that follow each other.
+// Lengths of prompts, fed in chunks of 16 and attended in chunks of 64. Sequences 0 and 3, and 4
+// and 7, stand side by side in steps and are at positions that follow each other.
 constexpr int kLengths[] = {3, 150, 16, 4, 127, 64, 33, 128};
 constexpr size_t kSequences = std::size(kLengths), kSteps = 5;
 
