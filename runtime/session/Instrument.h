@@ -46,8 +46,7 @@ public:
   Device &device() const { return *opened; }
   uint64_t maxLen() const { return limit; } // positions of a sequence
 
-  /// The program of the fewest slots, if it has at least so many, or the next one; else the
-  /// largest.
+  /// The smallest program that has so many slots, or else the largest.
   size_t programFor(size_t slots) const;
   uint64_t slotsOf(size_t program) const { return roll().manifest().programs[program].slots; }
 
