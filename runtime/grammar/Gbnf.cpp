@@ -9,6 +9,7 @@
 #include "runtime/grammar/Refusal.h"
 #include "runtime/text/Utf8.h"
 
+#include <algorithm>
 #include <map>
 #include <optional>
 
@@ -29,6 +30,9 @@ public:
       refuse("grammar: longer than " + std::to_string(kMostText) + " bytes");
     if (size_t bad = findInvalid(text); bad != std::string_view::npos)
       refuseAt(bad, "not UTF-8");
+    for (size_t i = 0; i < text.size(); ++i)
+      if (text[i] == '\n')
+        lines.push_back(i + 1);
     idOf("root", 0);
     for (skipSpace(true); at < text.size(); skipSpace(true))
       parseRule();
@@ -50,15 +54,11 @@ private:
     refuse("grammar, " + positionOf(place) + ": " + what);
   }
   std::string positionOf(size_t place) const {
-    size_t line = 1, column = 1;
-    for (size_t i = 0; i < place && i < text.size(); ++i)
-      if (text[i] == '\n') {
-        ++line;
-        column = 1;
-      } else if ((text[i] & 0xc0) != 0x80) {
-        ++column;
-      }
-    return "line " + std::to_string(line) + ", column " + std::to_string(column);
+    auto line = std::upper_bound(lines.begin(), lines.end(), place);
+    size_t column = 1;
+    for (size_t i = *(line - 1); i < place; ++i)
+      column += (text[i] & 0xc0) != 0x80;
+    return "line " + std::to_string(line - lines.begin()) + ", column " + std::to_string(column);
   }
   [[noreturn]] void refuseHere(const std::string &expected) const {
     std::string found = at >= text.size() ? "the end"
@@ -307,6 +307,7 @@ private:
 
   std::string_view text;
   size_t at = 0;
+  std::vector<size_t> lines = {0}; // where each begins
   Rules rules;
   std::map<std::string, Named> ids;
 };

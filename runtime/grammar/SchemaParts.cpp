@@ -289,16 +289,18 @@ std::optional<Json> SchemaParts::merge(const Json &a, const Json &b, const std::
 }
 
 const Json &SchemaParts::options(const Json &schema, const char *keyword,
-                                 const std::string &pointer) {
+                                 const std::string &pointer, int depth) {
   const Json &list = schema[keyword];
   std::string here = pointer + "/" + keyword;
   if (!list.is_array() || list.empty())
     refuse(here + ": expected a list of schemas");
-  if (std::string(keyword) != "oneOf" || list.size() == 1)
+  if (std::string(keyword) != "oneOf" || list.size() == 1 || isComparing)
     return list;
   std::vector<std::vector<Json>> all;
   for (size_t i = 0; i < list.size(); ++i)
-    all.push_back(flatten(list[i], here + "/" + std::to_string(i)));
+    all.push_back(flatten(list[i], here + "/" + std::to_string(i), depth + 1));
+  // While options are compared, those of options need not be.
+  isComparing = true;
   for (size_t i = 0; i < all.size(); ++i)
     for (size_t j = 0; j < all.size(); ++j)
       for (const Json &a : all[i])
@@ -308,6 +310,7 @@ const Json &SchemaParts::options(const Json &schema, const char *keyword,
                    std::to_string(std::max(i, j)) +
                    " may hold for the same value; tell them apart by types or by a required "
                    "property with different constants, or use anyOf");
+  isComparing = false;
   return list;
 }
 
@@ -351,13 +354,13 @@ std::vector<Json> SchemaParts::flatten(const Json &schema, const std::string &po
     with(flatten(place.schema, place.pointer, depth + 1));
   }
   if (combined.contains("allOf")) {
-    const Json &list = options(combined, "allOf", pointer);
+    const Json &list = options(combined, "allOf", pointer, depth);
     for (size_t i = 0; i < list.size(); ++i)
       with(flatten(list[i], pointer + "/allOf/" + std::to_string(i), depth + 1));
   }
   for (const char *name : {"anyOf", "oneOf"})
     if (combined.contains(name)) {
-      const Json &list = options(combined, name, pointer);
+      const Json &list = options(combined, name, pointer, depth);
       std::vector<Json> all;
       for (size_t i = 0; i < list.size(); ++i)
         for (Json &each :

@@ -33,7 +33,8 @@ public:
   std::vector<Json> flatten(const Json &schema, const std::string &pointer, int depth = 0);
 
   /// The options of anyOf or oneOf; those of oneOf exclude each other.
-  const Json &options(const Json &schema, const char *keyword, const std::string &pointer);
+  const Json &options(const Json &schema, const char *keyword, const std::string &pointer,
+                      int depth = 0);
 
   /// What a flat schema may be: null, boolean, object, array, number, integer, string.
   static std::set<std::string> typesOf(const Json &flat, const std::string &pointer);
@@ -48,6 +49,7 @@ private:
   bool excludes(const Json &written, const Json &other, const std::string &pointer, int depth);
 
   const Json &document;
+  bool isComparing = false;
   std::chrono::steady_clock::time_point begun = std::chrono::steady_clock::now();
 };
 
