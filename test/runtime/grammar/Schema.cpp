@@ -32,13 +32,13 @@ TEST(Schema, TakesWhatTheCorpusSays) {
 
 // Every number of a few digits, against arithmetic.
 TEST(Schema, KeepsToBoundsOfIntegers) {
-  for (int least = -120; least <= 120; least += 13)
-    for (int most = least - 1; most <= 130; most += 19)
+  for (int least = -120; least <= 120; least += 20)
+    for (int most = least - 1; most <= 130; most += 31)
       for (int factor : {1, 3, 10}) {
         auto made = grammar::fromSchema(ordered_json{
             {"type", "integer"}, {"minimum", least}, {"maximum", most}, {"multipleOf", factor}});
         bool hasAny = false;
-        for (int i = -1100; i <= 1100; ++i) {
+        for (int i = -150; i <= 300; ++i) {
           bool isIn = i >= least && i <= most && i % factor == 0;
           hasAny |= isIn;
           if (made)
