@@ -19,7 +19,8 @@ namespace {
 
 constexpr size_t kMostText = 1 << 20;
 constexpr size_t kMostRules = 20000;
-constexpr int kDeepest = 100; // of groups
+constexpr int kDeepest = 100;  // of groups
+constexpr int kMostInARow = 3; // of ? * + {n}
 
 class GbnfParser {
 public:
@@ -161,8 +162,8 @@ private:
       for (int repeats = 0;
            std::string_view("?*+{").find(peek()) != std::string_view::npos && at < text.size();
            ++repeats) {
-        if (repeats > kDeepest)
-          refuseHere("fewer repetitions of repetitions");
+        if (repeats == kMostInARow)
+          refuseHere("no more repetitions of repetitions");
         part = parseRepeat(std::move(*part));
       }
       parts.push_back(std::move(*part));

@@ -10,7 +10,7 @@ namespace pianola::grammar {
 
 namespace {
 constexpr size_t kMostMemory = 96 << 20; // of states and masks, before they begin anew
-constexpr uint64_t kMostWork = 20000000; // for one mask: a second or two
+constexpr uint64_t kMostWork = 4000000;  // for one mask: some tenths of a second
 } // namespace
 
 struct Matcher::Found {

@@ -136,17 +136,21 @@ Expression SchemaCompiler::enumBody(const Json &flat, const std::string &pointer
   rest.erase("enum");
   std::set<std::string> types = SchemaParts::typesOf(rest, pointer);
   rest.erase("type");
-  std::vector<Expression> ways;
+  std::set<std::string> narrowed; // the types that other keywords are about
+  if (!rest.empty())
+    narrowed = SchemaParts::writtenTypesOf(rest, pointer);
   std::shared_ptr<const Grammar> others;
+  std::vector<Expression> ways;
   for (const Json &value : flat["enum"]) {
-    if (!isAmong(typeNameOf(value), types))
+    std::string type = typeNameOf(value), text = JsonForms::write(value);
+    if (!isAmong(type, types))
       continue;
-    std::string text = JsonForms::write(value);
-    if (!rest.empty()) {
+    if (isAmong(type, narrowed)) {
+      if (value.is_structured())
+        refuse(pointer + "/enum: an " + type + " beside other keywords is not supported");
       if (!others) {
-        Json all = rest;
-        all["type"] = Json::array({"null", "boolean", "object", "array", "number", "string"});
-        others = SchemaCompiler(document).compile(all, pointer);
+        rest["type"] = Json::array({"string", "number"});
+        others = SchemaCompiler(document).compile(rest, pointer);
       }
       if (!matches(others, text))
         continue;

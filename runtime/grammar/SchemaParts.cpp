@@ -411,9 +411,13 @@ bool SchemaParts::excludes(const Json &written, const Json &other, const std::st
         return true;
     }
   // Or one that the other wants, and that is never written.
+  static const Json kNoNames = Json::array();
+  const Json *mineRequired = find(written, "required");
+  const Json &always = mineRequired ? *mineRequired : kNoNames;
   if (const Json *required = find(other, "required"))
     for (const Json &each : *required)
       if (each.is_string() && !mine.contains(each.get<std::string>()) &&
+          std::find(always.begin(), always.end(), each) == always.end() &&
           (written.contains("additionalProperties") ? written["additionalProperties"] == false
                                                     : written.contains("properties")))
         return true;

@@ -1,4 +1,5 @@
-// Validator.h - JSON Schema by its definition, as far as the corpus goes: what grammars are held to.
+// Validator.h - JSON Schema by its definition, as far as the corpus goes: what grammars are held
+// to.
 #ifndef PIANOLA_TEST_RUNTIME_GRAMMAR_VALIDATOR_H
 #define PIANOLA_TEST_RUNTIME_GRAMMAR_VALIDATOR_H
 
