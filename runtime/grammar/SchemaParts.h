@@ -57,6 +57,10 @@ private:
 std::string pointerPart(const std::string &name);
 /// The type of a value, as schemas call it.
 std::string typeNameOf(const Json &value);
+/// What is of both.
+std::set<std::string> common(const std::set<std::string> &a, const std::set<std::string> &b);
+/// A member of an object, or null.
+const Json *find(const Json &object, const char *name);
 /// If a value of `type` is one of `types`; an integer is a number, too.
 bool isAmong(const std::string &type, const std::set<std::string> &types);
 
