@@ -19,7 +19,8 @@ bool SchemaParts::excludes(const Json &written, const Json &other, const std::st
     const Json *values = find(other, "enum");
     return values &&
            std::none_of(written["enum"].begin(), written["enum"].end(), [&](const Json &value) {
-             return std::find(values->begin(), values->end(), value) != values->end();
+             checkTime(pointer);
+             return hasEqual(*values, value);
            });
   }
   if (both != std::set<std::string>{"object"})

@@ -8,6 +8,13 @@
 
 namespace pianola::grammar {
 
+bool hasEqual(const Json &values, const Json &value) {
+  return std::any_of(values.begin(), values.end(), [&](const Json &each) {
+    return each == value || (each.is_structured() && value.is_structured() &&
+                             nlohmann::json(each) == nlohmann::json(value));
+  });
+}
+
 std::set<std::string> common(const std::set<std::string> &a, const std::set<std::string> &b) {
   std::set<std::string> both;
   for (const std::string &type : a)
@@ -263,9 +270,12 @@ std::optional<Json> SchemaParts::merge(const Json &a, const Json &b, const std::
       merged[name] = types;
     } else if (name == "enum") {
       Json values = Json::array();
-      for (const Json &each : *mine)
-        if (std::find(value.begin(), value.end(), each) != value.end())
+      for (const Json &each : *mine) {
+        checkTime(pointer);
+
+        if (hasEqual(value, each))
           values.push_back(each);
+      }
       merged[name] = values;
     } else if (name == "required") {
       for (const Json &each : value)

@@ -57,6 +57,8 @@ private:
 std::string pointerPart(const std::string &name);
 /// The type of a value, as schemas call it.
 std::string typeNameOf(const Json &value);
+/// If `values` has one that is equal to `value`, in whatever order members are written.
+bool hasEqual(const Json &values, const Json &value);
 /// What is of both.
 std::set<std::string> common(const std::set<std::string> &a, const std::set<std::string> &b);
 /// A member of an object, or null.

@@ -111,6 +111,12 @@ TEST_F(Limits, Schemas) {
   EXPECT_TRUE(play(*made, "\"word 79190\"").ok());
   expectError(grammar::fromSchema(ordered_json{{"enum", {std::string(2000000, 'a')}}}),
               "too large");
+  // As many comparisons as pairs of them.
+  ordered_json others = words;
+  for (ordered_json &each : others)
+    each = each.get<std::string>() + ".";
+  expectError(grammar::fromSchema(ordered_json{{"allOf", {{{"enum", words}}, {{"enum", others}}}}}),
+              "#");
   ordered_json wide = ordered_json::object();
   for (int i = 0; i < 3000; ++i)
     wide["property " + std::to_string(i)] = {{"type", "integer"}};

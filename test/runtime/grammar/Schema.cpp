@@ -111,6 +111,8 @@ TEST(Schema, RefusesByNameAndPointer) {
       {R"j({"oneOf": [{"type": "integer"}, {"type": "number"}]})j", "#/oneOf: options 0 and 1"},
       {R"j({"oneOf": [{"type": "object", "properties": {"a": {}}}, {"type": "object"}]})j",
        "#/oneOf: options 0 and 1"},
+      {R"j({"oneOf": [{"const": {"a": 1, "b": 2}}, {"const": {"b": 2, "a": 1}}]})j",
+       "#/oneOf: options 0 and 1"},
       {R"j({"anyOf": []})j", "#/anyOf: expected a list of schemas"},
       {R"j({"enum": []})j", "no text can match"},
       {R"j({"enum": 3})j", "#/enum: expected a list"},

@@ -59,10 +59,12 @@ std::string findFault(const Json &value, const Json &schema, const Json &documen
     if (!isAny)
       return fault("type");
   }
+  // Equal in any order of members.
+  auto isValue = [&](const Json &each) { return nlohmann::json(each) == nlohmann::json(value); };
   if (schema.contains("enum") &&
-      std::find(schema["enum"].begin(), schema["enum"].end(), value) == schema["enum"].end())
+      std::none_of(schema["enum"].begin(), schema["enum"].end(), isValue))
     return fault("enum");
-  if (schema.contains("const") && schema["const"] != value)
+  if (schema.contains("const") && !isValue(schema["const"]))
     return fault("const");
   for (const char *name : {"allOf", "anyOf", "oneOf"})
     if (schema.contains(name)) {
