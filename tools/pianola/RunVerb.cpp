@@ -1,14 +1,11 @@
 // RunVerb.cpp - pianola run: a prompt goes in, text comes out.
-#include "runtime/sampling/Sampler.h"
 #include "runtime/session/Session.h"
-#include "runtime/text/ChatFormat.h"
+#include "tools/pianola/PlayedModel.h"
 #include "tools/pianola/TraceOptions.h"
-#include "tools/pianola/Verbs.h"
 
 #include <algorithm>
 #include <chrono>
 #include <csignal>
-#include <filesystem>
 
 namespace pianola {
 
@@ -18,7 +15,7 @@ using Clock = std::chrono::steady_clock;
 
 struct RunOptions {
   std::string model, prompt, system;
-  std::function<Result<std::string>(const RollRequest &)> rollOf;
+  RollFinder rollOf;
   std::vector<int32_t> ids;
   int64_t most = 256;
   bool printIds = false, chat = false, ignoreStop = false;
@@ -38,7 +35,6 @@ public:
 private:
   Status open();
   Status readPrompt();
-  void setDefaults();
   Status generate();
   void show(int32_t id, StreamDecoder *stream);
 
@@ -53,16 +49,7 @@ private:
 };
 
 Status Run::open() {
-  std::string path = options.model;
-  std::error_code missing; // is for Roll::open to say
-  if (std::filesystem::is_directory(path, missing)) {
-    options.request.directory = path;
-    Result<std::string> compiled = options.rollOf(options.request);
-    if (!compiled)
-      return compiled.status();
-    path = *compiled;
-  }
-  Result<std::unique_ptr<Roll>> opened = Roll::open(path);
+  Result<std::unique_ptr<Roll>> opened = openRoll(options.model, options.request, options.rollOf);
   if (!opened)
     return opened.status();
   roll = std::move(*opened);
@@ -91,15 +78,11 @@ Status Run::readPrompt() {
     return Status::error("the model has no tokenizer: give the prompt as --ids");
   Result<std::vector<int32_t>> encoded = std::vector<int32_t>();
   if (options.chat) {
-    Result<ChatFormat> format = ChatFormat::detect(*tokenizer);
-    if (!format)
-      return format.status();
-    std::vector<ChatMessage> messages;
-    if (!options.system.empty())
-      messages.push_back({"system", options.system});
-    messages.push_back({"user", options.prompt});
-    encoded = format->prompt(messages);
-    stop.push_back(format->endOfTurn());
+    Result<Chat> chat = chatOf(*roll, *tokenizer);
+    if (!chat)
+      return chat.status();
+    encoded = chat->encode(options.system, options.prompt);
+    stop.insert(stop.end(), chat->endsOfTurn().begin(), chat->endsOfTurn().end());
   } else {
     encoded = tokenizer->encode(options.prompt);
   }
@@ -107,33 +90,6 @@ Status Run::readPrompt() {
     return encoded.status();
   ids = std::move(*encoded);
   return ids.empty() ? Status::error("the prompt is empty") : Status();
-}
-
-// What the command line leaves open comes from the model, and is said.
-void Run::setDefaults() {
-  const RollGeneration &generation = roll->manifest().generation;
-  SamplingOptions &sampling = options.sampling;
-  auto take = [&](const char *flag, const char *name, const auto &setting, auto &to) {
-    if (!setting || verb.count(flag))
-      return;
-    to = static_cast<std::decay_t<decltype(to)>>(setting->value);
-    std::fprintf(stderr, "%s %g (%s)\n", name, static_cast<double>(setting->value),
-                 setting->from.c_str());
-  };
-  bool greedy = verb.count("--temp") ? sampling.temperature == 0
-                                     : !(generation.doSample && generation.doSample->value);
-  if (greedy) {
-    sampling.temperature = 0;
-    return;
-  }
-  if (!verb.count("--temp"))
-    sampling.temperature = 1; // transformers' default
-  take("--temp", "temperature", generation.temperature, sampling.temperature);
-  take("--top-k", "top_k", generation.topK, sampling.topK);
-  take("--top-p", "top_p", generation.topP, sampling.topP);
-  take("--min-p", "min_p", generation.minP, sampling.minP);
-  take("--repeat-penalty", "repetition_penalty", generation.repetitionPenalty,
-       sampling.repetitionPenalty);
 }
 
 void Run::show(int32_t id, StreamDecoder *stream) {
@@ -199,7 +155,7 @@ Status Run::run() {
     return status;
   if (Status status = readPrompt(); !status.ok())
     return status;
-  setDefaults();
+  takeDefaults(verb, roll->manifest().generation, options.sampling);
   interrupted = session.get();
   std::signal(SIGINT, [](int) { interrupted->cancel(); });
   return generate();
@@ -207,8 +163,7 @@ Status Run::run() {
 
 } // namespace
 
-void addRunVerb(CLI::App &app, int &exitCode,
-                std::function<Result<std::string>(const RollRequest &)> rollOf) {
+void addRunVerb(CLI::App &app, int &exitCode, RollFinder rollOf) {
   auto options = std::make_shared<RunOptions>();
   options->rollOf = std::move(rollOf);
   CLI::App *verb = app.add_subcommand("run", "Generate text from a prompt");
@@ -225,20 +180,10 @@ void addRunVerb(CLI::App &app, int &exitCode,
   verb->add_flag("--chat", options->chat, "Lay the prompt out as a user's message");
   verb->add_option("--system", options->system, "With --chat: the system's message");
   verb->add_flag("--ignore-eos", options->ignoreStop, "Go on after a stop token");
-  SamplingOptions &sampling = options->sampling;
-  verb->add_option("--temp,--temperature", sampling.temperature, "0: greedy");
-  verb->add_option("--top-k", sampling.topK, "0: all");
-  verb->add_option("--top-p", sampling.topP);
-  verb->add_option("--min-p", sampling.minP);
-  verb->add_option("--repeat-penalty,--repetition-penalty", sampling.repetitionPenalty);
-  verb->add_option("--presence-penalty", sampling.presencePenalty);
-  verb->add_option("--frequency-penalty", sampling.frequencyPenalty);
-  verb->add_option("-s,--seed", sampling.seed);
+  addSamplingOptions(*verb, options->sampling);
   addDeviceOptions(*verb, options->session);
   addTraceOptions(*verb, options->trace);
-  verb->add_option("-c,--max-model-len", options->request.maxModelLen,
-                   "With a directory: positions a session can hold");
-  verb->add_option("--target", options->request.target, "With a directory: see compile");
+  addRequestOptions(*verb, options->request);
   verb->callback([=, &exitCode] {
     if (prompt->empty() == ids->empty()) {
       exitCode = failUsage("run: give the prompt as -p TEXT or --ids 1,2,3");

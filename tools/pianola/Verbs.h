@@ -28,9 +28,11 @@ struct RollRequest {
   int64_t maxModelLen = 0; // 0: as many positions as the model allows
 };
 
-/// `rollOf` finds or compiles the roll of a directory.
-void addRunVerb(CLI::App &app, int &exitCode,
-                std::function<Result<std::string>(const RollRequest &)> rollOf);
+/// Finds or compiles the roll of a directory.
+using RollFinder = std::function<Result<std::string>(const RollRequest &)>;
+
+void addChatVerb(CLI::App &app, int &exitCode, RollFinder rollOf);
+void addRunVerb(CLI::App &app, int &exitCode, RollFinder rollOf);
 
 /// What --target list prints: what rolls can be compiled for.
 void listTargets();

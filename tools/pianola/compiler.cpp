@@ -28,6 +28,7 @@ int main(int argc, char **argv) {
                                         "), LLVM " LLVM_VERSION_STRING ", targets: host");
   app.require_subcommand(1);
   int exitCode = 0;
+  pianola::addChatVerb(app, exitCode, pianola::rollOf);
   pianola::addCompileVerb(app, exitCode);
   pianola::addBenchVerb(app, exitCode);
   pianola::addInspectVerb(app, exitCode);

@@ -17,7 +17,7 @@ static bool onlyPlays(int argc, char **argv) {
   std::string_view verb = argc > 1 ? argv[1] : "";
   if (verb == "tokenize" || verb == "detokenize" || verb == "template")
     return true;
-  if (verb != "run" && verb != "bench" && verb != "inspect")
+  if (verb != "run" && verb != "chat" && verb != "bench" && verb != "inspect")
     return false;
   std::error_code missing;
   return std::none_of(argv + 2, argv + argc, [&](const char *argument) {
@@ -43,9 +43,11 @@ int main(int argc, char **argv) {
   int exitCode = 0;
   pianola::addBenchVerb(app, exitCode);
   pianola::addInspectVerb(app, exitCode);
-  pianola::addRunVerb(app, exitCode, [](const pianola::RollRequest &request) {
+  auto noCompiler = [](const pianola::RollRequest &request) -> pianola::Result<std::string> {
     return pianola::Status::error(request.directory + " became a directory after the start");
-  });
+  };
+  pianola::addChatVerb(app, exitCode, noCompiler);
+  pianola::addRunVerb(app, exitCode, noCompiler);
   pianola::addTemplateVerb(app, exitCode);
   pianola::addTokenizeVerbs(app, exitCode);
   try {
