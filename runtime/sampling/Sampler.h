@@ -1,7 +1,7 @@
 // Sampler.h - from logits to the next token.
 //
-// In the order of Hugging Face's transformers: mask, logit bias, penalties, temperature, top-k, top-p,
-// min-p; then one draw. Tokens of equal logits are ordered by id, lowest first.
+// In the order of Hugging Face's transformers: mask, logit bias, penalties, temperature, top-k,
+// top-p, min-p; then one draw. Tokens of equal logits are ordered by id, lowest first.
 //
 // A GPU samples too (targets/nvptx/Sample.cpp) and comes to the same token, so the arithmetic is
 // exact or free of order. All of f32 is IEEE's, each operation rounded to nearest; no two are
@@ -58,8 +58,8 @@ public:
   /// Ids from `vocabulary` on are never chosen.
   Sampler(SamplingOptions options, int32_t vocabulary);
 
-  /// `history` is what penalties count. NaN is never chosen; an error if there is nothing else. With
-  /// a mask only what it allows is chosen.
+  /// `history` is what penalties count. NaN is never chosen; an error if there is nothing else.
+  /// With a mask only what it allows is chosen.
   Result<int32_t> sample(const float *logits, const std::vector<int32_t> &history,
                          const TokenMask *mask = nullptr);
 
