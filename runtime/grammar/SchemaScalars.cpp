@@ -35,17 +35,16 @@ Expression SchemaCompiler::stringBody(const Json &flat, const std::string &point
   }
   if (std::string(keyword) == "pattern" && !flat.contains("pattern"))
     return forms.string(least, most);
-  StringPattern parsed;
   try {
-    parsed = parsePattern(pattern, forms.characters(0, kUnbounded));
+    auto [characters, lengths] = parsePattern(pattern);
+    bool isWithin = lengths.least >= least && (most == kUnbounded || lengths.most <= most);
+    return sequenceOf(
+        {textOf("\""),
+         isWithin ? written(characters) : writtenWithLength(characters, least, most, rules),
+         textOf("\"")});
   } catch (const Refusal &refusal) {
     refuse(pointer + "/" + keyword + ": " + refusal.message);
   }
-  if (parsed.lengths.least < least)
-    refuse(pointer + "/minLength: with a " + keyword + " that allows less is not supported");
-  if (most != kUnbounded && parsed.lengths.most > most)
-    refuse(pointer + "/maxLength: with a " + keyword + " that allows more is not supported");
-  return sequenceOf({textOf("\""), std::move(parsed.body), textOf("\"")});
 }
 
 // Rounded to a whole number; nothing for what is beyond all that are written.

@@ -39,8 +39,7 @@ const CodeSet &spaces() {
 
 class PatternParser {
 public:
-  PatternParser(std::string_view text, const Expression &anything)
-      : text(text), anything(anything) {}
+  explicit PatternParser(std::string_view text) : text(text) {}
 
   StringPattern parse() {
     if (text.size() > kMostText)
@@ -48,25 +47,24 @@ public:
     if (findInvalid(text) != std::string_view::npos)
       refuse("not UTF-8");
     std::vector<Expression> ways;
-    Lengths lengths{UINT64_MAX, 0};
+    const Expression anything = repeatOf(classOf(CodeSet::all()), 0, kUnbounded);
     do {
       bool fromBegin = skip('^');
       Expression way = parseSequence(0);
       bool toEnd = skip('$');
       if (at < text.size() && peek() != '|')
         refuseHere(toEnd ? "$ is supported at the end alone" : "unexpected");
-      Lengths own = lengthsOf(way);
       std::vector<Expression> parts;
       if (!fromBegin)
         parts.push_back(anything);
-      parts.push_back(written(way));
+      parts.push_back(std::move(way));
       if (!toEnd)
         parts.push_back(anything);
       ways.push_back(sequenceOf(std::move(parts)));
-      lengths.least = std::min(lengths.least, own.least);
-      lengths.most = fromBegin && toEnd ? std::max(lengths.most, own.most) : UINT64_MAX;
     } while (skip('|'));
-    return {choiceOf(std::move(ways)), lengths};
+    Expression body = choiceOf(std::move(ways));
+    Lengths lengths = lengthsOf(body);
+    return {std::move(body), lengths};
   }
 
 private:
@@ -276,23 +274,13 @@ private:
     return sum;
   }
 
-  static Expression written(const Expression &expression) {
-    if (expression.kind == Expression::Class)
-      return writtenClass(expression.codes);
-    Expression made = expression;
-    for (Expression &part : made.parts)
-      part = written(part);
-    return made;
-  }
-
   std::string_view text;
-  const Expression &anything;
   size_t at = 0;
 };
 
 } // namespace
 
-Expression writtenClass(const CodeSet &codes) {
+static Expression writtenClass(const CodeSet &codes) {
   static const CodeSet kPlain({{' ', '!'}, {'#', '['}, {']', 0x10ffff}});
   std::vector<Expression> ways = {classOf(codes & kPlain)};
   for (uint32_t code = 0; code <= '\\'; ++code) {
@@ -313,9 +301,16 @@ Expression writtenClass(const CodeSet &codes) {
   return ways.size() == 1 ? std::move(ways[0]) : choiceOf(std::move(ways));
 }
 
-StringPattern parsePattern(std::string_view pattern, const Expression &anything) {
-  return PatternParser(pattern, anything).parse();
+Expression written(const Expression &expression) {
+  if (expression.kind == Expression::Class)
+    return writtenClass(expression.codes);
+  Expression made = expression;
+  for (Expression &part : made.parts)
+    part = written(part);
+  return made;
 }
+
+StringPattern parsePattern(std::string_view pattern) { return PatternParser(pattern).parse(); }
 
 //===----------------------------------------------------------------------===//
 // Formats

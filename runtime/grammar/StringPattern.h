@@ -15,20 +15,24 @@ struct Lengths {
 };
 
 struct StringPattern {
-  /// Of what stands between the quotation marks, escaped as JSON wants it.
+  /// Of the characters that a string has, not of how they are written.
   Expression body;
   Lengths lengths;
 };
 
-/// ECMA 262's regular expressions, but for what is not regular. `anything` is the expression for
-/// any text, for patterns without anchors. Throws a Refusal.
-StringPattern parsePattern(std::string_view pattern, const Expression &anything);
+/// ECMA 262's regular expressions, but for what is not regular. Throws a Refusal.
+StringPattern parsePattern(std::string_view pattern);
+
+/// What stands between the quotation marks, escaped as JSON wants it.
+Expression written(const Expression &characters);
+
+/// The same, of the texts that have from `least` to `most` characters. Adds rules. Throws a Refusal
+/// if they are too many.
+Expression writtenWithLength(const Expression &characters, uint32_t least, uint32_t most,
+                             Rules &rules);
 
 /// The pattern of a `format`; null if there is none.
 const char *patternOfFormat(std::string_view format);
-
-/// Any of these characters as it is written in a string of JSON.
-Expression writtenClass(const CodeSet &codes);
 
 } // namespace pianola::grammar
 
