@@ -4,7 +4,6 @@
 
 #include "runtime/grammar/Expression.h"
 
-#include <optional>
 #include <string_view>
 
 namespace pianola::grammar {
