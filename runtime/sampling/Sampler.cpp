@@ -182,9 +182,18 @@ Result<int32_t> Sampler::drawOne() {
   return candidates[i].id;
 }
 
-Result<int32_t> Sampler::sample(const float *logits, const std::vector<int32_t> &history) {
-  if (penalises() || !options.logitBias.empty()) {
+void Sampler::forbid(const TokenMask &mask) {
+  for (int32_t id = 0; id < vocabulary; ++id)
+    if (!mask.allows(id))
+      adjusted[id] = std::numeric_limits<float>::quiet_NaN();
+}
+
+Result<int32_t> Sampler::sample(const float *logits, const std::vector<int32_t> &history,
+                                const TokenMask *mask) {
+  if (mask || penalises() || !options.logitBias.empty()) {
     adjusted.assign(logits, logits + vocabulary);
+    if (mask)
+      forbid(*mask);
     penalise(history);
     logits = adjusted.data();
   }

@@ -1,7 +1,7 @@
 // Sampler.h - from logits to the next token.
 //
-// In the order of Hugging Face's transformers: logit bias, penalties, temperature, top-k, top-p,
-// min-p; then one draw. Tokens of equal logits are ordered by id, lowest first.
+// In the order of Hugging Face's transformers: mask, logit bias, penalties, temperature, top-k,
+// top-p, min-p; then one draw. Tokens of equal logits are ordered by id, lowest first.
 //
 // A GPU samples too (targets/nvptx/Sample.cpp) and comes to the same token, so the arithmetic is
 // exact or free of order. All of f32 is IEEE's, each operation rounded to nearest; no two are
@@ -10,6 +10,8 @@
 //   logit      l = logit + bias of the token (several of one token are added up before), and, if it
 //              was seen c > 0 times, l = (l > 0 ? l / repetition : l * repetition)
 //              - (presence + frequency * c)
+//   mask       tokens that it does not allow have NaN for a logit. GPUs know of no masks: whoever
+//              has one samples on the host, from the logits
 //   greedy     the first of the greatest l; NaN is never chosen
 //   otherwise  tokens whose l is NaN or infinite take no part; g is the greatest l of the others
 //   top_k      the first k in the order of l, greatest first
@@ -28,6 +30,7 @@
 #define PIANOLA_RUNTIME_SAMPLING_SAMPLER_H
 
 #include "runtime/Status.h"
+#include "runtime/sampling/TokenMask.h"
 
 #include <cstdint>
 #include <utility>
@@ -56,7 +59,9 @@ public:
   Sampler(SamplingOptions options, int32_t vocabulary);
 
   /// `history` is what penalties count. NaN is never chosen; an error if there is nothing else.
-  Result<int32_t> sample(const float *logits, const std::vector<int32_t> &history);
+  /// With a mask only what it allows is chosen.
+  Result<int32_t> sample(const float *logits, const std::vector<int32_t> &history,
+                         const TokenMask *mask = nullptr);
 
   const SamplingOptions &settings() const { return options; }
   bool penalises() const {
@@ -75,6 +80,7 @@ private:
     float logit;
     int32_t id;
   };
+  void forbid(const TokenMask &mask);
   void penalise(const std::vector<int32_t> &history);
   void findCandidates(const float *logits);
   void keepTop();

@@ -136,6 +136,37 @@ TEST(Sampler, AddsUpTheBiasesOfAToken) {
   EXPECT_EQ(*Sampler(options, 3).sample(logits, {}), 1);
 }
 
+// A mask comes before everything else: before what a bias, top-k or a penalty would prefer.
+TEST(Sampler, ChoosesWhatTheMaskAllows) {
+  std::vector<float> logits = someLogits(200, 5);
+  TokenMask mask(200);
+  for (int32_t id : {3, 64, 150, 199})
+    mask.allow(id);
+  logits[64] = 50;
+  EXPECT_EQ(*Sampler({}, 200).sample(logits.data(), {}, &mask), 64);
+  mask.forbid(64);
+  SamplingOptions options;
+  options.logitBias = {{64, 100}, {150, 20}};
+  EXPECT_EQ(*Sampler(options, 200).sample(logits.data(), {}, &mask), 150);
+  options.logitBias = {{64, 100}};
+  options.temperature = 1;
+  options.topK = 2;
+  Sampler sampler(options, 200);
+  std::map<int32_t, int> counts;
+  for (int i = 0; i < 1000; ++i)
+    ++counts[*sampler.sample(logits.data(), {64, 3}, &mask)];
+  std::vector<int32_t> best = {3, 150, 199};
+  std::sort(best.begin(), best.end(), [&](int32_t a, int32_t b) { return logits[a] > logits[b]; });
+  EXPECT_EQ(counts.size(), 2u);
+  EXPECT_TRUE(counts.count(best[0]) && counts.count(best[1]));
+  // A mask that is shorter than the vocabulary allows nothing beyond; one that is empty nothing.
+  TokenMask shorter(64);
+  shorter.allow(63);
+  EXPECT_EQ(*Sampler({}, 200).sample(logits.data(), {}, &shorter), 63);
+  TokenMask none(200);
+  EXPECT_FALSE(Sampler({}, 200).sample(logits.data(), {}, &none));
+}
+
 TEST(Sampler, WeighsByExp) {
   EXPECT_EQ(Sampler::weightOf(0.0f), uint64_t(1) << 40);
   EXPECT_EQ(Sampler::weightOf(-0.0f), uint64_t(1) << 40);
