@@ -46,7 +46,18 @@ public:
 
 private:
   enum class Flow { Next, Break, Continue };
-  class Level;
+  // Counts how deep the interpreter is while it lives.
+  class Level {
+  public:
+    explicit Level(Interpreter &interpreter) : interpreter(interpreter) {
+      if (++interpreter.depth > interpreter.limits.depth)
+        fail("maximum recursion depth exceeded", FailureKind::Limit);
+    }
+    ~Level() { --interpreter.depth; }
+
+  private:
+    Interpreter &interpreter;
+  };
 
   Flow run(const Body &body, Text &out);
   Flow run(const Statement &statement, Text &out);
