@@ -67,7 +67,7 @@ typedef struct pianola_model_info {
   int32_t workers;          /* threads, or SMs, it is scheduled for */
   const int32_t *stop_ids;  /* generation ends at any of these */
   size_t stop_count;
-  const char *name;      /* of the model: "Llama-3.2-1B" */
+  const char *name;      /* as its config.json has it: "LlamaForCausalLM" */
   const char *family;    /* of models: "llama" */
   int64_t parameters;    /* numbers in its weights */
   const char *target;    /* what it is compiled for: "host", or a GPU: "h200" */
@@ -99,9 +99,10 @@ PIANOLA_API void pianola_session_destroy(pianola_session *session); /* NULL: not
 PIANOLA_API pianola_status pianola_feed(pianola_session *session, const int32_t *ids, size_t count);
 
 /* Makes the context these ids, one or more: what it begins with already stays, and the rest is fed,
- * the last one always. So a conversation that has grown costs what is new. `kept` (may be NULL)
- * gets how many stayed. Fails as pianola_feed does, with the context as it was; when cancelled,
- * what stayed and what is fed already is there. */
+ * the last one always. So a conversation that has grown costs what is new; the last bits of logits
+ * may differ from those of a prompt that is fed at once, for its chunks are others. `kept` (may be
+ * NULL) gets how many stayed. Fails as pianola_feed does, with the context as it was; when
+ * cancelled, what stayed and what is fed already is there. */
 PIANOLA_API pianola_status pianola_feed_prompt(pianola_session *session, const int32_t *ids,
                                                size_t count, size_t *kept);
 
