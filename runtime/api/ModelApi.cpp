@@ -1,5 +1,6 @@
 // ModelApi.cpp - the C interface: errors, and rolls.
 #include "runtime/api/Handles.h"
+#include "runtime/session/ModelSampling.h"
 
 using namespace pianola;
 using namespace pianola::api;
@@ -57,21 +58,13 @@ pianola_status pianola_get_sampling(const pianola_model *model, pianola_sampling
   return guard([&]() -> Status {
     if (!model)
       return nullPointer();
-    const RollGeneration &given = model->roll->manifest().generation;
+    SamplingOptions own = modelSampling(model->roll->manifest().generation);
     pianola_sampling all = {};
-    all.top_p = all.repetition_penalty = 1;
-    if (given.doSample && given.doSample->value) {
-      auto take = [](const auto &setting, auto &to) {
-        if (setting)
-          to = static_cast<std::decay_t<decltype(to)>>(setting->value);
-      };
-      all.temperature = 1; // transformers' default
-      take(given.temperature, all.temperature);
-      take(given.topK, all.top_k);
-      take(given.topP, all.top_p);
-      take(given.minP, all.min_p);
-      take(given.repetitionPenalty, all.repetition_penalty);
-    }
+    all.temperature = own.temperature;
+    all.top_k = own.topK;
+    all.top_p = own.topP;
+    all.min_p = own.minP;
+    all.repetition_penalty = own.repetitionPenalty;
     return writeStruct(all, sampling, "sampling");
   });
 }

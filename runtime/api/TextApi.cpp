@@ -226,20 +226,20 @@ pianola_status pianola_generate_text(pianola_session *session, const pianola_tex
       if (std::count(wanted.stops.begin(), wanted.stops.end(), id))
         return true;
       say(stops->feed(stream.feed(id)));
-      return goesOn && !stops->found();
+      return goesOn && !stops->isFound();
     };
     Result<GenerationEnd> end = session->session->generate(*session->sampler, wanted);
     if (!end && end.message() != "cancelled")
       return end.status();
-    if (goesOn && !stops->found()) {
+    if (goesOn && !stops->isFound()) {
       say(stops->feed(stream.finish()));
       say(stops->finish());
     }
     if (!end)
       return end.status();
-    made.end = stops->found() ? PIANOLA_END_STOP_STRING
-               : !goesOn      ? PIANOLA_END_CALLBACK
-                              : endOf(*end);
+    made.end = stops->isFound() ? PIANOLA_END_STOP_STRING
+               : !goesOn        ? PIANOLA_END_CALLBACK
+                                : endOf(*end);
     return result ? writeStruct(made, result, "text result") : Status();
   });
 }

@@ -9,18 +9,14 @@ namespace pianola::grammar {
 
 static constexpr size_t kMostText = 1 << 19, kMostSchemas = 50000, kDeepest = 100;
 
-std::shared_ptr<const Grammar> SchemaCompiler::compile(const Json &schema,
-                                                       const std::string &pointer) {
-  ruleFor(schema, pointer);
+Expression SchemaCompiler::add(const Json &schema, const std::string &pointer) {
+  Expression root = ruleFor(schema, pointer);
   // Schemas are not compiled within each other: references may go around in circles.
   for (size_t i = 0; i < waiting.size(); ++i) {
     Waiting next = std::move(waiting[i]);
     rules.rules[next.rule].body = bodyOf(next.schema, next.pointer);
   }
-  Result<std::shared_ptr<const Grammar>> grammar = Grammar::compile(rules);
-  if (!grammar)
-    refuse(grammar.message());
-  return *grammar;
+  return root;
 }
 
 Expression SchemaCompiler::ruleFor(const Json &schema, const std::string &pointer) {
@@ -106,7 +102,12 @@ Expression SchemaCompiler::enumBody(const Json &flat, const std::string &pointer
         refuse(pointer + "/enum: an " + type + " beside other keywords is not supported");
       if (!others) {
         rest["type"] = Json::array({"string", "number"});
-        others = SchemaCompiler(document).compile(rest, pointer);
+        Rules apart;
+        SchemaCompiler(document, apart).add(rest, pointer);
+        Result<std::shared_ptr<const Grammar>> compiled = Grammar::compile(apart);
+        if (!compiled)
+          refuse(compiled.message());
+        others = *compiled;
       }
       if (!matches(others, text))
         continue;
@@ -135,14 +136,20 @@ static size_t depthOf(const Json &json) {
   return deepest;
 }
 
-Result<std::shared_ptr<const Grammar>> fromSchema(const Json &schema) {
+Result<Expression> addSchema(Rules &rules, const Json &schema) {
   try {
     if (schema.is_structured() && depthOf(schema) > kDeepest)
       refuse("schema: nested more than " + std::to_string(kDeepest) + " deep");
-    return SchemaCompiler(schema).compile(schema, "#");
+    return SchemaCompiler(schema, rules).add(schema, "#");
   } catch (const Refusal &refusal) {
     return Status::error(refusal.message);
   }
+}
+
+Result<std::shared_ptr<const Grammar>> fromSchema(const Json &schema) {
+  Rules rules;
+  Result<Expression> root = addSchema(rules, schema); // the first of the rules
+  return root ? Grammar::compile(rules) : root.status();
 }
 
 Result<std::shared_ptr<const Grammar>> fromSchemaText(std::string_view text) {

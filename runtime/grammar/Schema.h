@@ -16,6 +16,9 @@ namespace pianola::grammar {
 Result<std::shared_ptr<const Grammar>> fromSchema(const nlohmann::ordered_json &schema);
 Result<std::shared_ptr<const Grammar>> fromSchemaText(std::string_view text);
 
+/// The texts of a schema as a part of a larger grammar. What they are made of is added to `rules`.
+Result<Expression> addSchema(Rules &rules, const nlohmann::ordered_json &schema);
+
 /// Any JSON object.
 std::shared_ptr<const Grammar> anyObject();
 

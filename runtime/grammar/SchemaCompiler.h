@@ -2,7 +2,7 @@
 #ifndef PIANOLA_RUNTIME_GRAMMAR_SCHEMACOMPILER_H
 #define PIANOLA_RUNTIME_GRAMMAR_SCHEMACOMPILER_H
 
-#include "runtime/grammar/Grammar.h"
+#include "runtime/grammar/Expression.h"
 #include "runtime/grammar/JsonForms.h"
 #include "runtime/grammar/SchemaParts.h"
 
@@ -13,9 +13,12 @@ namespace pianola::grammar {
 /// Throws Refusals.
 class SchemaCompiler {
 public:
-  explicit SchemaCompiler(const Json &document) : document(document), parts(document) {}
+  /// Adds to `rules`, which may have others.
+  SchemaCompiler(const Json &document, Rules &rules)
+      : document(document), parts(document), rules(rules) {}
 
-  std::shared_ptr<const Grammar> compile(const Json &schema, const std::string &pointer);
+  /// The texts of a schema of the document.
+  Expression add(const Json &schema, const std::string &pointer);
 
 private:
   struct Waiting {
@@ -42,7 +45,7 @@ private:
 
   const Json &document;
   SchemaParts parts;
-  Rules rules;
+  Rules &rules;
   JsonForms forms{rules};
   std::map<std::string, uint32_t> ruleOfText;
   std::vector<Waiting> waiting;

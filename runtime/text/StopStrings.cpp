@@ -23,25 +23,25 @@ StopStrings::StopStrings(const std::vector<std::string> &strings) {
 }
 
 std::string StopStrings::feed(std::string_view piece) {
-  if (isFound)
+  if (found)
     return {};
   size_t longest = 0; // that the text ends with, of any string
-  for (size_t i = 0; i < piece.size() && !isFound; ++i) {
+  for (size_t i = 0; i < piece.size() && !found; ++i) {
     held += piece[i];
     longest = 0;
     for (Search &search : searches) {
       search.matched = advance(search.string, search.borders, search.matched, piece[i]);
       bool isWhole = search.matched == search.string.size();
-      if (isWhole && !isFound)
+      if (isWhole && !found)
         longest = 0; // what is not complete does not count any more
-      if (isWhole || !isFound)
+      if (isWhole || !found)
         longest = std::max(longest, search.matched);
-      isFound |= isWhole;
+      found |= isWhole;
     }
   }
   std::string text = held.substr(0, held.size() - longest);
   held.erase(0, text.size());
-  if (isFound)
+  if (found)
     held.clear();
   return text;
 }

@@ -21,7 +21,7 @@ public:
   /// What is left when no more pieces come.
   std::string finish();
 
-  bool found() const { return isFound; }
+  bool isFound() const { return found; }
 
 private:
   // Knuth, Morris and Pratt: where to go on in a string after what differs.
@@ -32,7 +32,7 @@ private:
   };
   std::vector<Search> searches;
   std::string held;
-  bool isFound = false;
+  bool found = false;
 };
 
 } // namespace pianola

@@ -45,11 +45,21 @@ TEST(StopStrings, CutTextsOfAnyPieces) {
         std::string left = text.substr(heard.size(), at - heard.size());
         return stop.compare(0, left.size(), left) == 0;
       });
-      EXPECT_TRUE(finder.found() || canBegin || heard.size() == at) << text;
+      EXPECT_TRUE(finder.isFound() || canBegin || heard.size() == at) << text;
     }
     heard += finder.finish();
-    EXPECT_EQ(std::make_pair(heard, finder.found()), cut(text, stops)) << text;
+    EXPECT_EQ(std::make_pair(heard, finder.isFound()), cut(text, stops)) << text;
   }
+}
+
+TEST(StopStrings, HoldBackNoMoreThanMayBeginOne) {
+  StopStrings finder({"<end>", "\n"});
+  EXPECT_EQ(finder.feed("a<"), "a");
+  EXPECT_EQ(finder.feed("en"), "");
+  EXPECT_EQ(finder.feed("t "), "<ent ");
+  EXPECT_EQ(finder.feed("b\nc"), "b");
+  EXPECT_EQ(finder.feed("d"), "");
+  EXPECT_EQ(finder.finish(), "");
 }
 
 } // namespace
