@@ -33,6 +33,7 @@ using RollFinder = std::function<Result<std::string>(const RollRequest &)>;
 
 void addChatVerb(CLI::App &app, int &exitCode, RollFinder rollOf);
 void addRunVerb(CLI::App &app, int &exitCode, RollFinder rollOf);
+void addServeVerb(CLI::App &app, int &exitCode, RollFinder rollOf);
 
 /// What --target list prints: what rolls can be compiled for.
 void listTargets();

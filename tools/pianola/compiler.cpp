@@ -36,6 +36,7 @@ int main(int argc, char **argv) {
   pianola::addPerplexityVerb(app, exitCode);
   pianola::addPredictVerb(app, exitCode);
   pianola::addRunVerb(app, exitCode, pianola::rollOf);
+  pianola::addServeVerb(app, exitCode, pianola::rollOf);
   pianola::addTemplateVerb(app, exitCode);
   pianola::addTokenizeVerbs(app, exitCode);
   try {

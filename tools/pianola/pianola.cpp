@@ -17,7 +17,7 @@ static bool onlyPlays(int argc, char **argv) {
   std::string_view verb = argc > 1 ? argv[1] : "";
   if (verb == "tokenize" || verb == "detokenize" || verb == "template")
     return true;
-  if (verb != "run" && verb != "chat" && verb != "bench" && verb != "inspect")
+  if (verb != "run" && verb != "chat" && verb != "serve" && verb != "bench" && verb != "inspect")
     return false;
   std::error_code missing;
   return std::none_of(argv + 2, argv + argc, [&](const char *argument) {
@@ -48,6 +48,7 @@ int main(int argc, char **argv) {
   };
   pianola::addChatVerb(app, exitCode, noCompiler);
   pianola::addRunVerb(app, exitCode, noCompiler);
+  pianola::addServeVerb(app, exitCode, noCompiler);
   pianola::addTemplateVerb(app, exitCode);
   pianola::addTokenizeVerbs(app, exitCode);
   try {

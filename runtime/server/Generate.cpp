@@ -1,0 +1,192 @@
+// Generate.cpp - the routes that generate texts.
+#include "runtime/server/Service.h"
+
+#include "runtime/server/Identifier.h"
+
+#include <algorithm>
+
+namespace pianola::server {
+
+void Service::chat(Visit &visit) {
+  std::optional<ordered_json> body = readBody(visit);
+  if (!body)
+    return;
+  auto request = readChatRequest(*body, model->rules());
+  if (auto *error = std::get_if<ApiError>(&request))
+    return refuse(visit, *error);
+  generate(visit, std::get<GenerationRequest>(std::move(request)));
+}
+
+void Service::completion(Visit &visit) {
+  std::optional<ordered_json> body = readBody(visit);
+  if (!body)
+    return;
+  auto request = readCompletionRequest(*body, model->rules());
+  if (auto *error = std::get_if<ApiError>(&request))
+    return refuse(visit, *error);
+  generate(visit, std::get<GenerationRequest>(std::move(request)));
+}
+
+std::variant<std::vector<int32_t>, ApiError>
+Service::encodeChat(const GenerationRequest &request) const {
+  if (!model->chat())
+    return ApiError(400, model->chat().message(), "messages");
+  ordered_json variables = request.variables;
+  // Most templates know the role by its former name alone.
+  if (model->roll().chatTemplate().find("developer") == std::string_view::npos)
+    for (ordered_json &message : variables["messages"])
+      if (message["role"] == "developer")
+        message["role"] = "system";
+  Result<std::vector<int32_t>> encoded = model->chat()->encode(std::move(variables));
+  if (!encoded)
+    return ApiError(400, encoded.message(), "messages");
+  return std::move(*encoded);
+}
+
+std::variant<std::vector<int32_t>, ApiError> Service::encode(const GenerationRequest &,
+                                                             const Prompt &prompt) const {
+  if (const std::vector<int32_t> *ids = std::get_if<std::vector<int32_t>>(&prompt))
+    return *ids;
+  Result<std::vector<int32_t>> encoded = model->tokenizer().encode(std::get<std::string>(prompt));
+  if (!encoded)
+    return ApiError(400, encoded.message(), "prompt");
+  return std::move(*encoded);
+}
+
+bool Service::beginsThinking(const std::vector<int32_t> &prompt) const {
+  std::vector<int32_t> tail(prompt.end() - std::min<size_t>(prompt.size(), 16), prompt.end());
+  return model->format().endsThinking(model->tokenizer().decode(tail, /*skipSpecial=*/false));
+}
+
+Task Service::taskFor(const GenerationRequest &request, const std::vector<int32_t> &prompt,
+                      size_t choice) const {
+  Task task;
+  task.prompt = prompt;
+  task.sampling = request.sampling;
+  task.sampling.seed = *request.seed + choice;
+  task.most = request.most.value_or(UINT64_MAX);
+  task.stops = request.stopIds;
+  // What a grammar allows at its end are the model's stops.
+  bool isHeld = request.constraint.kind != Constraint::None ||
+                request.toolChoice.kind == ToolChoice::Required;
+  if (!request.ignoreStops || isHeld)
+    task.stops.insert(task.stops.end(), model->stops().begin(), model->stops().end());
+  task.probables = request.probables;
+  return task;
+}
+
+Result<ForcedCall> Service::force(const GenerationRequest &request, bool isThinking) const {
+  ForcedCallRequest wanted;
+  if (!request.toolChoice.name.empty())
+    wanted.name = request.toolChoice.name;
+  wanted.isParallel = request.toolChoice.parallel && !wanted.name;
+  wanted.isThinking = isThinking;
+  return forceCall(model->format(), model->tokenizer(), request.tools, wanted);
+}
+
+// Nothing is cut off in silence.
+std::optional<ApiError> Service::tooLong(const GenerationRequest &request, size_t tokens) const {
+  const char *field = request.isChat ? "messages" : "prompt";
+  if (tokens == 0)
+    return ApiError(400, std::string(field) + ": is empty", field);
+  if (tokens < scheduler->maxLen())
+    return std::nullopt;
+  return ApiError(400,
+                  std::string(field) + ": has " + std::to_string(tokens) +
+                      " tokens, and the context holds " + std::to_string(scheduler->maxLen()) +
+                      " with the answer",
+                  field, "context_length_exceeded");
+}
+
+void Service::generate(Visit &visit, GenerationRequest request) {
+  if (!request.model.empty() && request.model != model->name())
+    return refuse(visit, ApiError(404,
+                                  "there is no model \"" + request.model + "\" here, but \"" +
+                                      model->name() + "\"",
+                                  "model", "model_not_found"));
+  if (Status status = validate(request.sampling, model->rules().vocabulary); !status.ok())
+    return refuse(visit, ApiError(400, status.message()));
+
+  TextReply::Start start;
+  std::vector<Prompt> prompts = request.isChat ? std::vector<Prompt>(1) : request.prompts;
+  for (const Prompt &prompt : prompts) {
+    auto ids = request.isChat ? encodeChat(request) : encode(request, prompt);
+    if (auto *error = std::get_if<ApiError>(&ids))
+      return refuse(visit, *error);
+    start.prompts.push_back(std::get<std::vector<int32_t>>(std::move(ids)));
+  }
+  bool isThinking = request.isChat && beginsThinking(start.prompts[0]);
+  std::optional<grammar::Matcher> matcher;
+  if (request.toolChoice.kind == ToolChoice::Required) {
+    Result<ForcedCall> forced = force(request, isThinking);
+    if (!forced)
+      return refuse(visit, ApiError(400, "tool_choice: " + forced.message(), "tool_choice"));
+    Result<std::vector<int32_t>> prefix =
+        model->tokenizer().encode(forced->prefix, {/*addSpecial=*/false, /*parseSpecial=*/true});
+    if (!prefix)
+      return refuse(visit, ApiError(500, prefix.message()));
+    start.prompts[0].insert(start.prompts[0].end(), prefix->begin(), prefix->end());
+    start.forced = forced->prefix;
+    matcher = model->matcherFor(forced->grammar);
+  } else if (request.constraint.kind != Constraint::None) {
+    Result<grammar::Matcher> made = model->matcherFor(request.constraint);
+    if (!made)
+      return refuse(
+          visit,
+          ApiError(400, made.message(),
+                   request.constraint.kind == Constraint::Gbnf ? "grammar" : "response_format"));
+    matcher = std::move(*made);
+  }
+  for (const std::vector<int32_t> &prompt : start.prompts)
+    if (std::optional<ApiError> error = tooLong(request, prompt.size()))
+      return refuse(visit, *error);
+  if (!request.seed)
+    request.seed = randomBits();
+
+  start.id = newIdentifier(request.isChat ? "chatcmpl-" : "cmpl-");
+  start.model = model;
+  start.beginsThinking = isThinking;
+  std::vector<Task> tasks;
+  for (const std::vector<int32_t> &prompt : start.prompts)
+    for (size_t choice = 0; choice < request.choices; ++choice) {
+      tasks.push_back(taskFor(request, prompt, choice));
+      tasks.back().matcher = matcher;
+    }
+  HttpRequest line = visit.request;
+  line.body.clear();
+  start.ended = [this, line, came = visit.came, id = start.id](const ReplyRecord &record) {
+    Ending sum;
+    for (const Ending &ending : record.endings) {
+      metrics->ended(ending, record.finish);
+      sum.promptTokens += ending.promptTokens;
+      sum.cachedTokens += ending.cachedTokens;
+      sum.generatedTokens += ending.generatedTokens;
+    }
+    metrics->replied(line.path, record.status);
+    log.write("request",
+              {{"client", line.client},
+               {"method", line.method},
+               {"path", line.path},
+               {"status", record.status},
+               {"ms", std::chrono::duration<double, std::milli>(Clock::now() - came).count()},
+               {"id", id},
+               {"finish_reason", record.finish},
+               {"prompt_tokens", sum.promptTokens},
+               {"cached_tokens", sum.cachedTokens},
+               {"completion_tokens", sum.generatedTokens}});
+  };
+  auto answer = std::make_shared<TextReply>(std::move(request), std::move(start), visit.reply);
+  for (size_t i = 0; i < tasks.size(); ++i) {
+    tasks[i].take = [answer, i](const ChosenToken &chosen) { return answer->take(i, chosen); };
+    tasks[i].done = [answer, i](const Ending &ending) { answer->done(i, ending); };
+  }
+  std::shared_ptr<TaskGroup> group = scheduler->submit(std::move(tasks));
+  if (!group) {
+    ApiError error(503, closing ? "the server is shutting down" : "too many requests wait already");
+    error.retryAfter = 1;
+    return refuse(visit, error);
+  }
+  visit.reply->whenGone([group] { group->cancel(); });
+}
+
+} // namespace pianola::server

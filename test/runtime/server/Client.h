@@ -1,0 +1,62 @@
+// Client.h - a client that says exactly what a test wants said.
+#ifndef PIANOLA_TEST_RUNTIME_SERVER_CLIENT_H
+#define PIANOLA_TEST_RUNTIME_SERVER_CLIENT_H
+
+#include <arpa/inet.h>
+#include <cstdint>
+#include <netinet/in.h>
+#include <poll.h>
+#include <string>
+#include <sys/socket.h>
+#include <unistd.h>
+
+namespace pianola::test {
+
+class Client {
+public:
+  explicit Client(uint16_t port) : handle(socket(AF_INET, SOCK_STREAM, 0)) {
+    sockaddr_in address{};
+    address.sin_family = AF_INET;
+    address.sin_port = htons(port);
+    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    connected = connect(handle, reinterpret_cast<sockaddr *>(&address), sizeof(address)) == 0;
+  }
+  ~Client() { close(handle); }
+  Client(const Client &) = delete;
+
+  /// As much as the server takes.
+  void say(const std::string &bytes) const {
+    for (size_t done = 0; done < bytes.size();) {
+      ssize_t sent = send(handle, bytes.data() + done, bytes.size() - done, MSG_NOSIGNAL);
+      if (sent <= 0)
+        return;
+      done += static_cast<size_t>(sent);
+    }
+  }
+  void closeHalf() const { shutdown(handle, SHUT_WR); }
+
+  /// All until the server closes, or until `end` has come, or nothing comes for a while.
+  std::string hear(const std::string &end = "", int ms = 5000) {
+    std::string heard;
+    while (end.empty() || heard.find(end) == std::string::npos) {
+      pollfd ready{handle, POLLIN, 0};
+      char bytes[65536];
+      ssize_t got = poll(&ready, 1, ms) == 1 ? recv(handle, bytes, sizeof(bytes), 0) : -1;
+      if (got == 0)
+        isClosed = true;
+      if (got <= 0)
+        return heard;
+      heard.append(bytes, static_cast<size_t>(got));
+    }
+    return heard;
+  }
+
+  bool connected = false, isClosed = false;
+
+private:
+  int handle;
+};
+
+} // namespace pianola::test
+
+#endif
