@@ -2,6 +2,7 @@
 #include "runtime/server/Service.h"
 
 #include "runtime/JsonDepth.h"
+#include "runtime/JsonLookups.h"
 #include "runtime/server/Fields.h"
 
 #include <boost/asio/post.hpp>
@@ -10,6 +11,8 @@ namespace pianola::server {
 
 // What the parser and templates recurse over.
 static constexpr size_t kMostDepth = 128;
+// A fraction of a second: one object may have 6000 members.
+static constexpr uint64_t kMostLookups = 20'000'000;
 
 Service::Service(Access access, Log &log, unsigned threads)
     : access(std::move(access)), log(log), readers(threads) {}
@@ -125,6 +128,10 @@ std::optional<ordered_json> Service::readBody(Visit &visit) {
   if (size_t depth = jsonDepth(body); depth > kMostDepth) {
     refuse(visit, ApiError(400, "the body is nested " + std::to_string(depth) + " deep, and " +
                                     std::to_string(kMostDepth) + " is allowed"));
+    return std::nullopt;
+  }
+  if (jsonLookups(body) > kMostLookups) {
+    refuse(visit, ApiError(400, "the body has objects with too many members"));
     return std::nullopt;
   }
   try {
