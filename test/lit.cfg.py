@@ -38,3 +38,10 @@ if os.path.exists(openai):
     config.substitutions.append(("%openai", openai))
 else:
     lit_config.note("the package openai is not there: the server is not asked by it")
+
+chromium = shutil.which("chromium")
+if chromium:
+    config.available_features.add("chromium")
+    config.substitutions.append(("%chromium", chromium))
+else:
+    lit_config.note("chromium is not installed: the chat page is not tried in it")

@@ -7,6 +7,10 @@
 
 #include <boost/asio/post.hpp>
 
+namespace pianola {
+std::string_view chatPage(); // page.html, made by cmake/Embed.cmake
+}
+
 namespace pianola::server {
 
 // What the parser and templates recurse over.
@@ -150,7 +154,12 @@ std::optional<ordered_json> Service::readBody(Visit &visit) {
 void Service::page(Visit &visit) {
   HttpResponse response;
   response.type = "text/html; charset=utf-8";
-  response.body = "<!doctype html><title>Pianola</title>";
+  response.body = std::string(chatPage());
+  response.headers = {{"Content-Security-Policy",
+                       "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; "
+                       "connect-src 'self'; form-action 'none'; frame-ancestors 'none'; "
+                       "base-uri 'none'"},
+                      {"Cache-Control", "no-cache"}};
   respond(visit, std::move(response));
 }
 
