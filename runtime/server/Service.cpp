@@ -2,14 +2,21 @@
 #include "runtime/server/Service.h"
 
 #include "runtime/JsonDepth.h"
+#include "runtime/JsonLookups.h"
 #include "runtime/server/Fields.h"
 
 #include <boost/asio/post.hpp>
+
+namespace pianola {
+std::string_view chatPage(); // page.html, made by cmake/Embed.cmake
+}
 
 namespace pianola::server {
 
 // What the parser and templates recurse over.
 static constexpr size_t kMostDepth = 128;
+// A fraction of a second: one object may have 6000 members.
+static constexpr uint64_t kMostLookups = 20'000'000;
 
 Service::Service(Access access, Log &log, unsigned threads)
     : access(std::move(access)), log(log), readers(threads) {}
@@ -127,6 +134,10 @@ std::optional<ordered_json> Service::readBody(Visit &visit) {
                                     std::to_string(kMostDepth) + " is allowed"));
     return std::nullopt;
   }
+  if (jsonLookups(body) > kMostLookups) {
+    refuse(visit, ApiError(400, "the body has objects with too many members"));
+    return std::nullopt;
+  }
   try {
     ordered_json read = ordered_json::parse(body);
     if (read.is_object())
@@ -143,7 +154,12 @@ std::optional<ordered_json> Service::readBody(Visit &visit) {
 void Service::page(Visit &visit) {
   HttpResponse response;
   response.type = "text/html; charset=utf-8";
-  response.body = "<!doctype html><title>Pianola</title>";
+  response.body = std::string(chatPage());
+  response.headers = {{"Content-Security-Policy",
+                       "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; "
+                       "connect-src 'self'; form-action 'none'; frame-ancestors 'none'; "
+                       "base-uri 'none'"},
+                      {"Cache-Control", "no-cache"}};
   respond(visit, std::move(response));
 }
 
