@@ -18,7 +18,7 @@ PROMPT = "<|im_start|>user\nWhat is a piano?<|im_end|>\n<|im_start|>assistant\n"
 
 class Module(unittest.TestCase):
     def setUp(self):
-        self.model = Pianola(ROLL)
+        self.model = Pianola(ROLL, threads=1)  # as other tests run beside this one
         self.addCleanup(self.model.close)
 
     def test_says_what_a_model_is(self):
