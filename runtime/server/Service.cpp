@@ -58,6 +58,7 @@ void Service::serve(Visit &visit) {
       {"GET", "/v1/models", &Service::models, true},
       {"POST", "/v1/chat/completions", &Service::chat, true},
       {"POST", "/v1/completions", &Service::completion, true},
+      {"POST", "/v1/embeddings", &Service::embeddings, true},
       {"POST", "/tokenize", &Service::tokenize, true},
       {"POST", "/detokenize", &Service::detokenize, true},
   };
@@ -191,6 +192,10 @@ void Service::models(Visit &visit) {
                            "there is no model \"" + name + "\" here, but \"" + model->name() + "\"",
                            "model", "model_not_found"));
   respond(visit, one);
+}
+
+void Service::embeddings(Visit &visit) {
+  refuse(visit, ApiError(501, "embeddings are not served: a roll keeps no hidden states"));
 }
 
 // llama-server's fields (content, add_special) and vLLM's (prompt, messages, add_special_tokens).

@@ -96,6 +96,22 @@ def tools(client):
     assert reply.choices[0].message.content and not reply.choices[0].message.tool_calls
 
 
+def thoughts(client, knows_thoughts):
+    """A model of this size thinks what it is told to."""
+    body = {"grammar": 'root ::= "<think>\\nA bow.\\n</think>\\n\\nYes"'}
+    reply = client.chat.completions.create(model="x", messages=QUESTION, extra_body=body)
+    message = reply.choices[0].message
+    deltas = [chunk.choices[0].delta for chunk in client.chat.completions.create(
+        model="x", messages=QUESTION, extra_body=body, stream=True)]
+    streamed = "".join(getattr(delta, "reasoning_content", None) or "" for delta in deltas)
+    content = "".join(delta.content or "" for delta in deltas)
+    if knows_thoughts:
+        assert (message.reasoning_content, message.content) == ("A bow.", "Yes"), message
+        assert (streamed, content) == ("A bow.", "Yes"), (streamed, content)
+    else:
+        assert message.content == content == "<think>\nA bow.\n</think>\n\nYes", message
+
+
 def errors(client, server):
     def fails(kind, **more):
         try:
@@ -144,6 +160,7 @@ def main():
         cancels(client, server)
     with Server("pianola", sys.argv[2], "--alias", "x", "--api-key", "secret") as server:
         tools(client_of(server))
+        thoughts(client_of(server), "hermes" in sys.argv[2])
     print("all is as it should be")
 
 

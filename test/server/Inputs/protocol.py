@@ -182,7 +182,7 @@ def errors(server):
     assert reply["error"] == {"message": reply["error"]["message"], "type": "invalid_request_error",
                               "param": "prompt", "code": "context_length_exceeded"}
     for path, body, wanted in (("/v1/nothing", {}, 404), ("/v1/models/y", None, 404),
-                               ("/health", {}, 405), ("/v1/chat/completions", None, 405)):
+                               ("/v1/embeddings", {"input": "a"}, 501), ("/health", {}, 405), ("/v1/chat/completions", None, 405)):
         assert server.ask(path, body)[0] == wanted, path
     status, reply = server.ask("/v1/chat/completions", {"messages": QUESTION, "model": "other"})
     assert status == 404 and reply["error"]["code"] == "model_not_found"
