@@ -72,8 +72,9 @@ PIANOLA_API pianola_status pianola_decoder_finish(pianola_decoder *decoder, cons
 /* The prompt of a conversation, as the model's chat template lays it out, for pianola_free().
  * `variables` is a JSON object as transformers' apply_chat_template takes it: "messages", and what
  * else the template knows, such as "tools", "add_generation_prompt": true, "enable_thinking". Fails
- * for other JSON, for a model without a template, where the template raises an exception (with its
- * words), and where it takes too many steps or too much memory. */
+ * for other JSON, for what is nested more than 128 deep or has thousands of members in an object,
+ * for a model without a template, where the template raises an exception (with its words), and
+ * where it takes too many steps or too much memory. */
 PIANOLA_API pianola_status pianola_chat_render(const pianola_text *text, const char *variables,
                                                char **prompt, size_t *bytes);
 

@@ -29,7 +29,8 @@ public:
 
 private:
   Chat() = default;
-  Result<std::vector<TextPart>> partsOf(nlohmann::ordered_json variables) const;
+  nlohmann::ordered_json complete(nlohmann::ordered_json variables) const;
+  TemplateOptions optionsNow() const;
 
   const Tokenizer *tokenizer = nullptr;
   ChatConfig config;

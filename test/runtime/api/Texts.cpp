@@ -169,6 +169,10 @@ TEST_F(Texts, AreLaidOutAsChats) {
   EXPECT_EQ(refusal("{"), shape);
   EXPECT_EQ(refusal(R"({"message": []})"), shape);
   EXPECT_EQ(refusal(std::string(200'000, '[')), "variables: nested too deeply");
+  std::string members = R"({"messages": [])";
+  for (int i = 0; i < 20'000; ++i)
+    members += ",\"" + std::to_string(i) + "\":0";
+  EXPECT_EQ(refusal(members + "}"), "variables: an object has too many members");
   EXPECT_EQ(refusal(R"({"messages": [{"role": "user", "content": "cc"}]})"),
             "the chat template says: no cc");
 }
