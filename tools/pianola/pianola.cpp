@@ -51,10 +51,5 @@ int main(int argc, char **argv) {
   pianola::addServeVerb(app, exitCode, noCompiler);
   pianola::addTemplateVerb(app, exitCode);
   pianola::addTokenizeVerbs(app, exitCode);
-  try {
-    app.parse(argc, argv);
-  } catch (const CLI::ParseError &error) {
-    return app.exit(error) == 0 ? 0 : 2;
-  }
-  return exitCode;
+  return pianola::runVerb(app, argc, argv, exitCode);
 }
