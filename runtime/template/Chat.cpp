@@ -64,7 +64,7 @@ Result<Chat> Chat::create(const Tokenizer &tokenizer, const ChatConfig &config) 
   return chat;
 }
 
-Result<std::vector<int32_t>> Chat::encode(ordered_json variables) const {
+Result<std::vector<TextPart>> Chat::partsOf(ordered_json variables) const {
   for (const char *name : {"tools", "documents"})
     if (!variables.contains(name))
       variables[name] = nullptr;
@@ -75,10 +75,22 @@ Result<std::vector<int32_t>> Chat::encode(ordered_json variables) const {
   TemplateOptions now = options;
   if (now.now.tm_year == 0)
     now.now = localTimeNow();
-  Result<std::vector<TextPart>> parts = parsed->render(variables, now);
+  return parsed->render(variables, now);
+}
+
+Result<std::vector<int32_t>> Chat::encode(ordered_json variables) const {
+  Result<std::vector<TextPart>> parts = partsOf(std::move(variables));
+  return parts ? tokenizer->encode(*parts, /*addSpecial=*/false) : parts.status();
+}
+
+Result<std::string> Chat::render(ordered_json variables) const {
+  Result<std::vector<TextPart>> parts = partsOf(std::move(variables));
   if (!parts)
     return parts.status();
-  return tokenizer->encode(*parts, /*addSpecial=*/false);
+  std::string text;
+  for (const TextPart &part : *parts)
+    text += part.text;
+  return text;
 }
 
 Result<std::vector<int32_t>> Chat::encode(const std::string &system,
