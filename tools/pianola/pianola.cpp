@@ -65,10 +65,5 @@ int main(int argc, char **argv) {
   if (!compiler.ok() && argc > 1 && argv[1][0] != '-' && app.get_subcommands(isNamed).empty())
     return pianola::fail(std::string(argv[1]) + " is no verb that plays, and " +
                          compiler.message());
-  try {
-    app.parse(argc, argv);
-  } catch (const CLI::ParseError &error) {
-    return app.exit(error) == 0 ? 0 : 2;
-  }
-  return exitCode;
+  return pianola::runVerb(app, argc, argv, exitCode);
 }
