@@ -1,6 +1,5 @@
 // TextApi.cpp - the C interface: texts.
-#include "runtime/JsonDepth.h"
-#include "runtime/JsonLookups.h"
+#include "runtime/BoundedJson.h"
 #include "runtime/api/Handles.h"
 #include "runtime/text/StopStrings.h"
 #include "runtime/text/Utf8.h"
@@ -21,10 +20,6 @@ struct pianola_decoder {
 };
 
 namespace {
-
-// Of JSON, which a program may have from outside: what recursion and a fraction of a second bear.
-constexpr size_t kMostDepth = 128;
-constexpr uint64_t kMostLookups = 20'000'000;
 
 // A copy for pianola_free(), with a 0 behind it.
 template <typename T> T *allocate(const T *from, size_t count) {
@@ -64,12 +59,10 @@ Status show(pianola_decoder *decoder, std::string piece, const char **utf8, size
 Result<nlohmann::ordered_json> readVariables(const pianola_text *text, const char *variables) {
   if (!text->chat)
     return text->chat.status();
-  if (jsonDepth(variables) > kMostDepth)
-    return Status::error("variables: nested too deeply");
-  if (jsonLookups(variables) > kMostLookups)
-    return Status::error("variables: an object has too many members");
-  auto json = nlohmann::ordered_json::parse(variables, nullptr, /*allow_exceptions=*/false);
-  if (!json.is_object() || !json.contains("messages"))
+  Result<nlohmann::ordered_json> json = readBoundedJson(variables);
+  if (!json)
+    return Status::error("variables: " + json.message());
+  if (!json->is_object() || !json->contains("messages"))
     return Status::error("variables: expected a JSON object with messages");
   return json;
 }

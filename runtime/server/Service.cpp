@@ -1,8 +1,7 @@
 // Service.cpp - the routes, but for those that generate.
 #include "runtime/server/Service.h"
 
-#include "runtime/JsonDepth.h"
-#include "runtime/JsonLookups.h"
+#include "runtime/BoundedJson.h"
 #include "runtime/server/Fields.h"
 
 #include <boost/asio/post.hpp>
@@ -12,11 +11,6 @@ std::string_view chatPage(); // page.html, made by cmake/Embed.cmake
 }
 
 namespace pianola::server {
-
-// What the parser and templates recurse over.
-static constexpr size_t kMostDepth = 128;
-// A fraction of a second: one object may have 6000 members.
-static constexpr uint64_t kMostLookups = 20'000'000;
 
 Service::Service(Access access, Log &log, unsigned threads)
     : access(std::move(access)), log(log), readers(threads) {}
@@ -129,26 +123,11 @@ void Service::refuse(Visit &visit, const ApiError &error) { respond(visit, error
 
 // An object; otherwise the request has been refused.
 std::optional<ordered_json> Service::readBody(Visit &visit) {
-  const std::string &body = visit.request.body;
-  if (size_t depth = jsonDepth(body); depth > kMostDepth) {
-    refuse(visit, ApiError(400, "the body is nested " + std::to_string(depth) + " deep, and " +
-                                    std::to_string(kMostDepth) + " is allowed"));
-    return std::nullopt;
-  }
-  if (jsonLookups(body) > kMostLookups) {
-    refuse(visit, ApiError(400, "the body has objects with too many members"));
-    return std::nullopt;
-  }
-  try {
-    ordered_json read = ordered_json::parse(body);
-    if (read.is_object())
-      return read;
-    refuse(visit, ApiError(400, "the body: expected an object, found " + kindOf(read)));
-  } catch (const ordered_json::parse_error &error) {
-    refuse(visit, ApiError(400, "the body is not JSON: byte " + std::to_string(error.byte)));
-  } catch (const ordered_json::exception &) {
-    refuse(visit, ApiError(400, "the body has a number that is out of range"));
-  }
+  Result<ordered_json> body = readBoundedJson(visit.request.body);
+  if (body && body->is_object())
+    return std::move(*body);
+  refuse(visit, ApiError(400, "the body " +
+                                  (body ? "is no object, but " + kindOf(*body) : body.message())));
   return std::nullopt;
 }
 

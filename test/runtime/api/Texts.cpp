@@ -166,13 +166,14 @@ TEST_F(Texts, AreLaidOutAsChats) {
   };
   const std::string shape = "variables: expected a JSON object with messages";
   EXPECT_EQ(refusal("[]"), shape);
-  EXPECT_EQ(refusal("{"), shape);
+  EXPECT_EQ(refusal("{"), "variables: is not JSON: byte 2");
   EXPECT_EQ(refusal(R"({"message": []})"), shape);
-  EXPECT_EQ(refusal(std::string(200'000, '[')), "variables: nested too deeply");
+  EXPECT_EQ(refusal(std::string(200'000, '[')),
+            "variables: is nested 200000 deep, and 128 is allowed");
   std::string members = R"({"messages": [])";
   for (int i = 0; i < 20'000; ++i)
     members += ",\"" + std::to_string(i) + "\":0";
-  EXPECT_EQ(refusal(members + "}"), "variables: an object has too many members");
+  EXPECT_EQ(refusal(members + "}"), "variables: has objects with too many members");
   EXPECT_EQ(refusal(R"({"messages": [{"role": "user", "content": "cc"}]})"),
             "the chat template says: no cc");
 }
