@@ -325,7 +325,7 @@ void addChatVerb(CLI::App &app, int &exitCode, RollFinder rollOf) {
   auto options = std::make_shared<ChatOptions>();
   options->rollOf = std::move(rollOf);
   CLI::App *verb = app.add_subcommand("chat", "Talk with a model in the terminal");
-  verb->add_option("model", options->model,
+  verb->add_option("-m,--model,model", options->model,
                    "A roll, or a model directory, which is compiled once into a cache")
       ->required();
   verb->add_option("--system", options->system, "The system's message");
