@@ -2,6 +2,7 @@
 //
 // To load LLVM and MLIR takes longer than to play the first token of a small model, so this program
 // is not linked with them. pianola-compiler, which stands beside it, has every verb.
+#include "tools/pianola/Faults.h"
 #include "tools/pianola/Verbs.h"
 
 #include <cerrno>
@@ -36,6 +37,7 @@ static int startCompiler(char **argv) {
 } // namespace pianola
 
 int main(int argc, char **argv) {
+  pianola::endFaultsClearly();
   if (!pianola::onlyPlays(argc, argv))
     return pianola::startCompiler(argv);
   CLI::App app{"Pianola compiles a language model into one file, a roll, and plays it."};
