@@ -1,4 +1,4 @@
-"""Model directories and rolls that mean harm: each is refused with exit status 1 and one line that names
+"""Model directories, templates and rolls that mean harm: each is refused with exit status 1 and one line that names
 the file, within 2 GiB of memory and 20 seconds of processor time, and without a crash.
 
     hostile.py FOLDER MODEL_DIR
@@ -121,6 +121,18 @@ for number, (content, said) in enumerate([
         ({**tokenizer, "pre_tokenizer": {"type": "Split", "pattern": {"Regex": "(" * 100_000},
                                          "behavior": "Isolated", "invert": False}}, "pre_tokenizer")]):
     model(f"tokenizer-{number}", "tokenizer.json: .*" + said, ["run"], tokenizer__json=content)
+
+# Chat templates
+(folder / "case.json").write_text('{"messages": []}')
+for number, (text, said) in enumerate([
+        ("{% set ns = namespace(l=[]) %}{% for i in range(200) %}{% set ns.l = ns.l + ['x' * 60000000 ~ i] %}"
+         "{% endfor %}", "more than 10000000 steps"),
+        ("{% set l = [0] * 9000000 %}{% set m = l + l %}", "more than 10000000 steps"),
+        ("{{ '{' * 60000000 }}{{ 'x' * 60000000 }}", "a text of more than 67108864 bytes"),
+        ("{% macro f() %}{{ f() }}{% endmacro %}{{ f() }}", "maximum recursion depth exceeded"),
+        ("{{ " + "(" * 1_000_000 + ")" * 1_000_000 + " }}", "nested too")]):
+    (folder / f"{number}.jinja").write_text(text)
+    run(["template", folder / f"{number}.jinja", folder / "case.json"], f"{number}.jinja: .*{said}")
 
 # Rolls
 def bent(name, content, said):
