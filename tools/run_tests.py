@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """Runs lit and every GoogleTest executable of a build, and the runtime's in sanitized builds, which also
-play a roll that the first build compiles. Adds up what passed and failed.
+play a roll that the first build compiles, and run their fuzzers for a moment. Adds up what passed and
+failed.
 
     run_tests.py BUILD [SANITIZED_BUILD...]
 """
@@ -14,6 +15,10 @@ import tempfile
 
 LIT = "/usr/lib/llvm-19/build/utils/lit/lit.py"
 SOURCE = pathlib.Path(__file__).resolve().parent.parent
+FUZZ = SOURCE / "test" / "fuzz"
+FUZZ_SECONDS = 2
+# Beside test/fuzz/corpus/NAME: what is there anyway.
+MORE_SEEDS = {"template": SOURCE / "test" / "runtime" / "template" / "golden" / "templates"}
 IDS = [str(i * 7 % 300) for i in range(12)]
 
 
@@ -65,6 +70,35 @@ def run_gtests(build, folder):
     return results
 
 
+def run_fuzzer(executable, folder):
+    """Over its corpus and on from there: what it printed if something failed, then a line; and how many
+    passed and failed."""
+    name = executable.name
+    made = pathlib.Path(folder) / f"fuzz-{name}"
+    made.mkdir()
+    seeds = [made, FUZZ / "corpus" / name, MORE_SEEDS.get(name)]
+    dictionary = FUZZ / "dictionaries" / f"{name}.dict"
+    done = capture(["env", "UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1", str(executable),
+                    *([f"-dict={dictionary}"] if dictionary.exists() else []), "-seed=1", "-timeout=25",
+                    f"-max_total_time={FUZZ_SECONDS}", "-rss_limit_mb=2048", "-max_len=8000",
+                    f"-artifact_prefix={executable.parent.parent}/{name}-",
+                    *(str(seed) for seed in seeds if seed and seed.exists())])
+    ok = done.returncode == 0
+    said = "" if ok else done.stdout[-8000:] + "\n"
+    return said + f"fuzz {name}: {'passed' if ok else 'failed'}", (int(ok), int(not ok))
+
+
+def run_fuzzers(build, folder):
+    fuzzers = build / "bin" / "fuzz"
+    results = []
+    with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
+        for said, result in pool.map(lambda executable: run_fuzzer(executable, folder),
+                                     sorted(fuzzers.iterdir()) if fuzzers.exists() else []):
+            print(said, flush=True)
+            results.append(result)
+    return results
+
+
 def play_golden(build, roll, wanted):
     """A sanitized runtime plays a compiled golden model and says the same tokens."""
     done = capture([str(build / "bin" / "pianola-embed"), roll, *IDS])
@@ -92,7 +126,7 @@ def main():
     with tempfile.TemporaryDirectory() as folder:
         lit = [run_lit(builds[0], folder)]
         gtests = run_gtests(builds[0], folder)
-        plays = []
+        plays, fuzzers = [], []
         if builds[1:]:
             roll = folder + "/golden.roll"
             subprocess.run([str(builds[0] / "bin" / "pianola"), "compile",
@@ -107,10 +141,11 @@ def main():
             gtests += run_gtests(build, folder)
             plays.append(play_golden(build, roll, wanted))
             plays.append(serve(build, talking))
-    for name, results in (("lit", lit), ("GoogleTest", gtests), ("sanitized plays", plays)):
+            fuzzers += run_fuzzers(build, folder)
+    for name, results in (("lit", lit), ("GoogleTest", gtests), ("sanitized plays", plays), ("fuzzers", fuzzers)):
         passed, failed = (sum(column) for column in zip(*results)) if results else (0, 0)
         print(f"{name}: {passed} passed, {failed} failed")
-    passed, failed = (sum(column) for column in zip(*lit, *gtests, *plays))
+    passed, failed = (sum(column) for column in zip(*lit, *gtests, *plays, *fuzzers))
     print(f"{passed} passed, {failed} failed")
     sys.exit(failed != 0 or passed == 0)
 

@@ -1,6 +1,7 @@
 // GenerationConfig.cpp - how a release wants to be sampled, and where each wish stands.
 #include "lib/checkpoint/GenerationConfig.h"
 
+#include "lib/checkpoint/InputFile.h"
 #include "lib/checkpoint/JsonFields.h"
 #include "lib/checkpoint/Refusal.h"
 
@@ -80,24 +81,36 @@ llvm::Error readInto(GenerationConfig &config, const json &object, const std::st
 } // namespace
 
 llvm::Expected<GenerationConfig> GenerationConfig::fromDirectory(llvm::StringRef directory) {
-  GenerationConfig config;
   constexpr uint64_t longest = 4 << 20;
   auto pathOf = [&](llvm::StringRef name) {
     llvm::SmallString<256> path(directory);
     llvm::sys::path::append(path, name);
     return path;
   };
+  llvm::Expected<std::string> model = readText(pathOf("config.json"), longest);
+  if (!model)
+    return model.takeError();
+  if (!llvm::sys::fs::exists(pathOf("generation_config.json")))
+    return fromTexts(*model, std::nullopt);
+  llvm::Expected<std::string> generation = readText(pathOf("generation_config.json"), longest);
+  if (!generation)
+    return generation.takeError();
+  return fromTexts(*model, *generation);
+}
+
+llvm::Expected<GenerationConfig>
+GenerationConfig::fromTexts(llvm::StringRef model, std::optional<llvm::StringRef> generation) {
   // What is read first has the last word, except that stop ids add up. Old releases keep sampling
   // defaults in config.json.
-  auto read = [&](const std::string &name, GenerationConfig &into) -> llvm::Error {
-    llvm::Expected<json> object = readJsonObject(pathOf(name), longest);
+  auto read = [&](llvm::StringRef text, const std::string &name, auto &into) -> llvm::Error {
+    llvm::Expected<json> object = parseJsonObject(text, name);
     return object ? readInto(into, *object, name) : object.takeError();
   };
-  GenerationConfig fallback;
-  if (llvm::Error error = read("config.json", fallback))
+  GenerationConfig config, fallback;
+  if (llvm::Error error = read(model, "config.json", fallback))
     return std::move(error);
-  if (llvm::sys::fs::exists(pathOf("generation_config.json")))
-    if (llvm::Error error = read("generation_config.json", config))
+  if (generation)
+    if (llvm::Error error = read(*generation, "generation_config.json", config))
       return std::move(error);
   for (const Setting<int32_t> &stop : fallback.stopIds)
     if (llvm::none_of(config.stopIds, [&](auto &known) { return known.value == stop.value; }))

@@ -34,6 +34,9 @@ struct GenerationConfig {
 
   /// Reads DIRECTORY/generation_config.json, which need not exist, over DIRECTORY/config.json.
   static llvm::Expected<GenerationConfig> fromDirectory(llvm::StringRef directory);
+  /// Reads the texts of these files.
+  static llvm::Expected<GenerationConfig> fromTexts(llvm::StringRef model,
+                                                    std::optional<llvm::StringRef> generation);
 };
 
 } // namespace pianola

@@ -29,6 +29,8 @@ public:
   llvm::StringRef name() const { return fileName; }
   /// The size in bytes when the file was opened.
   uint64_t size() const { return bytes; }
+  /// The open file, which stays this object's.
+  int handle() const { return descriptor; }
 
   /// Fills `out` from byte `first` on. Ending early is an error. Thread-safe.
   llvm::Error read(uint64_t first, llvm::MutableArrayRef<uint8_t> out) const;

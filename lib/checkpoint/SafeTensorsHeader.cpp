@@ -64,8 +64,14 @@ public:
     return true;
   }
   bool end_object() override {
-    --depth;
-    return true;
+    if (--depth != 1 || inMetadata)
+      return true;
+    // Said here, so that millions of names without anything else are not kept first.
+    const Declaration &last = declarations.back();
+    field = !last.dtype ? "dtype" : !last.shape ? "shape" : "data_offsets";
+    if (last.dtype && last.shape && last.offsets)
+      return true;
+    return fail("tensor " + inQuotes(last.name) + ": " + field + ": missing");
   }
 
   bool key(std::string &value) override {
@@ -135,16 +141,12 @@ private:
   llvm::StringSet<> names, fields;
 };
 
-/// Turns what the header declares of one tensor into an entry, with offsets still from the data.
+/// Turns what the header declares of one tensor, all of it, into an entry, with offsets still from
+/// the data.
 llvm::Expected<SafeTensorsEntry> check(const Declaration &declared, llvm::StringRef file) {
   auto fail = [&](const llvm::Twine &text) {
     return refuse(file + ": tensor " + inQuotes(declared.name) + ": " + text);
   };
-  if (!declared.dtype || !declared.shape || !declared.offsets)
-    return fail(llvm::Twine(!declared.dtype   ? "dtype"
-                            : !declared.shape ? "shape"
-                                              : "data_offsets") +
-                ": missing");
   std::optional<DType> dtype = dtypeFromName(*declared.dtype);
   if (!dtype)
     return fail("dtype: expected one of " + dtypeNames() + ", found " + inQuotes(*declared.dtype));

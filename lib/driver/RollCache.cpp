@@ -1,6 +1,7 @@
 //===- RollCache.cpp - A model directory is compiled once -----------------===//
 
 #include "lib/driver/RollCache.h"
+#include "lib/checkpoint/InputFile.h"
 #include "lib/driver/Version.h"
 #include "runtime/roll/Digest.h"
 #include "targets/host/HostCpu.h"
@@ -8,10 +9,8 @@
 #include "llvm/Support/FileSystem.h"
 #include "llvm/Support/Path.h"
 #include "llvm/Support/Process.h"
-#include <fcntl.h>
 #include <set>
 #include <thread>
-#include <unistd.h>
 
 using llvm::StringRef;
 
@@ -42,18 +41,16 @@ static llvm::Expected<std::string> keyOf(const CompileOptions &options) {
   if (error)
     return llvm::createStringError(options.directory + ": " + error.message());
   for (const std::string &name : names) {
-    std::string path = options.directory + "/" + name;
-    int file = ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-    off_t bytes = file < 0 ? -1 : lseek(file, 0, SEEK_END);
-    std::optional<uint64_t> digest;
-    if (bytes >= 0)
+    llvm::Expected<InputFile> file = InputFile::open(options.directory + "/" + name);
+    if (!file)
+      return file.takeError();
+    std::optional<uint64_t> digest = 0;
+    if (file->size() != 0)
       digest =
-          bytes == 0 ? 0 : fileSectionDigest(file, 0, bytes, std::thread::hardware_concurrency());
-    if (file >= 0)
-      ::close(file);
+          fileSectionDigest(file->handle(), 0, file->size(), std::thread::hardware_concurrency());
     if (!digest)
-      return llvm::createStringError(path + ": cannot be read");
-    text += name + " " + std::to_string(bytes) + " " + llvm::utohexstr(*digest) + "\n";
+      return llvm::createStringError(options.directory + "/" + name + ": cannot be read");
+    text += name + " " + std::to_string(file->size()) + " " + llvm::utohexstr(*digest) + "\n";
   }
   return llvm::utohexstr(
       sectionDigest(reinterpret_cast<const uint8_t *>(text.data()), text.size(), 1), true, 16);

@@ -172,8 +172,9 @@ llvm::Expected<int64_t> tokenizerSize(StringRef text) {
     return llvm::createStringError("tokenizer.json: model.vocab: missing");
   int64_t size = 0;
   auto add = [&](const json &id) {
+    constexpr int64_t most = std::numeric_limits<int32_t>::max();
     if (id.is_number_integer())
-      size = std::max<int64_t>(size, id.get<int64_t>() + 1);
+      size = std::max(size, std::clamp<int64_t>(id.get<int64_t>(), -1, most) + 1);
   };
   for (const json &id : tokenizer["model"]["vocab"])
     add(id);

@@ -26,17 +26,54 @@ Result<std::unique_ptr<RollWriter>> RollWriter::create(const std::string &path) 
   struct stat info;
   if (stat(path.c_str(), &info) == 0 && !S_ISREG(info.st_mode))
     return Status::error(path + ": is not a regular file, and would be replaced");
-  std::string name = path + ".XXXXXX";
-  writer->file = mkstemp(name.data());
-  if (writer->file < 0)
-    return writer->fail("be written");
-  writer->temporary = name;
-  // mkstemp lets nobody else read; a roll is an ordinary file.
-  mode_t mask = umask(0);
-  umask(mask);
-  fchmod(writer->file, 0666 & ~mask);
+  if (!writer->openWithoutName()) {
+    std::string name = path + ".XXXXXX";
+    writer->file = mkostemp(name.data(), O_CLOEXEC);
+    if (writer->file < 0)
+      return writer->fail("be written");
+    writer->temporary = name;
+    // mkostemp lets nobody else read; a roll is an ordinary file.
+    mode_t mask = umask(0);
+    umask(mask);
+    fchmod(writer->file, 0666 & ~mask);
+  }
   writer->end = alignTo(sizeof(PianolaRollHeader));
   return writer;
+}
+
+bool RollWriter::openWithoutName() {
+  size_t slash = path.rfind('/');
+  std::string folder = slash == path.npos ? "." : path.substr(0, slash + 1);
+  // It gets its name by /proc.
+  file = access("/proc/self/fd", X_OK) == 0
+             ? open(folder.c_str(), O_TMPFILE | O_RDWR | O_CLOEXEC, 0666)
+             : -1;
+  return file >= 0;
+}
+
+Status RollWriter::giveName() {
+  if (temporary.empty()) {
+    std::string self = "/proc/self/fd/" + std::to_string(file);
+    auto link = [&](const std::string &name) {
+      return linkat(AT_FDCWD, self.c_str(), AT_FDCWD, name.c_str(), AT_SYMLINK_FOLLOW) == 0;
+    };
+    if (link(path))
+      return Status();
+    // Nothing links over what is there, so the old one is renamed over.
+    for (int i = 0; errno == EEXIST && i < 100; ++i) {
+      std::string name = path + "." + std::to_string(getpid()) + "-" + std::to_string(i);
+      if (link(name)) {
+        temporary = name;
+        break;
+      }
+    }
+    if (temporary.empty())
+      return fail("be put into its place");
+  }
+  if (rename(temporary.c_str(), path.c_str()) != 0)
+    return fail("be renamed into place");
+  temporary.clear();
+  return Status();
 }
 
 RollWriter::~RollWriter() {
@@ -109,10 +146,7 @@ Status RollWriter::finish() {
   header.digest = sectionDigest(reinterpret_cast<const uint8_t *>(&header), sizeof(header), 1);
   if (pwrite(file, &header, sizeof(header), 0) != sizeof(header))
     return fail("be written");
-  if (rename(temporary.c_str(), path.c_str()) != 0)
-    return fail("be renamed into place");
-  temporary.clear();
-  return Status();
+  return giveName();
 }
 
 } // namespace pianola

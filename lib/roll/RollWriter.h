@@ -1,8 +1,11 @@
 // RollWriter.h - writes a roll, whole or not at all.
 //
-// The file grows beside its place under another name and is renamed when it is finished, so that
-// what was there before stays until then, and nothing half-written is ever left. A roll that is
-// being played is not changed by compiling again: the player keeps the old file.
+// The file grows without a name, where the file system can do that (O_TMPFILE: all that usually
+// matter, but not NFS), and gets one when it is finished. So what was there before stays until
+// then, and nothing half-written is ever left, even if the process is killed. Elsewhere it grows
+// beside its place as PATH.XXXXXX and is renamed, and killing the process leaves that file, which
+// nobody looks at. A roll that is being played is not changed by compiling again: the player keeps
+// the old file.
 #ifndef PIANOLA_LIB_ROLL_ROLLWRITER_H
 #define PIANOLA_LIB_ROLL_ROLLWRITER_H
 
@@ -27,14 +30,17 @@ public:
   /// A section of zeros, to be filled by write(), which several threads may call at once.
   Status reserve(PianolaSectionKind kind, uint64_t bytes);
   Status write(PianolaSectionKind kind, uint64_t offset, const void *data, uint64_t bytes);
-  /// Computes the digests, writes the header and renames.
+  /// Computes the digests, writes the header and puts the file into its place.
   Status finish();
 
 private:
   RollWriter() = default;
   Status fail(const char *doing) const;
+  bool openWithoutName();
+  Status giveName();
 
-  std::string path, temporary;
+  std::string path;
+  std::string temporary; // the file's name until it is finished, if it has one
   int file = -1;
   uint64_t end = 0;
   PianolaRollHeader header = {};

@@ -221,8 +221,8 @@ Status TokenizerReader::readTemplate(const json &value, const std::string &path)
     if (!ids.is_array())
       return Status::error(where + ": \"" + name + "\" is not in special_tokens");
     for (const json &id : ids) {
-      if (!id.is_number_integer() || id < 0 || id >= kMostIds)
-        return Status::error(path + ".special_tokens." + name + ".ids: expected ids");
+      if (!id.is_number_integer() || id < 0 || id >= kMostIds || !tokenizer.find(id.get<int32_t>()))
+        return Status::error(path + ".special_tokens." + name + ".ids: expected ids of tokens");
       to->push_back(id.get<int32_t>());
     }
   }

@@ -1,9 +1,11 @@
 // compiler.cpp - pianola-compiler: every verb. `pianola` starts it for those that need LLVM.
 #include "lib/driver/RollCache.h"
 #include "lib/driver/Version.h"
+#include "tools/pianola/Faults.h"
 #include "tools/pianola/Verbs.h"
 
 #include "llvm/Config/llvm-config.h"
+#include "llvm/Support/ErrorHandling.h"
 
 namespace pianola {
 
@@ -22,6 +24,10 @@ static Result<std::string> rollOf(const RollRequest &request) {
 } // namespace pianola
 
 int main(int argc, char **argv) {
+  pianola::endFaultsClearly();
+  // LLVM's own allocations do not come by the new handler.
+  llvm::install_bad_alloc_error_handler(
+      [](void *, const char *, bool) { pianola::endOutOfMemory(); });
   CLI::App app{"Pianola compiles a language model into one file, a roll, and plays it."};
   app.set_version_flag("--version", std::string("pianola ") + pianola::kVersion + " (" +
                                         PIANOLA_COMMIT +

@@ -3,6 +3,7 @@
 // To load LLVM and MLIR takes longer than to play the first token of a small model, so this program
 // is not linked with them. pianola-compiler, beside it or on PATH, has every verb; it need not be
 // installed where rolls are only played.
+#include "tools/pianola/Faults.h"
 #include "tools/pianola/Verbs.h"
 
 #include <cerrno>
@@ -41,6 +42,7 @@ static Status startCompiler(char **argv) {
 } // namespace pianola
 
 int main(int argc, char **argv) {
+  pianola::endFaultsClearly();
   pianola::Status compiler;
   if (!pianola::onlyPlays(argc, argv))
     compiler = pianola::startCompiler(argv);

@@ -173,6 +173,10 @@ TEST(Tokenizer, RefusesWhatItDoesNotKnow) {
             "tokenizer.json: model.vocab: id 10000000 is too large for a vocabulary of 6");
   EXPECT_EQ(refusal(minimal(R"({"added_tokens": [{"id": "x", "content": "y"}]})")),
             "tokenizer.json: added_tokens[0].id: expected an id from 0 to 16777215, found \"x\"");
+  EXPECT_EQ(refusal(minimal(R"({"post_processor": {"type": "TemplateProcessing",
+                "single": [{"SpecialToken": {"id": "x"}}, {"Sequence": {"id": "A"}}],
+                "special_tokens": {"x": {"ids": [99]}}}})")),
+            "tokenizer.json: post_processor.special_tokens.x.ids: expected ids of tokens");
 }
 
 TEST(Tokenizer, KeepsSpecialTokensOutOfText) {

@@ -69,7 +69,8 @@ TEST(FuzzedText, TruncatedKernelsDoNoHarm) {
 
 // What once crashed, hung, or took all memory.
 TEST(FuzzedText, CorpusDoesNoHarm) {
-  std::vector<std::string> paths = filesIn(here("fuzz/corpus"), ".ptx");
+  std::vector<std::string> paths =
+      filesIn(std::string(PIANOLA_SOURCE_DIR) + "/test/fuzz/corpus/ptx", ".ptx");
   EXPECT_FALSE(paths.empty());
   for (const std::string &path : paths) {
     SCOPED_TRACE(path);

@@ -30,8 +30,6 @@ def main():
         common, entries = pieces(path.read_text())
         for number, entry in enumerate(entries):
             (out / f"{path.stem}.{number}.ptx").write_text(f"{common.strip()}\n{entry.strip()}\n")
-    for path in sorted((HERE / "corpus").iterdir()):
-        (out / path.name).write_bytes(path.read_bytes())
 
 
 if __name__ == "__main__":

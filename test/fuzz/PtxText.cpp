@@ -1,12 +1,7 @@
-// A libFuzzer target: whatever the text, loading and playing it must neither crash nor hang.
+// PtxText.cpp - whatever the text, loading and playing it must neither crash nor hang.
 //
-//     cmake --preset runtime-asan -B build-fuzz -DPIANOLA_SANITIZE=fuzzer-no-link,address,undefined
-//     ninja -C build-fuzz fuzz-ptx-text
-//     python3 test/targets/nvptx/emulator/fuzz/seeds.py /tmp/seeds
-//     export UBSAN_OPTIONS=halt_on_error=1
-//     build-fuzz/bin/tests/fuzz-ptx-text -timeout=10 -max_len=20000 /tmp/corpus /tmp/seeds
-//
-// What does harm goes, as small as it can be, into corpus/ beside this file, which the test runs.
+// Seeds, beside corpus/ptx: test/targets/nvptx/emulator/fuzz/seeds.py FOLDER cuts the committed
+// kernels into texts of one entry each.
 #include "test/targets/nvptx/emulator/fuzz/Mutation.h"
 #include "test/targets/nvptx/emulator/fuzz/Trial.h"
 
