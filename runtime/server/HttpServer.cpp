@@ -6,6 +6,7 @@
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/post.hpp>
 #include <condition_variable>
+#include <new>
 #include <thread>
 #include <unordered_map>
 
@@ -43,7 +44,15 @@ public:
 
   void start() {
     accept();
-    thread = std::thread([this] { context.run(); });
+    thread = std::thread([this] {
+      for (bool isDone = false; !isDone;)
+        try {
+          context.run();
+          isDone = true;
+        } catch (const std::bad_alloc &) {
+          // The connection that it was for has gone with what it held.
+        }
+    });
   }
 
   void close() {

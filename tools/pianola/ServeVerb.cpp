@@ -6,6 +6,7 @@
 #include <csignal>
 #include <filesystem>
 #include <future>
+#include <new>
 #include <pthread.h>
 
 namespace pianola {
@@ -99,6 +100,7 @@ Status Serving::load() {
 }
 
 Status Serving::run() {
+  std::set_new_handler(nullptr); // who asks for too much is refused, and the others go on
   Signals signals;
   Access access{options.keys, options.hosts, options.origins};
   if (access.hosts.empty() && isLoopback(options.host))
