@@ -43,8 +43,7 @@ Service::encodeChat(const GenerationRequest &request) const {
   return std::move(*encoded);
 }
 
-std::variant<std::vector<int32_t>, ApiError> Service::encode(const GenerationRequest &,
-                                                             const Prompt &prompt) const {
+std::variant<std::vector<int32_t>, ApiError> Service::encode(const Prompt &prompt) const {
   if (const std::vector<int32_t> *ids = std::get_if<std::vector<int32_t>>(&prompt))
     return *ids;
   Result<std::vector<int32_t>> encoded = model->tokenizer().encode(std::get<std::string>(prompt));
@@ -75,13 +74,35 @@ Task Service::taskFor(const GenerationRequest &request, const std::vector<int32_
   return task;
 }
 
-Result<ForcedCall> Service::force(const GenerationRequest &request, bool isThinking) const {
+// What a request's texts are held to, if they are; a call that is forced also begins the answer.
+std::variant<std::optional<grammar::Matcher>, ApiError>
+Service::constrain(const GenerationRequest &request, bool isThinking,
+                   TextReply::Start &start) const {
+  const Constraint &constraint = request.constraint;
+  if (request.toolChoice.kind != ToolChoice::Required) {
+    if (constraint.kind == Constraint::None)
+      return std::nullopt;
+    Result<grammar::Matcher> matcher = model->matcherFor(constraint);
+    if (!matcher)
+      return ApiError(400, matcher.message(),
+                      constraint.kind == Constraint::Gbnf ? "grammar" : "response_format");
+    return std::move(*matcher);
+  }
   ForcedCallRequest wanted;
   if (!request.toolChoice.name.empty())
     wanted.name = request.toolChoice.name;
   wanted.isParallel = request.toolChoice.parallel && !wanted.name;
   wanted.isThinking = isThinking;
-  return forceCall(model->format(), model->tokenizer(), request.tools, wanted);
+  Result<ForcedCall> forced = forceCall(model->format(), model->tokenizer(), request.tools, wanted);
+  if (!forced)
+    return ApiError(400, "tool_choice: " + forced.message(), "tool_choice");
+  Result<std::vector<int32_t>> prefix =
+      model->tokenizer().encode(forced->prefix, {/*addSpecial=*/false, /*parseSpecial=*/true});
+  if (!prefix)
+    return ApiError(500, prefix.message());
+  start.prompts[0].insert(start.prompts[0].end(), prefix->begin(), prefix->end());
+  start.forced = forced->prefix;
+  return model->matcherFor(forced->grammar);
 }
 
 // Nothing is cut off in silence.
@@ -98,6 +119,31 @@ std::optional<ApiError> Service::tooLong(const GenerationRequest &request, size_
                   field, "context_length_exceeded");
 }
 
+// Counts and logs a request once its texts have ended.
+std::function<void(const ReplyRecord &)> Service::whenEnded(const Visit &visit,
+                                                            const std::string &id) {
+  ordered_json line = requestLine(visit.request);
+  return [this, line, route = visit.route, came = visit.came, id](const ReplyRecord &record) {
+    Ending sum;
+    for (const Ending &ending : record.endings) {
+      metrics->ended(ending, record.finish);
+      sum.promptTokens += ending.promptTokens;
+      sum.cachedTokens += ending.cachedTokens;
+      sum.generatedTokens += ending.generatedTokens;
+    }
+    metrics->replied(route, record.status);
+    ordered_json all = line;
+    all.update({{"status", record.status},
+                {"ms", millisecondsSince(came)},
+                {"id", id},
+                {"finish_reason", record.finish},
+                {"prompt_tokens", sum.promptTokens},
+                {"cached_tokens", sum.cachedTokens},
+                {"completion_tokens", sum.generatedTokens}});
+    log.write("request", all);
+  };
+}
+
 void Service::generate(Visit &visit, GenerationRequest request) {
   if (!request.model.empty() && request.model != model->name())
     return refuse(visit, ApiError(404,
@@ -110,33 +156,15 @@ void Service::generate(Visit &visit, GenerationRequest request) {
   TextReply::Start start;
   std::vector<Prompt> prompts = request.isChat ? std::vector<Prompt>(1) : request.prompts;
   for (const Prompt &prompt : prompts) {
-    auto ids = request.isChat ? encodeChat(request) : encode(request, prompt);
+    auto ids = request.isChat ? encodeChat(request) : encode(prompt);
     if (auto *error = std::get_if<ApiError>(&ids))
       return refuse(visit, *error);
     start.prompts.push_back(std::get<std::vector<int32_t>>(std::move(ids)));
   }
   bool isThinking = request.isChat && beginsThinking(start.prompts[0]);
-  std::optional<grammar::Matcher> matcher;
-  if (request.toolChoice.kind == ToolChoice::Required) {
-    Result<ForcedCall> forced = force(request, isThinking);
-    if (!forced)
-      return refuse(visit, ApiError(400, "tool_choice: " + forced.message(), "tool_choice"));
-    Result<std::vector<int32_t>> prefix =
-        model->tokenizer().encode(forced->prefix, {/*addSpecial=*/false, /*parseSpecial=*/true});
-    if (!prefix)
-      return refuse(visit, ApiError(500, prefix.message()));
-    start.prompts[0].insert(start.prompts[0].end(), prefix->begin(), prefix->end());
-    start.forced = forced->prefix;
-    matcher = model->matcherFor(forced->grammar);
-  } else if (request.constraint.kind != Constraint::None) {
-    Result<grammar::Matcher> made = model->matcherFor(request.constraint);
-    if (!made)
-      return refuse(
-          visit,
-          ApiError(400, made.message(),
-                   request.constraint.kind == Constraint::Gbnf ? "grammar" : "response_format"));
-    matcher = std::move(*made);
-  }
+  auto matcher = constrain(request, isThinking, start);
+  if (auto *error = std::get_if<ApiError>(&matcher))
+    return refuse(visit, *error);
   for (const std::vector<int32_t> &prompt : start.prompts)
     if (std::optional<ApiError> error = tooLong(request, prompt.size()))
       return refuse(visit, *error);
@@ -150,31 +178,9 @@ void Service::generate(Visit &visit, GenerationRequest request) {
   for (const std::vector<int32_t> &prompt : start.prompts)
     for (size_t choice = 0; choice < request.choices; ++choice) {
       tasks.push_back(taskFor(request, prompt, choice));
-      tasks.back().matcher = matcher;
+      tasks.back().matcher = std::get<std::optional<grammar::Matcher>>(matcher);
     }
-  HttpRequest line = visit.request;
-  line.body.clear();
-  start.ended = [this, line, came = visit.came, id = start.id](const ReplyRecord &record) {
-    Ending sum;
-    for (const Ending &ending : record.endings) {
-      metrics->ended(ending, record.finish);
-      sum.promptTokens += ending.promptTokens;
-      sum.cachedTokens += ending.cachedTokens;
-      sum.generatedTokens += ending.generatedTokens;
-    }
-    metrics->replied(line.path, record.status);
-    log.write("request",
-              {{"client", line.client},
-               {"method", line.method},
-               {"path", line.path},
-               {"status", record.status},
-               {"ms", std::chrono::duration<double, std::milli>(Clock::now() - came).count()},
-               {"id", id},
-               {"finish_reason", record.finish},
-               {"prompt_tokens", sum.promptTokens},
-               {"cached_tokens", sum.cachedTokens},
-               {"completion_tokens", sum.generatedTokens}});
-  };
+  start.ended = whenEnded(visit, start.id);
   auto answer = std::make_shared<TextReply>(std::move(request), std::move(start), visit.reply);
   for (size_t i = 0; i < tasks.size(); ++i) {
     tasks[i].take = [answer, i](const ChosenToken &chosen) { return answer->take(i, chosen); };

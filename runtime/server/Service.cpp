@@ -96,6 +96,14 @@ std::optional<ApiError> Service::notReady() const {
   return error;
 }
 
+ordered_json Service::requestLine(const HttpRequest &request) {
+  return {{"client", request.client}, {"method", request.method}, {"path", request.path}};
+}
+
+double Service::millisecondsSince(Clock::time_point came) {
+  return std::chrono::duration<double, std::milli>(Clock::now() - came).count();
+}
+
 void Service::respond(Visit &visit, HttpResponse response) {
   const HttpRequest &request = visit.request;
   const std::string &origin = request.header("origin");
@@ -104,12 +112,9 @@ void Service::respond(Visit &visit, HttpResponse response) {
                             {{"Access-Control-Allow-Origin", origin}, {"Vary", "Origin"}});
   if (ready)
     metrics->replied(visit.route, response.status);
-  log.write("request",
-            {{"client", request.client},
-             {"method", request.method},
-             {"path", request.path},
-             {"status", response.status},
-             {"ms", std::chrono::duration<double, std::milli>(Clock::now() - visit.came).count()}});
+  ordered_json line = requestLine(request);
+  line.update({{"status", response.status}, {"ms", millisecondsSince(visit.came)}});
+  log.write("request", line);
   visit.reply->send(std::move(response));
 }
 

@@ -39,6 +39,9 @@ private:
   };
   using Route = void (Service::*)(Visit &);
 
+  static ordered_json requestLine(const HttpRequest &request);
+  static double millisecondsSince(Clock::time_point came);
+
   void serve(Visit &visit);
   void respond(Visit &visit, HttpResponse response);
   void respond(Visit &visit, const ordered_json &body);
@@ -57,11 +60,12 @@ private:
   void detokenize(Visit &visit);
 
   void generate(Visit &visit, GenerationRequest request);
-  std::variant<std::vector<int32_t>, ApiError> encode(const GenerationRequest &request,
-                                                      const Prompt &prompt) const;
+  std::variant<std::vector<int32_t>, ApiError> encode(const Prompt &prompt) const;
   std::variant<std::vector<int32_t>, ApiError> encodeChat(const GenerationRequest &request) const;
   std::optional<ApiError> tooLong(const GenerationRequest &request, size_t tokens) const;
-  Result<ForcedCall> force(const GenerationRequest &request, bool isThinking) const;
+  std::variant<std::optional<grammar::Matcher>, ApiError>
+  constrain(const GenerationRequest &request, bool isThinking, TextReply::Start &start) const;
+  std::function<void(const ReplyRecord &)> whenEnded(const Visit &visit, const std::string &id);
   bool beginsThinking(const std::vector<int32_t> &prompt) const;
   Task taskFor(const GenerationRequest &request, const std::vector<int32_t> &prompt,
                size_t choice) const;
