@@ -48,6 +48,9 @@ bool writeFile(const std::string &path, const std::string &text);
 int fail(const std::string &message);
 int failUsage(const std::string &message);
 
+/// `exitCode`, or that of an error if not all that was printed could be written.
+int finishOutput(int exitCode);
+
 } // namespace pianola
 
 #endif
