@@ -30,3 +30,18 @@ if ptxas:
     config.substitutions.append(("%ptxas", ptxas))
 else:
     lit_config.note("ptxas is not installed: what it says of the kernels is not tested")
+
+# OpenAI's own client, where tools/test.sh could fetch it.
+openai = os.path.join(os.path.dirname(config.lib_dir), "clients", "bin", "python")
+if os.path.exists(openai):
+    config.available_features.add("openai")
+    config.substitutions.append(("%openai", openai))
+else:
+    lit_config.note("the package openai is not there: the server is not asked by it")
+
+chromium = shutil.which("chromium")
+if chromium:
+    config.available_features.add("chromium")
+    config.substitutions.append(("%chromium", chromium))
+else:
+    lit_config.note("chromium is not installed: the chat page is not tried in it")

@@ -109,6 +109,18 @@ def play_golden(build, roll, wanted):
     return int(ok), int(not ok)
 
 
+def serve(build, roll):
+    """A sanitized server is asked what clients of OpenAI's interface ask."""
+    script = SOURCE / "test" / "server" / "Inputs" / "protocol.py"
+    path = f"{build / 'bin'}{os.pathsep}{os.environ['PATH']}"
+    done = capture(["env", f"PATH={path}", sys.executable, str(script), roll])
+    ok = done.returncode == 0
+    if not ok:
+        print(done.stdout)
+    print(f"{build.name}: serves: {'passed' if ok else 'failed'}", flush=True)
+    return int(ok), int(not ok)
+
+
 def main():
     builds = [pathlib.Path(argument).resolve() for argument in sys.argv[1:]]
     with tempfile.TemporaryDirectory() as folder:
@@ -120,10 +132,15 @@ def main():
             subprocess.run([str(builds[0] / "bin" / "pianola"), "compile",
                             str(SOURCE / "test" / "golden" / "llama_bias"), "-o", roll, "-t", "3"],
                            check=True, stderr=subprocess.DEVNULL)
+            talking = folder + "/talking.roll"
+            subprocess.run([str(builds[0] / "bin" / "pianola"), "compile",
+                            str(SOURCE / "models" / "pocket-dictionary"), "-o", talking],
+                           check=True, stderr=subprocess.DEVNULL)
             wanted = capture([str(builds[0] / "bin" / "pianola-embed"), roll, *IDS]).stdout
         for build in builds[1:]:
             gtests += run_gtests(build, folder)
             plays.append(play_golden(build, roll, wanted))
+            plays.append(serve(build, talking))
             fuzzers += run_fuzzers(build, folder)
     for name, results in (("lit", lit), ("GoogleTest", gtests), ("sanitized plays", plays), ("fuzzers", fuzzers)):
         passed, failed = (sum(column) for column in zip(*results)) if results else (0, 0)

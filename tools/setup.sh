@@ -7,7 +7,8 @@ set -euo pipefail
 
 build=(clang-19 lld-19 llvm-19-dev libmlir-19-dev mlir-19-tools cmake ninja-build ccache
        nlohmann-json3-dev libcli11-dev libpcre2-dev libutf8proc-dev libxxhash-dev libboost1.81-dev pkg-config python3)
-test=(llvm-19-tools clang-format-19 libclang-rt-19-dev libgtest-dev)
+test=(llvm-19-tools clang-format-19 libclang-rt-19-dev libgtest-dev dpkg-dev file curl
+      python3-pip python3-setuptools python3-venv python3-wheel chromium)
 
 wanted=("${build[@]}")
 [ "${1:-}" != --test ] || wanted+=("${test[@]}")

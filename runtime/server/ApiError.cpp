@@ -14,6 +14,7 @@ static const char *typeOf(unsigned status) {
   case 404:
     return "not_found_error";
   case 500:
+  case 501:
     return "server_error";
   case 503:
     return "overloaded_error";

@@ -10,12 +10,12 @@ uint64_t randomBits() {
   return uint64_t(device()) << 32 | device();
 }
 
-std::string newIdentifier(const std::string &prefix) {
+std::string newIdentifier(const std::string &prefix, size_t count) {
   static const char letters[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";
   thread_local std::mt19937_64 generator{randomBits()};
   std::uniform_int_distribution<size_t> pick(0, sizeof(letters) - 2);
   std::string name = prefix;
-  for (int i = 0; i < 24; ++i)
+  for (size_t i = 0; i < count; ++i)
     name += letters[pick(generator)];
   return name;
 }

@@ -2,6 +2,7 @@
 #include "runtime/server/ServedModel.h"
 
 #include "runtime/grammar/Schema.h"
+#include "runtime/session/ModelSampling.h"
 
 #include <algorithm>
 #include <ctime>
@@ -9,23 +10,6 @@
 namespace pianola::server {
 
 static constexpr size_t kKeptMatchers = 32;
-
-static SamplingOptions defaultsOf(const RollGeneration &generation) {
-  SamplingOptions sampling;
-  if (!generation.doSample || !generation.doSample->value)
-    return sampling;
-  auto take = [](const auto &setting, auto &to) {
-    if (setting)
-      to = static_cast<std::decay_t<decltype(to)>>(setting->value);
-  };
-  sampling.temperature = 1; // transformers' default
-  take(generation.temperature, sampling.temperature);
-  take(generation.topK, sampling.topK);
-  take(generation.topP, sampling.topP);
-  take(generation.minP, sampling.minP);
-  take(generation.repetitionPenalty, sampling.repetitionPenalty);
-  return sampling;
-}
 
 Result<std::unique_ptr<ServedModel>> ServedModel::create(std::unique_ptr<Roll> roll,
                                                          std::string name) {
@@ -45,7 +29,7 @@ Result<std::unique_ptr<ServedModel>> ServedModel::create(std::unique_ptr<Roll> r
     for (int32_t id : (*model->conversation)->endsOfTurn())
       if (!std::count(model->ends.begin(), model->ends.end(), id))
         model->ends.push_back(id);
-  model->defaults.sampling = defaultsOf(manifest.generation);
+  model->defaults.sampling = modelSampling(manifest.generation);
   model->defaults.vocabulary = static_cast<int32_t>(manifest.model.validVocabulary);
   model->called = std::move(name);
   model->since = std::time(nullptr);

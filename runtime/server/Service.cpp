@@ -1,15 +1,16 @@
 // Service.cpp - the routes, but for those that generate.
 #include "runtime/server/Service.h"
 
-#include "runtime/JsonDepth.h"
+#include "runtime/BoundedJson.h"
 #include "runtime/server/Fields.h"
 
 #include <boost/asio/post.hpp>
 
-namespace pianola::server {
+namespace pianola {
+std::string_view chatPage(); // page.html, made by cmake/Embed.cmake
+}
 
-// What the parser and templates recurse over.
-static constexpr size_t kMostDepth = 128;
+namespace pianola::server {
 
 Service::Service(Access access, Log &log, unsigned threads)
     : access(std::move(access)), log(log), readers(threads) {}
@@ -51,6 +52,7 @@ void Service::serve(Visit &visit) {
       {"GET", "/v1/models", &Service::models, true},
       {"POST", "/v1/chat/completions", &Service::chat, true},
       {"POST", "/v1/completions", &Service::completion, true},
+      {"POST", "/v1/embeddings", &Service::embeddings, true},
       {"POST", "/tokenize", &Service::tokenize, true},
       {"POST", "/detokenize", &Service::detokenize, true},
   };
@@ -121,29 +123,23 @@ void Service::refuse(Visit &visit, const ApiError &error) { respond(visit, error
 
 // An object; otherwise the request has been refused.
 std::optional<ordered_json> Service::readBody(Visit &visit) {
-  const std::string &body = visit.request.body;
-  if (size_t depth = jsonDepth(body); depth > kMostDepth) {
-    refuse(visit, ApiError(400, "the body is nested " + std::to_string(depth) + " deep, and " +
-                                    std::to_string(kMostDepth) + " is allowed"));
-    return std::nullopt;
-  }
-  try {
-    ordered_json read = ordered_json::parse(body);
-    if (read.is_object())
-      return read;
-    refuse(visit, ApiError(400, "the body: expected an object, found " + kindOf(read)));
-  } catch (const ordered_json::parse_error &error) {
-    refuse(visit, ApiError(400, "the body is not JSON: byte " + std::to_string(error.byte)));
-  } catch (const ordered_json::exception &) {
-    refuse(visit, ApiError(400, "the body has a number that is out of range"));
-  }
+  Result<ordered_json> body = readBoundedJson(visit.request.body);
+  if (body && body->is_object())
+    return std::move(*body);
+  refuse(visit, ApiError(400, "the body " +
+                                  (body ? "is no object, but " + kindOf(*body) : body.message())));
   return std::nullopt;
 }
 
 void Service::page(Visit &visit) {
   HttpResponse response;
   response.type = "text/html; charset=utf-8";
-  response.body = "<!doctype html><title>Pianola</title>";
+  response.body = std::string(chatPage());
+  response.headers = {{"Content-Security-Policy",
+                       "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; "
+                       "connect-src 'self'; form-action 'none'; frame-ancestors 'none'; "
+                       "base-uri 'none'"},
+                      {"Cache-Control", "no-cache"}};
   respond(visit, std::move(response));
 }
 
@@ -175,6 +171,10 @@ void Service::models(Visit &visit) {
                            "there is no model \"" + name + "\" here, but \"" + model->name() + "\"",
                            "model", "model_not_found"));
   respond(visit, one);
+}
+
+void Service::embeddings(Visit &visit) {
+  refuse(visit, ApiError(501, "embeddings are not served: a roll keeps no hidden states"));
 }
 
 // llama-server's fields (content, add_special) and vLLM's (prompt, messages, add_special_tokens).

@@ -52,6 +52,7 @@ private:
   void metricsText(Visit &visit);
   void chat(Visit &visit);
   void completion(Visit &visit);
+  void embeddings(Visit &visit);
   void tokenize(Visit &visit);
   void detokenize(Visit &visit);
 

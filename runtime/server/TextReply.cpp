@@ -76,6 +76,12 @@ std::string TextReply::finishOf(const Text &text, const Ending &ending) const {
   return text.callIds.empty() ? "stop" : "tool_calls";
 }
 
+// Mistral's templates take ids of nine letters and no others.
+static std::string newCallId(CallStyle style) {
+  bool isMistral = style == CallStyle::Mistral || style == CallStyle::MistralArgs;
+  return isMistral ? newIdentifier("", 9) : newIdentifier("call_");
+}
+
 // A piece of text that is certain.
 void TextReply::tell(Text &text, size_t index, const std::string &piece, bool isEnd) {
   if (text.parser) {
@@ -92,7 +98,7 @@ void TextReply::tell(Text &text, size_t index, const std::string &piece, bool is
 void TextReply::tellParts(Text &text, size_t index, const std::vector<AnswerPart> &parts) {
   for (const AnswerPart &part : parts) {
     if (part.kind == AnswerPart::CallBegin)
-      text.callIds.push_back(newIdentifier("call_"));
+      text.callIds.push_back(newCallId(start.model->format().calls));
     if (request.streams) {
       if (ordered_json delta = deltaOf(text, part); !delta.empty())
         send(text, index, std::move(delta), nullptr);

@@ -4,7 +4,7 @@
 
 #include "runtime/server/Http.h"
 #include "runtime/server/ServedModel.h"
-#include "runtime/server/StopTexts.h"
+#include "runtime/text/StopStrings.h"
 
 namespace pianola::server {
 
@@ -39,7 +39,7 @@ private:
     Text(const ServedModel &model, const std::vector<std::string> &stops)
         : decoder(model.tokenizer(), /*skipSpecial=*/true), stops(stops) {}
     StreamDecoder decoder;
-    StopTexts stops;
+    StopStrings stops;
     std::optional<AnswerParser> parser; // of a chat's
     ordered_json message;               // of a chat that does not stream
     std::string whole;                  // of a completion

@@ -42,6 +42,18 @@ Status Session::feed(const int32_t *ids, size_t count, const FeedOptions &option
   return Status();
 }
 
+Result<uint64_t> Session::feedPrompt(const int32_t *ids, size_t count) {
+  if (Status status = instrument.check(ids, count, 0); !status.ok())
+    return status;
+  size_t most = std::min<size_t>(count - 1, position());
+  size_t same = std::mismatch(ids, ids + most, fed.begin()).first - ids;
+  if (Status status = truncate(same); !status.ok())
+    return status;
+  if (Status status = feed(ids + same, count - same); !status.ok())
+    return status;
+  return uint64_t(same);
+}
+
 Result<const float *> Session::logits() {
   if (!lastSlot)
     return Status::error("there are no logits yet: feed a token first");

@@ -31,6 +31,10 @@ public:
   /// a watchdog's report every further feed fails.
   Status feed(const int32_t *ids, size_t count, const FeedOptions &options = {});
 
+  /// Makes the context these tokens, of which there must be one at least: what it begins with
+  /// already stays, and the rest is fed, the last token always. How many stay.
+  Result<uint64_t> feedPrompt(const int32_t *ids, size_t count);
+
   /// Chooses a token by the logits of the last token fed, feeds it, and so on: the same tokens as
   /// sample() and feed() in turn would make, but a GPU need not wait for the host between them. The
   /// last token is not fed, and there are no logits afterwards: to go on, feed it. When cancelled,

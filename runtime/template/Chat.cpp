@@ -64,7 +64,7 @@ Result<Chat> Chat::create(const Tokenizer &tokenizer, const ChatConfig &config) 
   return chat;
 }
 
-Result<std::vector<int32_t>> Chat::encode(ordered_json variables) const {
+ordered_json Chat::complete(ordered_json variables) const {
   for (const char *name : {"tools", "documents"})
     if (!variables.contains(name))
       variables[name] = nullptr;
@@ -72,13 +72,24 @@ Result<std::vector<int32_t>> Chat::encode(ordered_json variables) const {
     variables["add_generation_prompt"] = false;
   for (const auto &[name, text] : config.tokens)
     variables[name] = text;
+  return variables;
+}
+
+TemplateOptions Chat::optionsNow() const {
   TemplateOptions now = options;
   if (now.now.tm_year == 0)
     now.now = localTimeNow();
-  Result<std::vector<TextPart>> parts = parsed->render(variables, now);
-  if (!parts)
-    return parts.status();
-  return tokenizer->encode(*parts, /*addSpecial=*/false);
+  return now;
+}
+
+Result<std::vector<int32_t>> Chat::encode(ordered_json variables) const {
+  Result<std::vector<TextPart>> parts =
+      parsed->render(complete(std::move(variables)), optionsNow());
+  return parts ? tokenizer->encode(*parts, /*addSpecial=*/false) : parts.status();
+}
+
+Result<std::string> Chat::render(ordered_json variables) const {
+  return parsed->renderText(complete(std::move(variables)), optionsNow());
 }
 
 Result<std::vector<int32_t>> Chat::encode(const std::string &system,

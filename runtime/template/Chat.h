@@ -17,6 +17,8 @@ public:
   /// template knows: tools, add_generation_prompt, enable_thinking. Texts in it never become
   /// special tokens.
   Result<std::vector<int32_t>> encode(nlohmann::ordered_json variables) const;
+  /// The same as text, in which data can be told from special tokens no more.
+  Result<std::string> render(nlohmann::ordered_json variables) const;
   /// One conversation: the user's turn after an optional system's, and the opening of an answer.
   Result<std::vector<int32_t>> encode(const std::string &system, const std::string &user) const;
 
@@ -27,6 +29,9 @@ public:
 
 private:
   Chat() = default;
+  nlohmann::ordered_json complete(nlohmann::ordered_json variables) const;
+  TemplateOptions optionsNow() const;
+
   const Tokenizer *tokenizer = nullptr;
   ChatConfig config;
   std::optional<ChatTemplate> parsed;

@@ -153,6 +153,9 @@ std::string parameterAsJson(std::string_view text, JsonTypes types) {
     trimmed.remove_suffix(1);
   // Templates write strings without quotation marks, so what has some is a string with them.
   uint8_t allowed = (types.bits ? types.bits : kAllTypes) & ~JsonTypes::String;
+  // Some templates write what is no list as Python does.
+  if (types.has(JsonTypes::Null) && trimmed == "None")
+    return "null";
   if (allowed & JsonTypes::Boolean) {
     if (trimmed == "True")
       return "true";

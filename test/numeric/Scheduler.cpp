@@ -256,8 +256,10 @@ TEST_F(Schedulers, TakeTurnsBetweenGroups) {
         return true;
       };
       task.done = [&, name, promise](const Ending &) {
-        std::lock_guard<std::mutex> lock(mutex);
-        order.push_back(name);
+        {
+          std::lock_guard<std::mutex> lock(mutex);
+          order.push_back(name);
+        }
         promise->set_value();
       };
       tasks.push_back(std::move(task));

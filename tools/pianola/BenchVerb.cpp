@@ -377,7 +377,7 @@ int runBench(const BenchOptions &options) {
 void addBenchVerb(CLI::App &app, int &exitCode) {
   auto options = std::make_shared<BenchOptions>();
   CLI::App *verb = app.add_subcommand("bench", "Measure a roll's speed");
-  verb->add_option("roll", options->roll, "The roll to play")->required();
+  verb->add_option("-m,--model,roll", options->roll, "The roll to play")->required();
   CLI::Range tokens(int64_t(0), int64_t(1) << 24);
   verb->add_option("-p,--n-prompt", options->prompts, "Tokens of the prompt; 0: none")
       ->delimiter(',')

@@ -157,18 +157,14 @@ Result<std::vector<int32_t>> Conversation::encode(const ordered_json &turns) con
 
 // The context keeps what the new prompt shares with what was fed before.
 Status Conversation::feedPrompt(const std::vector<int32_t> &prompt) {
-  const std::vector<int32_t> &history = session->history();
-  size_t same = 0;
-  while (same < history.size() && same + 1 < prompt.size() && history[same] == prompt[same])
-    ++same;
-  if (Status status = session->truncate(same); !status.ok())
-    return status;
-  reused = same;
-  fed = prompt.size() - same;
   Clock::time_point start = Clock::now();
-  Status status = session->feed(prompt.data() + same, fed);
+  Result<uint64_t> kept = session->feedPrompt(prompt.data(), prompt.size());
   feedSeconds = std::chrono::duration<double>(Clock::now() - start).count();
-  return status;
+  if (!kept)
+    return kept.status();
+  reused = *kept;
+  fed = prompt.size() - reused;
+  return Status();
 }
 
 std::string Conversation::generate() {
@@ -329,7 +325,7 @@ void addChatVerb(CLI::App &app, int &exitCode, RollFinder rollOf) {
   auto options = std::make_shared<ChatOptions>();
   options->rollOf = std::move(rollOf);
   CLI::App *verb = app.add_subcommand("chat", "Talk with a model in the terminal");
-  verb->add_option("model", options->model,
+  verb->add_option("-m,--model,model", options->model,
                    "A roll, or a model directory, which is compiled once into a cache")
       ->required();
   verb->add_option("--system", options->system, "The system's message");

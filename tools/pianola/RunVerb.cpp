@@ -167,7 +167,7 @@ void addRunVerb(CLI::App &app, int &exitCode, RollFinder rollOf) {
   auto options = std::make_shared<RunOptions>();
   options->rollOf = std::move(rollOf);
   CLI::App *verb = app.add_subcommand("run", "Generate text from a prompt");
-  verb->add_option("model", options->model,
+  verb->add_option("-m,--model,model", options->model,
                    "A roll, or a model directory, which is compiled once into a cache")
       ->required();
   CLI::Option *prompt = verb->add_option("-p,--prompt", options->prompt, "The prompt");

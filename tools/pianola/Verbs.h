@@ -35,6 +35,10 @@ void addChatVerb(CLI::App &app, int &exitCode, RollFinder rollOf);
 void addRunVerb(CLI::App &app, int &exitCode, RollFinder rollOf);
 void addServeVerb(CLI::App &app, int &exitCode, RollFinder rollOf);
 
+/// Parses the command line and runs the verb that it names; the exit code of the program, after
+/// finishOutput().
+int runVerb(CLI::App &app, int argc, char **argv, const int &exitCode);
+
 /// What --target list prints: what rolls can be compiled for.
 void listTargets();
 

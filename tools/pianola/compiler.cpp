@@ -31,7 +31,7 @@ int main(int argc, char **argv) {
   CLI::App app{"Pianola compiles a language model into one file, a roll, and plays it."};
   app.set_version_flag("--version", std::string("pianola ") + pianola::kVersion + " (" +
                                         PIANOLA_COMMIT +
-                                        "), LLVM " LLVM_VERSION_STRING ", targets: host");
+                                        "), LLVM " LLVM_VERSION_STRING ", targets: host, nvptx");
   app.require_subcommand(1);
   int exitCode = 0;
   pianola::addChatVerb(app, exitCode, pianola::rollOf);
@@ -45,10 +45,5 @@ int main(int argc, char **argv) {
   pianola::addServeVerb(app, exitCode, pianola::rollOf);
   pianola::addTemplateVerb(app, exitCode);
   pianola::addTokenizeVerbs(app, exitCode);
-  try {
-    app.parse(argc, argv);
-  } catch (const CLI::ParseError &error) {
-    return app.exit(error) == 0 ? 0 : 2;
-  }
-  return pianola::finishOutput(exitCode);
+  return pianola::runVerb(app, argc, argv, exitCode);
 }

@@ -51,11 +51,11 @@ TEST_F(Generate, HearsEveryToken) {
       static_cast<Tokens *>(user)->push_back(token);
       return 0;
     };
-    ASSERT_EQ(pianola_generate(session, 8, hear, &heard), PIANOLA_OK) << pianola_error();
+    ASSERT_EQ(pianola_generate(session, 8, hear, &heard, nullptr), PIANOLA_OK) << pianola_error();
     EXPECT_EQ(heard, pianola::modelTokens(prompt, {}, 8));
     EXPECT_EQ(pianola_position(session), 12);
     EXPECT_EQ(pianola_logits(session), nullptr);
-    EXPECT_EQ(pianola_generate(session, 8, hear, &heard), PIANOLA_FAILED);
+    EXPECT_EQ(pianola_generate(session, 8, hear, &heard, nullptr), PIANOLA_FAILED);
     EXPECT_STREQ(pianola_error(), "there are no logits yet: feed a token first");
     // Steps say the same.
     ASSERT_EQ(pianola_truncate(session, 0), PIANOLA_OK);
@@ -73,11 +73,14 @@ TEST_F(Generate, EndsWhenTheCallbackSaysSo) {
   int32_t id = 3;
   ASSERT_EQ(pianola_feed(session, &id, 1), PIANOLA_OK);
   int left = 3;
+  pianola_end end = PIANOLA_END_LENGTH;
   ASSERT_EQ(pianola_generate(
                 session, 40,
-                [](int32_t, void *user) { return int(--*static_cast<int *>(user) == 0); }, &left),
+                [](int32_t, void *user) { return int(--*static_cast<int *>(user) == 0); }, &left,
+                &end),
             PIANOLA_OK);
   EXPECT_EQ(left, 0);
+  EXPECT_EQ(end, PIANOLA_END_CALLBACK);
   EXPECT_EQ(pianola_position(session), 3);
 }
 
@@ -89,7 +92,7 @@ TEST_F(Generate, RefusesWhatItDoesNotKnow) {
   EXPECT_EQ(create("host", nullptr), PIANOLA_FAILED);
   EXPECT_STREQ(pianola_error(), "the roll is compiled for a GPU, not for the host");
   ASSERT_EQ(create("emulator", nullptr), PIANOLA_OK);
-  EXPECT_EQ(pianola_generate(session, 0, nullptr, nullptr), PIANOLA_FAILED);
+  EXPECT_EQ(pianola_generate(session, 0, nullptr, nullptr, nullptr), PIANOLA_FAILED);
   EXPECT_STREQ(pianola_error(), "a null pointer or no number of tokens was given");
 }
 

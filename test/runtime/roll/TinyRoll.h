@@ -40,6 +40,8 @@ struct TinyRoll {
   // Each worker: first, signal, wait for both, second.
   std::vector<PianolaRollRecord> records = workers(2);
 
+  std::string tokenizer, chatTemplate; // none
+
   static std::vector<PianolaRollRecord> workers(int count) {
     std::vector<PianolaRollRecord> all;
     for (int w = 0; w < count; ++w) {
@@ -64,6 +66,10 @@ struct TinyRoll {
     add(PIANOLA_SECTION_CODE, code.data(), code.size());
     add(PIANOLA_SECTION_RECORDS, records.data(), records.size() * sizeof(records[0]));
     add(PIANOLA_SECTION_TAPE, tape.data(), tape.size());
+    if (!tokenizer.empty())
+      add(PIANOLA_SECTION_TOKENIZER, tokenizer.data(), tokenizer.size());
+    if (!chatTemplate.empty())
+      add(PIANOLA_SECTION_TEMPLATE, chatTemplate.data(), chatTemplate.size());
     Status status = (*writer)->finish();
     ASSERT_TRUE(status.ok()) << status.message();
   }

@@ -85,7 +85,7 @@ TEST(AnswerParser, ReadsQwenCoder) {
            "\"\"\n"},
           // By type: a number in a string, a string in a number's place, null, a list, unknown.
           {"<tool_call><function=f><parameter=city>5</parameter><parameter=days>many</parameter>"
-           "<parameter=maybe>null</parameter><parameter=list>[1]</parameter>"
+           "<parameter=maybe>None</parameter><parameter=list>[1]</parameter>"
            "<parameter=exact>True</parameter><parameter=unit>1</parameter>"
            "<parameter=other>{\"a\":1}</parameter><parameter=more>\"q\"</parameter></function>",
            "call \"f\"\narguments \"{\\\"city\\\": \\\"5\\\", \\\"days\\\": \\\"many\\\", "

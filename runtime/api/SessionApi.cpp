@@ -1,55 +1,10 @@
-// Api.cpp - the C interface over the runtime's classes.
-//
-// Structs that callers fill start with their size: a member that is new here is taken from a caller
-// that knows it, and has its default for one that does not.
-#include "pianola/runtime.h"
-#include "runtime/sampling/Sampler.h"
-#include "runtime/session/Session.h"
-
-#include <algorithm>
-#include <cstring>
-#include <new>
+// SessionApi.cpp - the C interface: conversations in token ids.
+#include "runtime/api/Handles.h"
 
 using namespace pianola;
-
-struct pianola_model {
-  std::unique_ptr<Roll> roll;
-};
-
-struct pianola_session {
-  pianola_model *model;
-  std::unique_ptr<Session> session;
-  std::unique_ptr<Sampler> sampler;
-};
+using namespace pianola::api;
 
 namespace {
-
-thread_local std::string lastError;
-
-pianola_status fail(const std::string &message) {
-  lastError = message;
-  return message == "cancelled" ? PIANOLA_CANCELLED : PIANOLA_FAILED;
-}
-
-// Runs `body`, which returns a Status; what the standard library throws becomes an error.
-template <typename Body> pianola_status guard(Body body) {
-  try {
-    Status status = body();
-    return status.ok() ? PIANOLA_OK : fail(status.message());
-  } catch (const std::bad_alloc &) {
-    return fail("out of memory");
-  } catch (const std::exception &error) {
-    return fail(error.what());
-  }
-}
-
-template <typename T> bool known(const T *given, T &to) {
-  if (!given || given->size < sizeof(size_t) || given->size > 4096)
-    return false;
-  std::memcpy(&to, given, std::min(given->size, sizeof(T)));
-  to.size = sizeof(T);
-  return true;
-}
 
 int32_t validVocabulary(const pianola_session *session) {
   return static_cast<int32_t>(session->model->roll->manifest().model.validVocabulary);
@@ -57,7 +12,7 @@ int32_t validVocabulary(const pianola_session *session) {
 
 Status feed(pianola_session *session, const int32_t *ids, size_t count, float *logits) {
   if (!session || (!ids && count))
-    return Status::error("a null pointer was given");
+    return nullPointer();
   FeedOptions options;
   options.allLogits = logits;
   return session->session->feed(ids, count, options);
@@ -65,7 +20,7 @@ Status feed(pianola_session *session, const int32_t *ids, size_t count, float *l
 
 Status sample(pianola_session *session, int32_t *token) {
   if (!session || !token)
-    return Status::error("a null pointer was given");
+    return nullPointer();
   Result<int32_t> chosen = session->session->sample(*session->sampler);
   if (!chosen)
     return chosen.status();
@@ -75,50 +30,15 @@ Status sample(pianola_session *session, int32_t *token) {
 
 } // namespace
 
-const char *pianola_version(void) { return PIANOLA_VERSION; }
-
-const char *pianola_error(void) { return lastError.c_str(); }
-
-pianola_status pianola_open(const char *path, pianola_model **model) {
-  return guard([&]() -> Status {
-    if (!path || !model)
-      return Status::error("a null pointer was given");
-    Result<std::unique_ptr<Roll>> roll = Roll::open(path);
-    if (!roll)
-      return roll.status();
-    *model = new pianola_model{std::move(*roll)};
-    return Status();
-  });
-}
-
-void pianola_close(pianola_model *model) { delete model; }
-
-pianola_status pianola_get_info(const pianola_model *model, pianola_model_info *info) {
-  return guard([&]() -> Status {
-    if (!model || !info || info->size < sizeof(size_t))
-      return Status::error("a null pointer or a struct without its size was given");
-    const RollManifest &manifest = model->roll->manifest();
-    pianola_model_info all = {};
-    all.size = info->size;
-    all.vocabulary = static_cast<int32_t>(manifest.model.vocabulary);
-    all.valid_vocabulary = static_cast<int32_t>(manifest.model.validVocabulary);
-    all.max_len = static_cast<int64_t>(manifest.maxModelLen);
-    all.workers = static_cast<int32_t>(manifest.tapes.size());
-    all.stop_ids = manifest.generation.stop.data();
-    all.stop_count = manifest.generation.stop.size();
-    std::memcpy(info, &all, std::min(info->size, sizeof(all)));
-    return Status();
-  });
-}
-
 pianola_status pianola_session_create(pianola_model *model, const pianola_session_options *options,
                                       pianola_session **session) {
   return guard([&]() -> Status {
     if (!model || !session)
-      return Status::error("a null pointer was given");
+      return nullPointer();
     pianola_session_options given = {};
-    if (options && !known(options, given))
-      return Status::error("session options without their size were given");
+    if (options)
+      if (Status status = readStruct(options, given, "session options"); !status.ok())
+        return status;
     if (given.max_len < 0 || given.threads < 0 || !(given.watchdog_seconds >= 0))
       return Status::error("session options must not be negative");
     SessionOptions wanted;
@@ -160,8 +80,20 @@ pianola_status pianola_feed(pianola_session *session, const int32_t *ids, size_t
 
 pianola_status pianola_feed_all(pianola_session *session, const int32_t *ids, size_t count,
                                 float *logits) {
-  return guard([&] {
-    return logits ? feed(session, ids, count, logits) : Status::error("a null pointer was given");
+  return guard([&] { return logits ? feed(session, ids, count, logits) : nullPointer(); });
+}
+
+pianola_status pianola_feed_prompt(pianola_session *session, const int32_t *ids, size_t count,
+                                   size_t *kept) {
+  return guard([&]() -> Status {
+    if (!session || (!ids && count))
+      return nullPointer();
+    Result<uint64_t> same = session->session->feedPrompt(ids, count);
+    if (!same)
+      return same.status();
+    if (kept)
+      *kept = *same;
+    return Status();
   });
 }
 
@@ -169,7 +101,7 @@ const float *pianola_logits(const pianola_session *session) {
   const float *logits = nullptr;
   (void)guard([&]() -> Status {
     if (!session)
-      return Status::error("a null pointer was given");
+      return nullPointer();
     Result<const float *> found = session->session->logits();
     if (!found)
       return found.status();
@@ -183,8 +115,12 @@ pianola_status pianola_set_sampling(pianola_session *session, const pianola_samp
   return guard([&]() -> Status {
     pianola_sampling given = {};
     given.top_p = given.repetition_penalty = 1;
-    if (!session || !known(sampling, given))
-      return Status::error("a null pointer or a struct without its size was given");
+    if (!session)
+      return nullPointer();
+    if (Status status = readStruct(sampling, given, "sampling"); !status.ok())
+      return status;
+    if (!given.logit_bias && given.logit_bias_count > 0)
+      return nullPointer();
     SamplingOptions options;
     options.temperature = given.temperature;
     options.topK = given.top_k;
@@ -194,9 +130,25 @@ pianola_status pianola_set_sampling(pianola_session *session, const pianola_samp
     options.presencePenalty = given.presence_penalty;
     options.frequencyPenalty = given.frequency_penalty;
     options.seed = given.seed;
+    for (size_t i = 0; i < given.logit_bias_count; ++i)
+      options.logitBias.emplace_back(given.logit_bias[i].token, given.logit_bias[i].bias);
     if (Status status = validate(options, validVocabulary(session)); !status.ok())
       return status;
     session->sampler = std::make_unique<Sampler>(options, validVocabulary(session));
+    return Status();
+  });
+}
+
+pianola_status pianola_set_stops(pianola_session *session, const int32_t *ids, size_t count) {
+  return guard([&]() -> Status {
+    if (!session || (!ids && count))
+      return nullPointer();
+    int64_t vocabulary = session->model->roll->manifest().model.vocabulary;
+    for (size_t i = 0; i < count; ++i)
+      if (ids[i] < 0 || ids[i] >= vocabulary)
+        return Status::error("stop " + std::to_string(i) + " is " + std::to_string(ids[i]) +
+                             ", which is not in the vocabulary of " + std::to_string(vocabulary));
+    session->stops.emplace(ids, ids + count);
     return Status();
   });
 }
@@ -213,17 +165,22 @@ pianola_status pianola_step(pianola_session *session, int32_t *token) {
 }
 
 pianola_status pianola_generate(pianola_session *session, int64_t n,
-                                pianola_token_callback callback, void *user) {
+                                pianola_token_callback callback, void *user, pianola_end *end) {
   return guard([&]() -> Status {
     if (!session || n < 1)
       return Status::error("a null pointer or no number of tokens was given");
     GenerateOptions options;
     options.most = static_cast<uint64_t>(n);
-    options.stops = session->model->roll->manifest().generation.stop;
+    options.stops =
+        session->stops ? *session->stops : session->model->roll->manifest().generation.stop;
     if (callback)
       options.take = [&](int32_t token) { return callback(token, user) == 0; };
-    Result<GenerationEnd> end = session->session->generate(*session->sampler, options);
-    return end ? Status() : end.status();
+    Result<GenerationEnd> ended = session->session->generate(*session->sampler, options);
+    if (!ended)
+      return ended.status();
+    if (end)
+      *end = endOf(*ended);
+    return Status();
   });
 }
 
