@@ -2,8 +2,9 @@
 //
 // The file is mapped, not read: pages come in as they are played. The size is checked when the file
 // is opened, so a truncated roll is refused; one that somebody truncates *in place while it is
-// played* ends the process with SIGBUS, as it would any program that maps files (`pianola` then says
-// which file it was). The compiler never does that: it puts a new file in place of the old one.
+// played* ends the process with SIGBUS, as it would any program that maps files (`pianola` then
+// says which file it was). The compiler never does that: it puts a new file in place of the old
+// one.
 #ifndef PIANOLA_RUNTIME_ROLL_ROLL_H
 #define PIANOLA_RUNTIME_ROLL_ROLL_H
 

@@ -35,7 +35,7 @@ int runVerb(CLI::App &app, int argc, char **argv, const int &exitCode) {
   } catch (const CLI::ParseError &error) {
     return app.exit(error) == 0 ? 0 : 2;
   }
-  return exitCode;
+  return finishOutput(exitCode);
 }
 
 } // namespace pianola

@@ -5,6 +5,7 @@
 // and so leaves nothing (lib/roll/RollWriter.h).
 #include "tools/pianola/Faults.h"
 
+#include <atomic>
 #include <csignal>
 #include <cstdint>
 #include <cstring>
@@ -17,7 +18,12 @@
 namespace pianola {
 namespace {
 
+// The first thread says what is wrong, for all.
 [[noreturn]] void endWith(const char *message, const char *more = "") {
+  static std::atomic_flag isSaid = ATOMIC_FLAG_INIT;
+  if (isSaid.test_and_set())
+    for (;;)
+      ::pause();
   for (const char *text : {"error: ", message, more, "\n"})
     (void)!::write(STDERR_FILENO, text, std::strlen(text));
   _exit(1);

@@ -35,7 +35,8 @@ void addChatVerb(CLI::App &app, int &exitCode, RollFinder rollOf);
 void addRunVerb(CLI::App &app, int &exitCode, RollFinder rollOf);
 void addServeVerb(CLI::App &app, int &exitCode, RollFinder rollOf);
 
-/// Parses the command line and runs the verb that it names; the exit code of the program.
+/// Parses the command line and runs the verb that it names; the exit code of the program, after
+/// finishOutput().
 int runVerb(CLI::App &app, int argc, char **argv, const int &exitCode);
 
 /// What --target list prints: what rolls can be compiled for.
@@ -50,6 +51,9 @@ bool writeFile(const std::string &path, const std::string &text);
 /// Prints "error: message" on standard error and returns 1, or 2 if the command line is at fault.
 int fail(const std::string &message);
 int failUsage(const std::string &message);
+
+/// `exitCode`, or that of an error if not all that was printed could be written.
+int finishOutput(int exitCode);
 
 } // namespace pianola
 

@@ -108,28 +108,32 @@ def full():
     done = run(["pianola", "run", model, "--ids", "1", "-n", "1"], (resource.RLIMIT_FSIZE, (4096, 4096)))
     expect_error(done, r"error: .*\.roll: cannot be written: File too large")
     expect(left() == ["x.roll"], "left", left())
+    # Nor for what is printed.
+    with open("/dev/full", "w") as nowhere:
+        done = subprocess.run(PLAY, stdout=nowhere, stderr=subprocess.PIPE, text=True)
+    expect_error(done, "error: standard output cannot be written.*")
 
 
 def memory():
     """Too little memory, from nearly enough to far too little: a clear error, and no half file."""
-    def least(command):
-        """The least limit that the command works with, or a little more, in MiB."""
-        low, high = 1, 2048
+    def least(command, unit):
+        """The least limit that the command works with, or a little more, in units."""
+        low, high = 1, (2 << 30) // unit
         while high - low > max(1, high // 100):
             middle = (low + high) // 2
-            done = run(command, (resource.RLIMIT_AS, (middle << 20, middle << 20)))
+            done = run(command, (resource.RLIMIT_AS, (middle * unit, middle * unit)))
             low, high = (low, middle) if done.returncode == 0 else (middle, high)
         return high
 
     good()
-    for command, files in ((COMPILE, []), (PLAY, ["x.roll"])):
+    for command, files, unit in ((COMPILE, [], 1 << 20), (PLAY, ["x.roll"], 1 << 16)):
         if not files:
             roll.unlink()
-        enough, refused = least(command), 0
+        enough, refused = least(command, unit), 0
         if not files:
             roll.unlink()
-        for missing in range(1, 40, 4):
-            limit = (enough - missing) << 20
+        for missing in (1, 2, 3, 5, 8, 12, 20, 30):
+            limit = (enough - missing) * unit
             done = run(command, (resource.RLIMIT_AS, (limit, limit))) if limit > 0 else None
             if not done or "shared" in done.stderr or "terminate called" in done.stderr:
                 break  # not even the program can be loaded, or the libraries fail before it begins
@@ -140,7 +144,7 @@ def memory():
             expect(left() == files, "left", left())
             refused += 1
         expect(refused > 0, "nothing was refused by", command[1])
-        print(f"{command[1]}: {enough} MiB are enough; {refused} clear errors below")
+        print(f"{command[1]}: {enough * unit >> 10} KiB are enough; {refused} clear errors below")
         good()
 
 
