@@ -12,8 +12,8 @@ namespace pianola::server {
 
 struct HttpLimits {
   uint32_t headerBytes = 16 << 10;
-  uint64_t bodyBytes = 16 << 20;
-  size_t connections = 1024;
+  uint64_t bodyBytes = 8 << 20;
+  size_t connections = 512;
   uint64_t unreadBytes = 4 << 20; // of a reply that its client does not read
   std::chrono::seconds headerTime{10}, bodyTime{60}, writeTime{30}, idleTime{75};
 };

@@ -4,21 +4,46 @@
 #include "runtime/server/Probables.h"
 
 #include <algorithm>
+#include <unistd.h>
 
 namespace pianola::server {
+
+// Keys and values of one sequence, at its full length.
+static uint64_t bytesOf(const RollManifest &manifest, uint64_t maxLen) {
+  uint64_t positions = maxLen ? maxLen : manifest.maxModelLen, bytes = 0;
+  for (const RollContext &context : manifest.contexts)
+    bytes += context.positionBytes() * positions;
+  return bytes;
+}
+
+namespace {
+struct Seats {
+  uint64_t parallel, kept;
+};
+} // namespace
+
+static Seats defaultSeats(const RollManifest &manifest, uint64_t sequenceBytes) {
+  if (manifest.target.isGpu())
+    return {1, 0};
+  uint64_t slots = 1;
+  for (const RollProgram &program : manifest.programs)
+    slots = std::max(slots, program.slots);
+  uint64_t memory = uint64_t(sysconf(_SC_PHYS_PAGES)) * uint64_t(sysconf(_SC_PAGESIZE));
+  uint64_t room = std::max<uint64_t>(memory / 2 / std::max<uint64_t>(sequenceBytes, 1), 1);
+  uint64_t parallel = std::min<uint64_t>({room, slots, 8});
+  return {parallel, std::min<uint64_t>(room - parallel, 8)};
+}
 
 Result<std::unique_ptr<Scheduler>> Scheduler::create(const Roll &roll,
                                                      const SchedulerOptions &options) {
   std::unique_ptr<Scheduler> scheduler(new Scheduler(options));
   const RollManifest &manifest = roll.manifest();
-  bool isGpu = manifest.target.isGpu();
-  uint64_t slots = 1;
-  for (const RollProgram &program : manifest.programs)
-    slots = std::max(slots, program.slots);
-  scheduler->parallelTexts = options.parallel.value_or(isGpu ? 1 : std::min<uint64_t>(slots, 8));
+  scheduler->sequenceBytes = bytesOf(manifest, options.session.maxLen);
+  Seats seats = defaultSeats(manifest, scheduler->sequenceBytes);
+  scheduler->parallelTexts = options.parallel.value_or(seats.parallel);
   EnsembleOptions wanted;
   wanted.session = options.session;
-  wanted.sequences = scheduler->parallelTexts + options.kept.value_or(isGpu ? 0 : 8);
+  wanted.sequences = scheduler->parallelTexts + options.kept.value_or(seats.kept);
   wanted.stepSlots = scheduler->parallelTexts;
   Result<std::unique_ptr<Ensemble>> ensemble = Ensemble::create(roll, wanted);
   if (!ensemble)
@@ -59,6 +84,8 @@ void Scheduler::shutDown(std::chrono::milliseconds patience) {
   }
   thread.join();
 }
+
+uint64_t Scheduler::contextBytes() const { return memories.size() * sequenceBytes; }
 
 SchedulerCounts Scheduler::counts() const {
   std::lock_guard<std::mutex> lock(mutex);

@@ -24,10 +24,11 @@ namespace pianola::server {
 
 struct SchedulerOptions {
   SessionOptions session;
-  /// Texts under way at once. Default: 8, or as many as the roll's programs have slots; one on a
-  /// GPU, whose player keeps one sequence.
+  /// Texts under way at once. Default: 8, or as many as the roll's programs have slots, or as half
+  /// of the machine's memory has room for; one on a GPU, whose player keeps one sequence.
   std::optional<uint64_t> parallel;
-  /// Sequences beside those, which remember prompts. Default: 8; none on a GPU.
+  /// Sequences beside those, which remember prompts. Default: 8, or as the same memory has room
+  /// for; none on a GPU.
   std::optional<uint64_t> kept;
   uint64_t queue = 256; // tasks that may wait
 };
@@ -73,6 +74,8 @@ public:
   SchedulerCounts counts() const;
   uint64_t maxLen() const { return ensemble->maxLen(); }
   uint64_t parallel() const { return parallelTexts; }
+  /// Bytes of keys and values, if every sequence is full.
+  uint64_t contextBytes() const;
   std::string deviceName() const { return ensemble->deviceName(); }
 
 private:
@@ -110,7 +113,7 @@ private:
   SchedulerOptions options;
   std::unique_ptr<Ensemble> ensemble;
   int32_t vocabulary = 0; // that may be chosen
-  uint64_t parallelTexts = 1;
+  uint64_t parallelTexts = 1, sequenceBytes = 0;
   std::vector<Memory> memories;
   uint64_t turns = 0, lastFed = 0;
   SchedulerCounts totals; // of the thread

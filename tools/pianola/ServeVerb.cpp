@@ -125,7 +125,8 @@ Status Serving::run() {
                       {"model", model->name()},
                       {"device", scheduler->deviceName()},
                       {"max_model_len", scheduler->maxLen()},
-                      {"parallel", scheduler->parallel()}});
+                      {"parallel", scheduler->parallel()},
+                      {"context_bytes", scheduler->contextBytes()}});
 
   int signal = signals.wait();
   log.write("closing", {{"signal", signal == SIGINT ? "SIGINT" : "SIGTERM"}});
@@ -158,10 +159,10 @@ void addServeVerb(CLI::App &app, int &exitCode, RollFinder rollOf) {
   verb->add_option("--allowed-origin", options->origins,
                    "An origin whose pages may ask, as https://example.org; *: all");
   verb->add_option("--parallel,--max-num-seqs", options->scheduler.parallel,
-                   "Texts under way at once (default: 8; 1 on a GPU)")
+                   "Texts under way at once (default: 8, or as memory has room; 1 on a GPU)")
       ->check(CLI::Range(1, 64));
   verb->add_option("--kept-prompts", options->scheduler.kept,
-                   "Sequences beside those, which remember prompts (default: 8; 0 on a GPU)")
+                   "Sequences beside those, which remember prompts (default: the same; 0 on a GPU)")
       ->check(CLI::Range(0, 1024));
   verb->add_option("--queue", options->scheduler.queue, "Texts that may wait")
       ->check(CLI::Range(1, 1 << 20))
