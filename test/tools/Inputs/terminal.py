@@ -16,8 +16,9 @@ def wait(text, seconds=60):
     global seen
     end = time.monotonic() + seconds
     while text not in seen:
-        ready, _, _ = select.select([terminal], [], [], end - time.monotonic())
-        assert ready, f"{text!r} did not come, but {seen!r}"
+        ready, _, _ = select.select([terminal], [], [], max(end - time.monotonic(), 0))
+        if not ready:
+            raise TimeoutError(f"{text!r} did not come, but {seen!r}")
         seen += os.read(terminal, 4096).decode(errors="replace")
     before, seen = seen.split(text, 1)
     return before
@@ -32,12 +33,8 @@ wait("> ")
 # Too warm a model goes on for long.
 say("What is a violin? What is everything else?\n")
 wait("else?")
-for _ in range(40):
-    time.sleep(.02)
-    select.select([terminal], [], [], 5)
+while len(seen) < 20 and select.select([terminal], [], [], 5)[0]:
     seen += os.read(terminal, 4096).decode(errors="replace")
-    if len(seen) > 20:
-        break
 say("\x03")
 wait("> ")
 # It goes on, and leaves when it is told to.
@@ -46,8 +43,16 @@ wait(". ")
 say("piano?\n")
 wait("context ")
 wait("> ")
-say("\x03")
-wait("(Ctrl-D or /exit leaves)")
+# The prompt is there a moment before the line is waited for.
+for _ in range(20):
+    say("\x03")
+    try:
+        wait("(Ctrl-D or /exit leaves)", 1)
+        break
+    except TimeoutError:
+        pass
+else:
+    raise AssertionError("nobody said how to leave")
 wait("> ")
 say("/exit\n")
 _, status = os.waitpid(child, 0)
