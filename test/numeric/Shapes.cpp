@@ -2,6 +2,7 @@
 //
 // Weights come from a seed. Prompts are longer than a chunk of 64 tokens, and cross the borders of
 // attention's groups of 16 and 64 positions.
+#include "test/ReadFile.h"
 #include "test/numeric/Seeded.h"
 #include "test/numeric/Tolerance.h"
 
@@ -61,10 +62,7 @@ TEST(Determinism, SameBytesWhenCompiledTwice) {
   TemporaryDirectory temporary;
   smallRoll(temporary, "a.roll");
   smallRoll(temporary, "b.roll");
-  auto text = [&](const char *name) {
-    std::ifstream file(temporary.path + "/" + name, std::ios::binary);
-    return std::string(std::istreambuf_iterator<char>(file), {});
-  };
+  auto text = [&](const char *name) { return readFile(temporary.path + "/" + name); };
   EXPECT_GT(text("a.roll").size(), 4096u);
   EXPECT_TRUE(text("a.roll") == text("b.roll"));
 }

@@ -2,12 +2,11 @@
 
 #include "lib/roll/RollWriter.h"
 #include "runtime/session/Rotations.h"
+#include "test/ReadFile.h"
 
 #include <algorithm>
 #include <cmath>
-#include <fstream>
 #include <gtest/gtest.h>
-#include <sstream>
 #include <unistd.h>
 
 namespace pianola {
@@ -88,10 +87,7 @@ GpuRoll::GpuRoll(int capability) {
   std::string chip = capability == 90 ? "sm_90a" : "sm_80";
   manifest["target"]["capability"] = capability;
   manifest["target"]["chip"] = chip;
-  std::ifstream file(PIANOLA_SOURCE_DIR "/test/runtime/cuda/kernels/player." + chip + ".ptx");
-  std::stringstream text;
-  text << file.rdbuf();
-  code = text.str();
+  code = readFile(PIANOLA_SOURCE_DIR "/test/runtime/cuda/kernels/player." + chip + ".ptx");
   tape.resize(1024);
   table.resize(256);
   constant.resize(kVocabulary);

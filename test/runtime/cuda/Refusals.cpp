@@ -1,5 +1,6 @@
 // Refusals.cpp - what keeps a GPU from playing is said before, or instead.
 #include "runtime/cuda/Driver.h"
+#include "test/ReadFile.h"
 #include "test/runtime/cuda/CudaTest.h"
 
 #include <filesystem>
@@ -135,10 +136,7 @@ protected:
       all.push_back(entry.path());
     return all;
   }
-  std::string content() {
-    std::ifstream file(entries().at(0), std::ios::binary);
-    return std::string(std::istreambuf_iterator<char>(file), {});
-  }
+  std::string content() { return readFile(entries().at(0)); }
   void change(const std::string &bytes) {
     std::ofstream(entries().at(0), std::ios::binary | std::ios::trunc) << bytes;
   }
@@ -174,10 +172,8 @@ TEST_F(Cache, IsUsed) {
   std::vector<std::string> texts;
   auto all = entries();
   ASSERT_EQ(all.size(), 2u);
-  for (auto &path : all) {
-    std::ifstream file(path, std::ios::binary);
-    texts.emplace_back(std::istreambuf_iterator<char>(file), std::istreambuf_iterator<char>());
-  }
+  for (auto &path : all)
+    texts.push_back(readFile(path));
   for (size_t i = 0; i < 2; ++i)
     std::ofstream(all[i], std::ios::binary | std::ios::trunc) << texts[1 - i];
   EXPECT_EQ(refusalOf(GpuRoll()).rfind("the roll's code has no kernel decode", 0), 0u) << refusal;

@@ -5,6 +5,7 @@
 #include "runtime/grammar/Schema.h"
 #include "runtime/sampling/Sampler.h"
 #include "runtime/text/Tokenizer.h"
+#include "test/ReadFile.h"
 #include "test/runtime/grammar/SpoiltSchemas.h"
 #include "test/runtime/grammar/Validator.h"
 
@@ -12,7 +13,6 @@
 #include <fstream>
 #include <gtest/gtest.h>
 #include <random>
-#include <sstream>
 #include <thread>
 
 using namespace pianola;
@@ -22,14 +22,6 @@ using grammar::TokenTrie;
 using nlohmann::ordered_json;
 
 namespace {
-
-std::string readFile(const std::string &path) {
-  std::ifstream file(path, std::ios::binary);
-  EXPECT_TRUE(file) << path;
-  std::ostringstream text;
-  text << file.rdbuf();
-  return text.str();
-}
 
 std::vector<int32_t> allowedBy(const TokenMask &mask, int32_t vocabulary) {
   std::vector<int32_t> ids;

@@ -6,6 +6,7 @@
 #define PIANOLA_TEST_RUNTIME_ROLL_TINYROLL_H
 
 #include "lib/roll/RollWriter.h"
+#include "test/ReadFile.h"
 
 #include <fstream>
 #include <gtest/gtest.h>
@@ -74,11 +75,6 @@ struct TinyRoll {
     ASSERT_TRUE(status.ok()) << status.message();
   }
 };
-
-inline std::string readFile(const std::string &path) {
-  std::ifstream file(path, std::ios::binary);
-  return std::string(std::istreambuf_iterator<char>(file), {});
-}
 
 inline void writeFile(const std::string &path, const std::string &bytes) {
   std::ofstream(path, std::ios::binary | std::ios::trunc) << bytes;

@@ -1,8 +1,8 @@
 // Chat.cpp - the bundled model's prompts, and that content stays content.
 #include "runtime/template/Chat.h"
+#include "test/ReadFile.h"
 
 #include <algorithm>
-#include <fstream>
 #include <gtest/gtest.h>
 #include <nlohmann/json.hpp>
 #include <sstream>
@@ -12,30 +12,25 @@ using nlohmann::ordered_json;
 
 namespace {
 
-std::string readFile(const std::string &path) {
-  std::ifstream file(PIANOLA_SOURCE_DIR + path, std::ios::binary);
-  EXPECT_TRUE(file) << path;
-  std::ostringstream text;
-  text << file.rdbuf();
-  return text.str();
-}
-
 std::unique_ptr<Tokenizer> load(const std::string &directory) {
-  auto tokenizer = Tokenizer::fromJson(readFile(directory + "/tokenizer.json"));
+  auto tokenizer =
+      Tokenizer::fromJson(readFile(PIANOLA_SOURCE_DIR + directory + "/tokenizer.json"));
   EXPECT_TRUE(tokenizer) << tokenizer.message();
   return std::move(*tokenizer);
 }
 
 TEST(Chat, MakesThePromptsOfTheBundledModel) {
   auto tokenizer = load("/models/pocket-dictionary");
-  auto config = ChatConfig::read(readFile("/models/pocket-dictionary/tokenizer_config.json"), "");
+  auto config = ChatConfig::read(
+      readFile(PIANOLA_SOURCE_DIR "/models/pocket-dictionary/tokenizer_config.json"), "");
   ASSERT_TRUE(config) << config.message();
   // Its template, and the layout that it would get without one.
   for (bool hasTemplate : {true, false}) {
     auto chat = Chat::create(*tokenizer, hasTemplate ? *config : ChatConfig());
     ASSERT_TRUE(chat) << chat.message();
     EXPECT_EQ(chat->endsOfTurn(), std::vector<int32_t>{4095});
-    std::istringstream samples(readFile("/models/pocket-dictionary/samples.jsonl"));
+    std::istringstream samples(
+        readFile(PIANOLA_SOURCE_DIR "/models/pocket-dictionary/samples.jsonl"));
     int count = 0;
     for (std::string line; std::getline(samples, line); ++count) {
       ordered_json sample = ordered_json::parse(line);

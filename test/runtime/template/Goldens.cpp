@@ -4,9 +4,9 @@
 // template of golden/templates that each is for. Where an error is expected, an error must come,
 // and with the template's own message if the template raised it.
 #include "runtime/template/Template.h"
+#include "test/ReadFile.h"
 
 #include <chrono>
-#include <fstream>
 #include <gtest/gtest.h>
 #include <map>
 #include <nlohmann/json.hpp>
@@ -18,14 +18,6 @@ using nlohmann::ordered_json;
 namespace {
 
 const std::string kGoldens = PIANOLA_SOURCE_DIR "/test/runtime/template/golden/";
-
-std::string readFile(const std::string &path) {
-  std::ifstream file(path, std::ios::binary);
-  EXPECT_TRUE(file) << path;
-  std::ostringstream text;
-  text << file.rdbuf();
-  return text.str();
-}
 
 TemplateOptions atGoldenTime() {
   TemplateOptions options;

@@ -6,10 +6,10 @@
 #include "runtime/text/Tokenizer.h"
 
 #include "runtime/text/Utf8.h"
+#include "test/ReadFile.h"
 
 #include <chrono>
 #include <cstdlib>
-#include <fstream>
 #include <gtest/gtest.h>
 #include <nlohmann/json.hpp>
 #include <sstream>
@@ -23,14 +23,6 @@ std::string goldens() {
   if (const char *given = std::getenv("TOKENIZER_GOLDENS"))
     return given;
   return PIANOLA_SOURCE_DIR "/test/runtime/text/golden";
-}
-
-std::string readFile(const std::string &path) {
-  std::ifstream file(path, std::ios::binary);
-  EXPECT_TRUE(file) << path;
-  std::ostringstream text;
-  text << file.rdbuf();
-  return text.str();
 }
 
 std::vector<json> readLines(const std::string &path) {

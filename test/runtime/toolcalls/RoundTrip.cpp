@@ -1,9 +1,7 @@
 // RoundTrip.cpp - what templates make of calls is read back as the same calls.
 #include "runtime/template/Template.h"
+#include "test/ReadFile.h"
 #include "test/runtime/toolcalls/Cuts.h"
-
-#include <fstream>
-#include <sstream>
 
 using namespace pianola;
 using nlohmann::ordered_json;
@@ -12,14 +10,6 @@ namespace {
 
 const std::string kTemplates = PIANOLA_SOURCE_DIR "/test/runtime/template/golden/templates/";
 const std::string kOwn = PIANOLA_SOURCE_DIR "/test/runtime/toolcalls/";
-
-std::string readFile(const std::string &path) {
-  std::ifstream file(path, std::ios::binary);
-  EXPECT_TRUE(file) << path;
-  std::ostringstream text;
-  text << file.rdbuf();
-  return text.str();
-}
 
 std::string render(const ChatTemplate &chat, const ordered_json &messages,
                    const ordered_json &tools, bool opensAnswer) {

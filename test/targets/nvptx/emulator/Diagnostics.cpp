@@ -1,12 +1,12 @@
 // What is wrong with a text is said exactly: which line, what, and which instruction. The tables in
 // diagnostics/ hold bad texts and their messages, at least one for each place that can fail.
 #include "targets/nvptx/emulator/Emulator.h"
+#include "test/ReadFile.h"
 
 #include <algorithm>
 #include <cctype>
 #include <cstring>
 #include <filesystem>
-#include <fstream>
 #include <gtest/gtest.h>
 #include <iterator>
 #include <sstream>
@@ -20,14 +20,9 @@ struct Bad {
   std::string text, message;
 };
 
-std::string contentsOf(const std::string &path) {
-  std::ifstream file(path, std::ios::binary);
-  return std::string(std::istreambuf_iterator<char>(file), {});
-}
-
 std::string tableNamed(const char *name) {
-  return contentsOf(std::string(PIANOLA_SOURCE_DIR) + "/test/targets/nvptx/emulator/diagnostics/" +
-                    name);
+  return pianola::readFile(std::string(PIANOLA_SOURCE_DIR) +
+                           "/test/targets/nvptx/emulator/diagnostics/" + name);
 }
 
 /// Texts of whole modules, with `====` between them; each ends with `=> message`.
@@ -138,7 +133,7 @@ TEST(Diagnostics, EveryMessageIsInATable) {
   for (const auto &entry : std::filesystem::recursive_directory_iterator(root)) {
     if (entry.path().extension() != ".cpp")
       continue;
-    const std::string source = contentsOf(entry.path().string());
+    const std::string source = pianola::readFile(entry.path().string());
     for (const char *function : {"fail", "failHere", "bad"})
       collectMessages(source, function, pieces);
   }

@@ -1,12 +1,12 @@
 // Text that nobody would write. It may be refused, or loaded and played; nothing may crash, hang or
 // take memory that the text has no use for.
+#include "test/ReadFile.h"
 #include "test/targets/nvptx/emulator/fuzz/Mutation.h"
 #include "test/targets/nvptx/emulator/fuzz/Trial.h"
 
 #include <algorithm>
 #include <chrono>
 #include <filesystem>
-#include <fstream>
 #include <gtest/gtest.h>
 #include <iterator>
 #include <vector>
@@ -17,11 +17,6 @@ namespace {
 
 std::string here(const char *folder) {
   return std::string(PIANOLA_SOURCE_DIR) + "/test/targets/nvptx/emulator/" + folder;
-}
-
-std::string contentsOf(const std::string &path) {
-  std::ifstream file(path, std::ios::binary);
-  return std::string(std::istreambuf_iterator<char>(file), {});
 }
 
 std::vector<std::string> filesIn(const std::string &folder, const char *extension) {
@@ -37,7 +32,7 @@ std::vector<std::string> committedTexts() {
   std::vector<std::string> texts;
   for (const char *folder : {"kernels", "defects"})
     for (const std::string &path : filesIn(here(folder), ".ptx"))
-      texts.push_back(contentsOf(path));
+      texts.push_back(pianola::readFile(path));
   return texts;
 }
 
@@ -75,7 +70,7 @@ TEST(FuzzedText, CorpusDoesNoHarm) {
   for (const std::string &path : paths) {
     SCOPED_TRACE(path);
     auto begin = std::chrono::steady_clock::now();
-    tryText(contentsOf(path));
+    tryText(pianola::readFile(path));
     std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - begin;
     EXPECT_LT(seconds.count(), 20) << path; // under a sanitizer, on a busy machine
   }
