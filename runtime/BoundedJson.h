@@ -2,8 +2,7 @@
 #ifndef PIANOLA_RUNTIME_BOUNDEDJSON_H
 #define PIANOLA_RUNTIME_BOUNDEDJSON_H
 
-#include "runtime/JsonDepth.h"
-#include "runtime/JsonLookups.h"
+#include "runtime/JsonShape.h"
 #include "runtime/Status.h"
 
 #include <nlohmann/json.hpp>
@@ -16,10 +15,11 @@ constexpr uint64_t kMostJsonLookups = 20'000'000;
 
 /// The error goes on from what the text is called: "is not JSON: byte 5".
 inline Result<nlohmann::ordered_json> readBoundedJson(std::string_view text) {
-  if (size_t depth = jsonDepth(text); depth > kMostJsonDepth)
-    return Status::error("is nested " + std::to_string(depth) + " deep, and " +
+  JsonShape shape = jsonShape(text);
+  if (shape.depth > kMostJsonDepth)
+    return Status::error("is nested " + std::to_string(shape.depth) + " deep, and " +
                          std::to_string(kMostJsonDepth) + " is allowed");
-  if (jsonLookups(text) > kMostJsonLookups)
+  if (shape.lookups > kMostJsonLookups)
     return Status::error("has objects with too many members");
   try {
     return nlohmann::ordered_json::parse(text);

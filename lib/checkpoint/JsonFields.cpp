@@ -3,7 +3,7 @@
 
 #include "lib/checkpoint/InputFile.h"
 #include "lib/checkpoint/Refusal.h"
-#include "runtime/JsonDepth.h"
+#include "runtime/JsonShape.h"
 
 #include "llvm/Support/Path.h"
 #include "llvm/Support/raw_ostream.h"
@@ -24,7 +24,7 @@ std::string show(double value) {
 
 llvm::Expected<json> parseJsonObject(llvm::StringRef text, llvm::StringRef name) {
   constexpr size_t deepest = 64;
-  if (size_t depth = jsonDepth(text); depth > deepest)
+  if (size_t depth = jsonShape(text).depth; depth > deepest)
     return refuse(name + ": expected at most 64 levels of nesting, found " + llvm::Twine(depth));
   try {
     json value = json::parse(text.begin(), text.end());

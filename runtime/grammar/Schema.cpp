@@ -1,7 +1,7 @@
 // Schema.cpp - JSON Schema to grammars.
 #include "runtime/grammar/Schema.h"
 
-#include "runtime/JsonDepth.h"
+#include "runtime/JsonShape.h"
 #include "runtime/grammar/Refusal.h"
 #include "runtime/grammar/SchemaCompiler.h"
 
@@ -155,7 +155,7 @@ Result<std::shared_ptr<const Grammar>> fromSchema(const Json &schema) {
 Result<std::shared_ptr<const Grammar>> fromSchemaText(std::string_view text) {
   if (text.size() > kMostText)
     return Status::error("schema: longer than " + std::to_string(kMostText) + " bytes");
-  if (jsonDepth(text) > kDeepest)
+  if (jsonShape(text).depth > kDeepest)
     return Status::error("schema: nested more than " + std::to_string(kDeepest) + " deep");
   Json schema = Json::parse(text, nullptr, false);
   if (schema.is_discarded())

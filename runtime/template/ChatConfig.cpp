@@ -1,7 +1,7 @@
 // ChatConfig.cpp - what a model directory says about conversations.
 #include "runtime/template/ChatConfig.h"
 
-#include "runtime/JsonDepth.h"
+#include "runtime/JsonShape.h"
 
 #include <nlohmann/json.hpp>
 
@@ -36,7 +36,7 @@ Result<ChatConfig> ChatConfig::read(std::string_view tokenizerConfig, std::strin
   if (tokenizerConfig.empty())
     return config;
   const std::string file = "tokenizer_config.json: ";
-  if (jsonDepth(tokenizerConfig) > 64)
+  if (jsonShape(tokenizerConfig).depth > 64)
     return Status::error(file + "is nested too deeply");
   json root = json::parse(tokenizerConfig.begin(), tokenizerConfig.end(), nullptr,
                           /*allow_exceptions=*/false);

@@ -1,5 +1,5 @@
 // TokenizerJson.cpp - reads a tokenizer.json.
-#include "runtime/JsonDepth.h"
+#include "runtime/JsonShape.h"
 #include "runtime/text/JsonParts.h"
 #include "runtime/text/Tokenizer.h"
 
@@ -268,7 +268,7 @@ Status TokenizerReader::read(const json &root) {
 }
 
 Result<std::unique_ptr<Tokenizer>> Tokenizer::fromJson(std::string_view text) {
-  if (jsonDepth(text) > 64) // deeper than any tokenizer
+  if (jsonShape(text).depth > 64) // deeper than any tokenizer
     return Status::error("tokenizer.json: is nested too deeply");
   json root = json::parse(text.begin(), text.end(), nullptr, /*allow_exceptions=*/false);
   if (!root.is_object())

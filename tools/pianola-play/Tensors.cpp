@@ -1,7 +1,7 @@
 // Tensors.cpp - the tensors of a small safetensors file.
 #include "tools/pianola-play/Tensors.h"
 
-#include "runtime/JsonDepth.h"
+#include "runtime/JsonShape.h"
 
 #include <cstring>
 #include <fstream>
@@ -26,7 +26,7 @@ Result<Tensors> Tensors::read(const std::string &path) {
   if (size > bytes.size() - sizeof(size))
     return refuse("its header does not end in the file");
   std::string_view header(bytes.data() + sizeof(size), size);
-  json root = jsonDepth(header) > 8 ? json() : json::parse(header, nullptr, false);
+  json root = jsonShape(header).depth > 8 ? json() : json::parse(header, nullptr, false);
   if (!root.is_object())
     return refuse("its header is no JSON object");
   std::string_view data(bytes);

@@ -1,5 +1,5 @@
 // ChatVerb.cpp - pianola chat: a conversation in the terminal.
-#include "runtime/JsonDepth.h"
+#include "runtime/JsonShape.h"
 #include "runtime/session/Session.h"
 #include "tools/pianola/ModelText.h"
 #include "tools/pianola/PlayedModel.h"
@@ -256,7 +256,7 @@ Status Conversation::load(const std::string &path) {
   if (!text)
     return text.status();
   ordered_json all;
-  if (jsonDepth(*text) <= 64)
+  if (jsonShape(*text).depth <= 64)
     all = ordered_json::parse(*text, nullptr, /*allow_exceptions=*/false);
   auto isText = [](const ordered_json &value, const char *name) {
     return value.is_object() && value.contains(name) && value[name].is_string();

@@ -1,5 +1,5 @@
 // TemplateVerb.cpp - pianola template: what a chat template makes of a conversation.
-#include "runtime/JsonDepth.h"
+#include "runtime/JsonShape.h"
 #include "runtime/template/Template.h"
 #include "tools/pianola/ModelText.h"
 #include "tools/pianola/Verbs.h"
@@ -20,7 +20,7 @@ Result<ordered_json> readVariables(const std::string &path) {
   Result<std::string> text = readTextFile(path);
   if (!text)
     return text.status();
-  if (jsonDepth(*text) > 500)
+  if (jsonShape(*text).depth > 500)
     return Status::error(path + ": is nested too deeply");
   ordered_json variables = ordered_json::parse(*text, nullptr, /*allow_exceptions=*/false);
   if (!variables.is_object())
