@@ -163,22 +163,26 @@ static bool isProtocolError(Error error) {
          error != http::error::end_of_stream && error != http::error::partial_message;
 }
 
+void Connection::whenRead(Error error, void (Connection::*next)()) {
+  if (error == http::error::header_limit)
+    refuse(431,
+           "the request's head is larger than " + std::to_string(limits.headerBytes) + " bytes");
+  else if (error == http::error::body_limit)
+    refuse(413, "the request's body is larger than " + std::to_string(limits.bodyBytes) + " bytes");
+  else if (isProtocolError(error))
+    refuse(400, "the request is no HTTP: " + error.message());
+  else if (error)
+    drop();
+  else
+    (this->*next)();
+}
+
 void Connection::readHead() {
   stream.expires_after(limits.headerTime);
-  auto read = [self = shared_from_this()](Error error, size_t) {
-    if (error == http::error::header_limit)
-      self->refuse(431, "the request's head is larger than " +
-                            std::to_string(self->limits.headerBytes) + " bytes");
-    else if (error == http::error::body_limit)
-      self->refuseBody();
-    else if (isProtocolError(error))
-      self->refuse(400, "the request is no HTTP: " + error.message());
-    else if (error)
-      self->drop();
-    else
-      self->readBody();
-  };
-  http::async_read_header(stream, buffer, *parser, read);
+  http::async_read_header(stream, buffer, *parser,
+                          [self = shared_from_this()](Error error, size_t) {
+                            self->whenRead(error, &Connection::readBody);
+                          });
 }
 
 void Connection::readBody() {
@@ -187,16 +191,8 @@ void Connection::readBody() {
     return refuse(505, "only HTTP/1.0 and HTTP/1.1 are understood");
   stream.expires_after(limits.bodyTime);
   auto read = [self = shared_from_this()] {
-    http::async_read(self->stream, self->buffer, *self->parser, [self](Error error, size_t) {
-      if (error == http::error::body_limit)
-        self->refuseBody();
-      else if (isProtocolError(error))
-        self->refuse(400, "the request is no HTTP: " + error.message());
-      else if (error)
-        self->drop();
-      else
-        self->handle();
-    });
+    http::async_read(self->stream, self->buffer, *self->parser,
+                     [self](Error error, size_t) { self->whenRead(error, &Connection::handle); });
   };
   if (!beast::iequals(message[http::field::expect], "100-continue"))
     return read();
@@ -205,10 +201,6 @@ void Connection::readBody() {
                     [self = shared_from_this(), text, read](Error error, size_t) {
                       error ? self->drop() : read();
                     });
-}
-
-void Connection::refuseBody() {
-  refuse(413, "the request's body is larger than " + std::to_string(limits.bodyBytes) + " bytes");
 }
 
 // What was read so far cannot be told from a next request: the connection ends with the reply.

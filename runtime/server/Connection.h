@@ -33,13 +33,13 @@ public:
 private:
   class Departure;
   class ReplyTo;
+  /// Goes on with `next`, unless what was read is to be refused.
+  void whenRead(boost::system::error_code error, void (Connection::*next)());
   void readHead();
   void readBody();
   void refuse(unsigned status, const std::string &message);
-  void refuseBody();
   void handle();
   void watch();
-  void clientLeft();
   void push(std::string bytes, bool isLast, bool keeps);
   void writeSome();
   void replyWritten();
