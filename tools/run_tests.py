@@ -29,7 +29,7 @@ def capture(command):
 
 def run_lit(build, folder):
     output = f"{folder}/lit.json"
-    status = subprocess.run([sys.executable, LIT, "-q", "--output", output, str(build / "test")])
+    status = subprocess.run([sys.executable, LIT, "-sv", "--no-progress-bar", "--output", output, str(build / "test")])
     tests = json.loads(pathlib.Path(output).read_text())["tests"]
     failed = sum(test["code"] not in ("PASS", "UNSUPPORTED", "XFAIL") for test in tests)
     print(f"lit: {len(tests) - failed} passed, {failed} failed", flush=True)
