@@ -1,4 +1,4 @@
-// Prelude.h - the one precompiled header of the compiler: MLIR headers that most files need.
+// CompilerPrelude.h - the precompiled header of the compiler: MLIR headers that most files need.
 #include "mlir/Bytecode/BytecodeOpInterface.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
