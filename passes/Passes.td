@@ -44,11 +44,16 @@ def TileStages : Pass<"tile-stages", "::mlir::ModuleOp"> {
     values of the play's own slots from where the linears left them, and appends them to the context in
     tiles of their own. What would not fit a worker's scratch memory as the result of a prologue gets a
     step and a buffer. If workers loop, a program ends with a step that chooses the next token.
+
+    With `hidden-states` a program also leaves behind what its head reads, the last hidden state of each
+    slot.
   }];
   let options = [
     ListOption<"slots", "slots", "int64_t", "token slots of each program (default: 1 and 64)">,
     Option<"narrowFrom", "narrow-from", "int64_t", "0",
-           "slots of a program from which on its products take bf16, whatever the machine says (0: none)">
+           "slots of a program from which on its products take bf16, whatever the machine says (0: none)">,
+    Option<"hiddenStates", "hidden-states", "bool", "false",
+           "leave the last hidden state of each slot behind, too">
   ];
   let dependentDialects = ["::pianola::tile::TileDialect", "::pianola::schedule::ScheduleDialect"];
 }

@@ -41,7 +41,7 @@ struct TileStages : impl::TileStagesBase<TileStages> {
       Type product = narrowFrom > 0 && count >= narrowFrom ? Type(builder.getBF16Type())
                                                            : machine.getProduct();
       tiling::ProgramBuilder programBuilder(module, machine, product, count, stages, program);
-      if (failed(programBuilder.build(forward)))
+      if (failed(programBuilder.build(forward, hiddenStates)))
         return signalPassFailure();
     }
     forward.erase();

@@ -126,8 +126,9 @@ ParseResult StageOp::parse(OpAsmParser &parser, OperationState &result) {
   if (parser.parseSymbolName(name, SymbolTable::getSymbolAttrName(), result.attributes) ||
       parser.parseArgumentList(arguments, OpAsmParser::Delimiter::Paren, /*allowType=*/true))
     return failure();
-  if (succeeded(parser.parseOptionalKeyword("outputs")))
-    result.addAttribute("outputs", parser.getBuilder().getUnitAttr());
+  for (StringRef mark : {"outputs", "hidden_states"})
+    if (succeeded(parser.parseOptionalKeyword(mark)))
+      result.addAttribute(mark, parser.getBuilder().getUnitAttr());
   return failure(parser.parseRegion(*result.addRegion(), arguments) ||
                  parser.parseOptionalAttrDictWithKeyword(result.attributes));
 }
@@ -138,9 +139,11 @@ void StageOp::print(OpAsmPrinter &printer) {
   printer << '(';
   llvm::interleaveComma(getBody().getArguments(), printer,
                         [&](BlockArgument argument) { printer.printRegionArgument(argument); });
-  printer << ")" << (getOutputs() ? " outputs " : " ");
+  printer << ")" << (getOutputs() ? " outputs" : "")
+          << (getHiddenStates() ? " hidden_states " : " ");
   printer.printRegion(getBody(), /*printEntryBlockArgs=*/false);
-  printer.printOptionalAttrDictWithKeyword((*this)->getAttrs(), {"sym_name", "outputs"});
+  printer.printOptionalAttrDictWithKeyword((*this)->getAttrs(),
+                                           {"sym_name", "outputs", "hidden_states"});
 }
 
 LogicalResult StageOp::verify() {

@@ -27,7 +27,8 @@ def Tile_StageOp : Tile_Op<"stage",
     one `tile.section`. The tape of a stage, for one worker: every resident vector in argument order,
     then for each of its tiles the section's matrices and per-tile vectors in the order of the ops that
     consume them. `outputs` marks the stage that makes logits: it computes only the slots whose logits
-    are wanted.
+    are wanted. `hidden_states` marks the one that makes what a program leaves behind beside them: the
+    last hidden state of every slot.
 
     ```mlir
     tile.stage @down(%h: !tile.buffer<1 x 96 x bf16>, %x: !tile.buffer<1 x 64 x f32>,
@@ -47,7 +48,7 @@ def Tile_StageOp : Tile_Op<"stage",
     }
     ```
   }];
-  let arguments = (ins SymbolNameAttr:$sym_name, UnitAttr:$outputs);
+  let arguments = (ins SymbolNameAttr:$sym_name, UnitAttr:$outputs, UnitAttr:$hidden_states);
   let regions = (region SizedRegion<1>:$body);
   let hasCustomAssemblyFormat = 1;
   let hasVerifier = 1;

@@ -56,16 +56,13 @@
  *                                             to measure how fast it plays
  *    "programs": [{"name", "slots", "arena", "scratch", "events",
  *                  "logits": {"at", "columns"}, f32 [slots x columns] in the arena
- *                  "steps": [{"label", "bindings": [{"space", "at"}],
- *                             "cost": {"tape", "memory", "flops", "ns"},
- *                             "stage": index in kernel.stages}],         nvptx alone
- *                                             space: arena, constant (at: byte), context,
- *                                             rotation, table (at: index)
- *                  "records": [{"first", "count"}],     of each worker, in the records section
- *                  "loops": true | false,     nvptx alone, as is kernel
- *                  "kernel": {"entry", "threads", "shared": dynamic bytes, "chunk": bytes of a slot
- *                             of the ring, "slots": of the ring, "stages": [{"name", "entry"}]}}]}
- *                                             entry: a kernel of the code section, as
+ *                  "hidden_states": {"at", "columns"},  optional: of each slot, what the head
+ * reads, alike "steps": [{"label", "bindings": [{"space", "at"}], "cost": {"tape", "memory",
+ * "flops", "ns"}, "stage": index in kernel.stages}],         nvptx alone space: arena, constant
+ * (at: byte), context, rotation, table (at: index) "records": [{"first", "count"}],     of each
+ * worker, in the records section "loops": true | false,     nvptx alone, as is kernel "kernel":
+ * {"entry", "threads", "shared": dynamic bytes, "chunk": bytes of a slot of the ring, "slots": of
+ * the ring, "stages": [{"name", "entry"}]}}]} entry: a kernel of the code section, as
  *                                             pianola/cuda.h has them
  *
  * The last step of an nvptx program chooses the next token.

@@ -169,7 +169,7 @@ static llvm::Error compileForDevice(const CompileOptions &options, const DeviceR
   ModelSummary summary = summarise(*model, *maxModelLen);
   tile::MachineAttr machine =
       machineFor(&context, device, options.workers ? options.workers : device.sms);
-  if (failed(runPipeline(module, machine, {*slots},
+  if (failed(runPipeline(module, machine, {*slots, 0, options.hiddenStates},
                          options.emit == Emit::Tile ? Phase::Tile : Phase::Schedule,
                          proofOf(options, notes))))
     return diagnostics.take(options.directory + ": cannot be scheduled");
@@ -251,7 +251,8 @@ llvm::Error compile(const CompileOptions &options, Progress &progress, llvm::raw
   tile::MachineAttr machine = machineFor(&context, *cpu, workers);
   Phase until = options.emit == Emit::Tile ? Phase::Tile : Phase::Schedule;
   ModelSummary summary = summarise(*model, *maxModelLen);
-  if (failed(runPipeline(module, machine, {*slots, *narrow}, until, proofOf(options, notes))))
+  if (failed(runPipeline(module, machine, {*slots, *narrow, options.hiddenStates}, until,
+                         proofOf(options, notes))))
     return diagnostics.take(options.directory + ": cannot be scheduled");
   switch (options.emit) {
   case Emit::Tile:

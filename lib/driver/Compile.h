@@ -26,6 +26,7 @@ struct CompileOptions {
   std::string activations;      // of prompts: f32 or bf16; empty: f32
   bool weightsAtLoad = false;   // made up by who opens the roll; with a seed, for a GPU
   bool cubin = false;           // machine code beside PTX, for a GPU
+  bool hiddenStates = false;    // programs leave each token's last hidden state behind
   Emit emit = Emit::Roll;
 };
 

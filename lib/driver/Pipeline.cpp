@@ -25,6 +25,7 @@ LogicalResult runPipeline(ModuleOp module, tile::MachineAttr machine,
   TileStagesOptions tiling;
   tiling.slots = programs.slots;
   tiling.narrowFrom = programs.narrowFrom;
+  tiling.hiddenStates = programs.hiddenStates;
   passes.addPass(createTileStages(tiling));
   if (until == Phase::Tile)
     return passes.run(module);

@@ -16,7 +16,8 @@ enum class Proof { Wanted, Skipped };
 
 struct ProgramOptions {
   llvm::SmallVector<int64_t> slots; // a program for each
-  int64_t narrowFrom = 0;           // see TileStages
+  int64_t narrowFrom = 0;           // see TileStages, as for what follows
+  bool hiddenStates = false;
 };
 
 /// Compiles an imported module for `machine`.

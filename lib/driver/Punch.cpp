@@ -289,7 +289,7 @@ json Puncher::punchProgram(schedule::ProgramOp program) {
     events.try_emplace(event.getEvent(), events.size());
 
   json steps = json::array(), records = json::array();
-  json logits;
+  json logits, hiddenStates;
   llvm::DenseMap<Operation *, uint32_t> stageNumbers; // as the kernel has them
   for (schedule::StepOp step : program.getSteps()) {
     schedule::CostAttr cost = step.getCostAttr();
@@ -303,12 +303,13 @@ json Puncher::punchProgram(schedule::ProgramOp program) {
     if (ptx)
       steps.back()["stage"] =
           stageNumbers.try_emplace(step.getStageOp(), stageNumbers.size()).first->second;
-    // The stage of the logits writes one buffer, its last.
-    if (step.getStageOp().getOutputs())
+    // What stays behind is the one buffer that its stage writes, the last.
+    tile::StageOp stage = step.getStageOp();
+    if (stage.getOutputs() || stage.getHiddenStates())
       for (Value binding : step.getBindings())
         if (auto buffer = binding.getDefiningOp<schedule::BufferOp>())
-          logits = {{"at", *buffer.getAt()},
-                    {"columns", buffer.getBuffer().getType().getColumns()}};
+          (stage.getOutputs() ? logits : hiddenStates) = {
+              {"at", *buffer.getAt()}, {"columns", buffer.getBuffer().getType().getColumns()}};
   }
   for (int64_t w = 0; w < workers; ++w)
     records.push_back(punchRecords(program, w, events));
@@ -320,6 +321,8 @@ json Puncher::punchProgram(schedule::ProgramOp program) {
                   {"logits", logits},
                   {"steps", steps},
                   {"records", records}};
+  if (!hiddenStates.is_null())
+    punched["hidden_states"] = hiddenStates;
   if (!ptx)
     return punched;
   punched["loops"] = program.getLoops();

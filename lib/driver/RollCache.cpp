@@ -28,10 +28,10 @@ static llvm::Expected<std::string> keyOf(const CompileOptions &options) {
   llvm::Expected<HostCpu> cpu = parseHostCpu(options.target);
   if (!cpu)
     return cpu.takeError();
-  std::string text = std::string(kVersion) + "\n" + llvm::join(cpu->features, ",") + "\n" +
-                     std::to_string(options.workers) + " " +
-                     std::to_string(std::thread::hardware_concurrency()) + " " +
-                     std::to_string(options.maxModelLen) + "\n";
+  std::string text =
+      std::string(kVersion) + "\n" + llvm::join(cpu->features, ",") + "\n" +
+      std::to_string(options.workers) + " " + std::to_string(std::thread::hardware_concurrency()) +
+      " " + std::to_string(options.maxModelLen) + " " + std::to_string(options.hiddenStates) + "\n";
   std::set<std::string> names;
   std::error_code error;
   for (llvm::sys::fs::directory_iterator entry(options.directory, error), end;

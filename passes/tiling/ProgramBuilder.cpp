@@ -139,24 +139,34 @@ bool ProgramBuilder::areCombinedOnce(const Placed &parts, Layout layout) {
 FailureOr<Value> ProgramBuilder::materialise(Value value, StageOp reader) {
   if (Value buffer = materialised.lookup(value))
     return buffer;
+  auto label = StringAttr::get(context, reader.getLabel() + ".rows");
+  FailureOr<Value> buffer = buildRows(value, reader, label, product, /*areHiddenStates=*/false);
+  if (succeeded(buffer))
+    materialised[value] = *buffer;
+  return buffer;
+}
+
+FailureOr<Value> ProgramBuilder::buildRows(Value value, StageOp reader, StringAttr label,
+                                           Type element, bool areHiddenStates) {
   OpBuilder builder = OpBuilder::atBlockEnd(&program.getBody().front());
-  auto label = builder.getStringAttr(reader.getLabel() + ".rows");
-  auto type = tile::BufferType::get(context, slots, layoutOf(value).columns(), product);
+  auto type = tile::BufferType::get(context, slots, layoutOf(value).columns(), element);
   Value buffer = builder.create<schedule::BufferOp>(reader.getLoc(), type, label, IntegerAttr());
   StageBuilder stageBuilder(*this, reader);
+  stageBuilder.stage.setHiddenStates(areHiddenStates);
   if (failed(stageBuilder.buildRows(value, buffer))) {
     stageBuilder.stage.erase();
     return failure();
   }
   addStep(stageBuilder.stage, reader.getLoc(), label, stageBuilder.bindings, stageBuilder.weights);
-  return materialised[value] = buffer;
+  return buffer;
 }
 
 LogicalResult ProgramBuilder::buildSample() {
   if (!logits.peaks)
     return module.emitError("the model has no head whose logits a token could be chosen by");
   OpBuilder builder(context);
-  auto stage = builder.create<tile::StageOp>(module.getLoc(), "stage", /*outputs=*/false);
+  auto stage = builder.create<tile::StageOp>(module.getLoc(), "stage", /*outputs=*/false,
+                                             /*hidden_states=*/false);
   Block &body = stage.getBody().emplaceBlock();
   Value values[] = {logits.buffer, logits.peaks};
   for (Value value : values)
@@ -175,13 +185,19 @@ LogicalResult ProgramBuilder::buildSample() {
   return success();
 }
 
-LogicalResult ProgramBuilder::build(func::FuncOp forward) {
+LogicalResult ProgramBuilder::build(func::FuncOp forward, bool hiddenStates) {
   for (Operation &op : forward.getBody().front().without_terminator()) {
     auto stage = dyn_cast<StageOp>(op);
     if (!stage)
       return op.emitOpError("stands outside of every stage");
     if (failed(buildStage(stage)))
       return failure();
+    if (!hiddenStates)
+      continue;
+    for (LmHeadOp head : stage.getBody().getOps<LmHeadOp>())
+      if (failed(buildRows(head.getInput(), stage, StringAttr::get(context, "hidden_states"), f32(),
+                           /*areHiddenStates=*/true)))
+        return failure();
   }
   return machine.getLoops() ? buildSample() : success();
 }

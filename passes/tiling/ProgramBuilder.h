@@ -26,7 +26,8 @@ public:
       : module(module), machine(machine), product(product), slots(slots), stages(stages),
         program(program), context(module.getContext()), symbols(module) {}
 
-  mlir::LogicalResult build(mlir::func::FuncOp forward);
+  /// With `hiddenStates`, what the head reads is left behind beside the logits.
+  mlir::LogicalResult build(mlir::func::FuncOp forward, bool hiddenStates);
 
 private:
   friend class StageBuilder;
@@ -56,8 +57,11 @@ private:
   // Whether it is quicker to combine the parts of a context once, slot by slot, and to wait for
   // that, than to have every worker read all parts of all slots.
   bool areCombinedOnce(const Placed &parts, transformer::Layout layout);
-  // A buffer with what a prologue of `reader` would compute, one slot a tile.
+  // A buffer with what a prologue of `reader` would compute.
   mlir::FailureOr<mlir::Value> materialise(mlir::Value value, transformer::StageOp reader);
+  mlir::FailureOr<mlir::Value> buildRows(mlir::Value value, transformer::StageOp reader,
+                                         mlir::StringAttr label, mlir::Type element,
+                                         bool areHiddenStates);
   mlir::LogicalResult buildSample();
   void addStep(tile::StageOp built, mlir::Location loc, mlir::StringAttr label,
                llvm::ArrayRef<mlir::Value> bindings, llvm::ArrayRef<mlir::Attribute> weights);

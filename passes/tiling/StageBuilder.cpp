@@ -116,9 +116,9 @@ Value StageBuilder::loadWhole(Value buffer) {
                                       bindValue(buffer), nullptr, nullptr);
 }
 
-// What linears read: `count` whole rows from `slots` on, in the element type of products.
-FailureOr<Value> StageBuilder::emitRow(Value value, AffineMapAttr slots, int64_t count) {
-  Type product = owner.product;
+// `count` whole rows from `slots` on, as numbers of type `element`.
+FailureOr<Value> StageBuilder::emitRow(Value value, AffineMapAttr slots, int64_t count,
+                                       Type element) {
   Layout layout = layoutOf(value);
 
   auto load = [&](Value buffer) -> Value {
@@ -141,7 +141,7 @@ FailureOr<Value> StageBuilder::emitRow(Value value, AffineMapAttr slots, int64_t
     int64_t heads = op.getContext().getType().getHeads();
     Value partials = load(from.buffer), statistics = load(from.statistics);
     return builder
-        .create<tile::CombineOp>(loc, values(count, layout.columns(), product), partials,
+        .create<tile::CombineOp>(loc, values(count, layout.columns(), element), partials,
                                  statistics, heads, op.getHeads() / heads, from.splits)
         .getResult();
   };
@@ -154,7 +154,7 @@ FailureOr<Value> StageBuilder::emitRow(Value value, AffineMapAttr slots, int64_t
     if (failed(input))
       return failure();
     return builder
-        .create<tile::NormaliseOp>(loc, values(count, row.columns(), product), *input, weights, 1,
+        .create<tile::NormaliseOp>(loc, values(count, row.columns(), element), *input, weights, 1,
                                    row.size, norm.getEps())
         .getResult();
   }
@@ -164,7 +164,7 @@ FailureOr<Value> StageBuilder::emitRow(Value value, AffineMapAttr slots, int64_t
   FailureOr<Value> result = loadPlaced(value);
   if (failed(result))
     return failure();
-  if (cast<RankedTensorType>(result->getType()).getElementType() != product)
+  if (cast<RankedTensorType>(result->getType()).getElementType() != element)
     return source.emitOpError("\"")
            << source.getLabel() << "\" multiplies a value that others read unrounded";
   return result;
@@ -184,7 +184,7 @@ FailureOr<Value> StageBuilder::emitPrologue(Value value, SymbolRefAttr weight) {
   builder.setInsertionPointToEnd(&prologue.getBody().front());
   Value &row = prologueRows[value];
   if (!row) {
-    FailureOr<Value> emitted = emitRow(value, AffineMapAttr(), owner.slots);
+    FailureOr<Value> emitted = emitRow(value, AffineMapAttr(), owner.slots, owner.product);
     if (failed(emitted))
       return failure();
     row = *emitted;
@@ -221,11 +221,15 @@ FailureOr<Value> StageBuilder::emitOperand(Value value, SymbolRefAttr weight) {
 }
 
 LogicalResult StageBuilder::buildRows(Value value, Value buffer) {
-  section({owner.slots});
-  FailureOr<Value> row = emitRow(value, map(1, 0, 1), 1);
+  // Weights that stand on a tape are of the same tiles in all programs.
+  int64_t tiles = owner.machine.getRows() ? owner.slots : 1, count = owner.slots / tiles;
+  section({tiles});
+  AffineMapAttr slots = map(1, 0, count);
+  Type element = cast<tile::BufferType>(buffer.getType()).getElement();
+  FailureOr<Value> row = emitRow(value, slots, count, element);
   if (failed(row))
     return failure();
-  builder.create<tile::StoreOp>(loc, *row, bindValue(buffer), map(1, 0, 1), nullptr);
+  builder.create<tile::StoreOp>(loc, *row, bindValue(buffer), slots, nullptr);
   return success();
 }
 

@@ -25,12 +25,12 @@ class StageBuilder {
 public:
   StageBuilder(ProgramBuilder &owner, transformer::StageOp source)
       : owner(owner), source(source), loc(source.getLoc()), builder(owner.context) {
-    stage = builder.create<tile::StageOp>(loc, "stage", /*outputs=*/false);
+    stage = builder.create<tile::StageOp>(loc, "stage", /*outputs=*/false, /*hidden_states=*/false);
     stage.getBody().emplaceBlock();
   }
 
   mlir::LogicalResult build(llvm::StringRef label);
-  // A stage that computes, slot by slot, what a prologue of `source` would.
+  // A stage that computes what a prologue of `source` would.
   mlir::LogicalResult buildRows(mlir::Value value, mlir::Value buffer);
 
   tile::StageOp stage;
@@ -65,7 +65,8 @@ private:
            owner.slots * layout.columns() * 4 <= owner.machine.getScratch();
   }
   mlir::Value loadWhole(mlir::Value buffer);
-  mlir::FailureOr<mlir::Value> emitRow(mlir::Value value, mlir::AffineMapAttr slots, int64_t count);
+  mlir::FailureOr<mlir::Value> emitRow(mlir::Value value, mlir::AffineMapAttr slots, int64_t count,
+                                       mlir::Type element);
   mlir::FailureOr<mlir::Value> emitOperand(mlir::Value value, mlir::SymbolRefAttr weight);
   mlir::FailureOr<mlir::Value> emitPrologue(mlir::Value value, mlir::SymbolRefAttr weight = {});
   mlir::FailureOr<mlir::Value> emitHeads(mlir::Value value, mlir::AffineMapAttr slots,

@@ -178,15 +178,22 @@ Status CudaDevice::copy(uint32_t, uint32_t, uint64_t) {
   return Status::error("a GPU plays one sequence");
 }
 
-Result<const float *> CudaDevice::logits(uint64_t slot) {
+Result<const float *> CudaDevice::readRow(const RollRows &rows, uint64_t slot) {
   if (Status status = gpu.enter(); !status.ok())
     return status;
-  const RollLogits &logits = roll.manifest().programs[lastProgram].logits;
-  row.resize(logits.columns);
-  uint64_t bytes = logits.columns * sizeof(float);
-  if (Status status = arena.read(logits.at + slot * bytes, row.data(), bytes); !status.ok())
+  row.resize(rows.columns);
+  uint64_t bytes = rows.columns * sizeof(float);
+  if (Status status = arena.read(rows.at + slot * bytes, row.data(), bytes); !status.ok())
     return status;
   return static_cast<const float *>(row.data());
+}
+
+Result<const float *> CudaDevice::logits(uint64_t slot) {
+  return readRow(roll.manifest().programs[lastProgram].logits, slot);
+}
+
+Result<const float *> CudaDevice::hiddenState(uint64_t slot) {
+  return readRow(*roll.manifest().programs[lastProgram].hiddenStates, slot);
 }
 
 static Result<int32_t> tokenOf(const ChosenToken &chosen) {

@@ -25,6 +25,7 @@ public:
   Status play(const Play &play) override;
   Status copy(uint32_t from, uint32_t to, uint64_t length) override;
   Result<const float *> logits(uint64_t slot) override;
+  Result<const float *> hiddenState(uint64_t slot) override;
   Result<int32_t> choose(Sampler &sampler, const std::vector<int32_t> &history) override;
   Status loop(const Loop &loop, Sampler &sampler, std::vector<int32_t> &history) override;
   Result<Recording> recording() override;
@@ -46,6 +47,7 @@ private:
                        const int32_t *next, PianolaCudaState &state);
   Status hand(const PianolaCudaState &state, uint64_t tokens);
   Status record(size_t program, PianolaCudaState &state);
+  Result<const float *> readRow(const RollRows &rows, uint64_t slot);
   Status take(const Loop &loop, std::vector<int32_t> &history, uint64_t &heard);
   Status finish(size_t program);
   bool takeCancellation();
@@ -61,7 +63,7 @@ private:
   size_t lastProgram = 0; // whose logits stand in the arena
   PianolaCudaState lastState = {};
   Recording recorded;     // of which the spans stand on the device
-  std::vector<float> row; // of logits
+  std::vector<float> row; // of logits or a hidden state
   std::atomic<bool> cancelled{false};
   bool lastWasCancelled = false;
 };

@@ -142,9 +142,16 @@ Status HostDevice::copy(uint32_t from, uint32_t to, uint64_t length) {
   return Status();
 }
 
+const float *HostDevice::rowOf(const RollRows &rows, uint64_t slot) const {
+  return reinterpret_cast<const float *>(arena.data() + rows.at) + slot * rows.columns;
+}
+
 Result<const float *> HostDevice::logits(uint64_t slot) {
-  const RollLogits &logits = roll.manifest().programs[lastProgram].logits;
-  return reinterpret_cast<const float *>(arena.data() + logits.at) + slot * logits.columns;
+  return rowOf(roll.manifest().programs[lastProgram].logits, slot);
+}
+
+Result<const float *> HostDevice::hiddenState(uint64_t slot) {
+  return rowOf(*roll.manifest().programs[lastProgram].hiddenStates, slot);
 }
 
 Result<int32_t> HostDevice::choose(Sampler &sampler, const std::vector<int32_t> &history) {

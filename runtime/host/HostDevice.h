@@ -18,6 +18,7 @@ public:
   Status play(const Play &play) override;
   Status copy(uint32_t from, uint32_t to, uint64_t length) override;
   Result<const float *> logits(uint64_t slot) override;
+  Result<const float *> hiddenState(uint64_t slot) override;
   Result<int32_t> choose(Sampler &sampler, const std::vector<int32_t> &history) override;
   void cancel() override { player->cancel(); }
   bool wasCancelled() const override { return player->wasCancelled(); }
@@ -31,6 +32,7 @@ private:
   void bindTables();
   void bindSteps();
   void fillRotations(uint64_t end);
+  const float *rowOf(const RollRows &rows, uint64_t slot) const;
 
   const Roll &roll;
   uint64_t capacity; // positions that contexts have room for, of each sequence

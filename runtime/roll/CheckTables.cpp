@@ -82,10 +82,17 @@ Status checkProgram(const Roll &roll, const RollProgram &program) {
   std::string where = "manifest: program " + program.name;
   if (program.slots > (uint64_t(1) << 16) || program.arena > (uint64_t(1) << 40))
     return Status::error(where + ": needs " + number(program.arena) + " bytes of activations");
-  if (program.logits.at % 64 != 0 || program.logits.columns > (uint64_t(1) << 32) ||
-      program.logits.columns < static_cast<uint64_t>(manifest.model.vocabulary) ||
-      !fits(program.logits.at, program.slots * program.logits.columns * 4, program.arena))
+  auto lie = [&](const RollRows &rows, int64_t least) {
+    return rows.at % 64 == 0 && rows.columns <= (uint64_t(1) << 32) &&
+           rows.columns >= static_cast<uint64_t>(least) &&
+           fits(rows.at, program.slots * rows.columns * 4, program.arena);
+  };
+  if (!lie(program.logits, manifest.model.vocabulary))
     return Status::error(where + ": logits do not lie in the arena");
+  if (program.hiddenStates.has_value() != manifest.hasHiddenStates())
+    return Status::error(where + ": hidden states are there in some programs only");
+  if (program.hiddenStates && !lie(*program.hiddenStates, manifest.model.hidden))
+    return Status::error(where + ": hidden states do not lie in the arena");
   if (program.records.size() != manifest.tapes.size())
     return Status::error(where + ": has records for " + number(program.records.size()) +
                          " workers, expected " + number(manifest.tapes.size()));

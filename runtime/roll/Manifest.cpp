@@ -2,7 +2,7 @@
 #include "runtime/roll/Manifest.h"
 
 #include "pianola/roll.h"
-#include "runtime/JsonDepth.h"
+#include "runtime/JsonShape.h"
 
 #include <cmath>
 #include <cstdio>
@@ -235,7 +235,12 @@ RollProgram readProgram(Reader in, bool onGpu) {
   program.arena = in["arena"].size();
   program.scratch = in["scratch"].size(0, int64_t(1) << 32);
   program.events = in["events"].size(0, 1 << 24);
-  program.logits = {in["logits"]["at"].size(), in["logits"]["columns"].size(1)};
+  auto rows = [&](const char *name) -> RollRows {
+    return {in[name]["at"].size(), in[name]["columns"].size(1)};
+  };
+  program.logits = rows("logits");
+  if (in["hidden_states"].present())
+    program.hiddenStates = rows("hidden_states");
   in["steps"].each([&](Reader step) { program.steps.push_back(readStep(step, onGpu)); });
   in["records"].each([&](Reader range) {
     program.records.push_back({range["first"].size(), range["count"].size()});
@@ -255,7 +260,7 @@ RollProgram readProgram(Reader in, bool onGpu) {
 } // namespace
 
 Result<RollManifest> parseManifest(std::string_view text) {
-  if (jsonDepth(text) > 16) // deeper than any manifest
+  if (jsonShape(text).depth > 16) // deeper than any manifest
     return Status::error("is nested too deeply");
   json root = json::parse(text.begin(), text.end(), nullptr, /*allow_exceptions=*/false);
   if (root.is_discarded())

@@ -96,7 +96,8 @@ struct RollStep {
   uint64_t stage = 0; // of a GPU's kernel
 };
 
-struct RollLogits {
+/// f32 [slots x columns] in the arena.
+struct RollRows {
   uint64_t at, columns;
 };
 
@@ -118,7 +119,8 @@ struct RollKernel {
 struct RollProgram {
   std::string name;
   uint64_t slots, arena, scratch, events;
-  RollLogits logits;
+  RollRows logits;
+  std::optional<RollRows> hiddenStates;
   std::vector<RollStep> steps;
   std::vector<RecordRange> records; // of each worker
   bool loops = false;
@@ -139,6 +141,9 @@ struct RollManifest {
   std::vector<RollTape> tapes;
   std::optional<RollMadeUp> weights;
   std::vector<RollProgram> programs;
+
+  /// All programs have them, or none.
+  bool hasHiddenStates() const { return !programs.empty() && programs[0].hiddenStates; }
 };
 
 /// Parses and checks types and ranges; what refers to other sections is checked by Roll. Messages

@@ -73,8 +73,12 @@ public:
   /// Gives `to` the keys and values of the first `length` positions of another sequence.
   virtual Status copy(uint32_t from, uint32_t to, uint64_t length) = 0;
 
-  /// Logits of one slot of the last play; good until the next.
+  /// Logits of one slot of the last play; good until the next play or call.
   virtual Result<const float *> logits(uint64_t slot) = 0;
+
+  /// The last hidden state of one slot of the last play; good until the next play or call. The roll
+  /// must have them.
+  virtual Result<const float *> hiddenState(uint64_t slot) = 0;
 
   /// Chooses a token by the logits of the last slot of the last play.
   virtual Result<int32_t> choose(Sampler &sampler, const std::vector<int32_t> &history) = 0;

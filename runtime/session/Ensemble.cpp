@@ -106,14 +106,25 @@ Status Ensemble::step(const std::vector<Turn> &turns) {
   return Status();
 }
 
-Result<const float *> Ensemble::logits(uint64_t sequence) {
+// Where the last play left what belongs to a sequence's last token.
+Result<uint64_t> Ensemble::slotOf(uint64_t sequence, const char *what) const {
   if (Status status = find(sequence); !status.ok())
     return status;
   const std::optional<uint64_t> &slot = sequences[sequence].lastSlot;
   if (!slot)
-    return Status::error("there are no logits of sequence " + std::to_string(sequence) +
+    return Status::error("there " + std::string(what) + " of sequence " + std::to_string(sequence) +
                          ": the last play did not end with a token of it");
-  return instrument.device().logits(*slot);
+  return *slot;
+}
+
+Result<const float *> Ensemble::logits(uint64_t sequence) {
+  Result<uint64_t> slot = slotOf(sequence, "are no logits");
+  return slot ? instrument.device().logits(*slot) : slot.status();
+}
+
+Result<const float *> Ensemble::hiddenState(uint64_t sequence) {
+  Result<uint64_t> slot = slotOf(sequence, "is no hidden state");
+  return slot ? instrument.hiddenState(*slot) : slot.status();
 }
 
 Status Ensemble::copy(uint64_t from, uint64_t to, uint64_t length) {

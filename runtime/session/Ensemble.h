@@ -42,6 +42,10 @@ public:
   /// if that token was not in the last one.
   Result<const float *> logits(uint64_t sequence);
 
+  /// f32 [hidden] of a sequence's last token, on the same terms. An error, too, if the roll keeps
+  /// none.
+  Result<const float *> hiddenState(uint64_t sequence);
+
   /// Makes a sequence's first positions those of another one, and forgets the rest.
   Status copy(uint64_t from, uint64_t to, uint64_t length);
 
@@ -71,6 +75,7 @@ private:
   explicit Ensemble(Instrument instrument) : instrument(std::move(instrument)) {}
   Status find(uint64_t sequence) const;
   Status check(const std::vector<Turn> &turns) const;
+  Result<uint64_t> slotOf(uint64_t sequence, const char *what) const;
   Status play(const Play &play);
 
   Instrument instrument;

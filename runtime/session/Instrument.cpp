@@ -104,6 +104,12 @@ Status Instrument::check(const int32_t *ids, size_t count, uint64_t position) co
   return Status();
 }
 
+Result<const float *> Instrument::hiddenState(uint64_t slot) const {
+  if (!roll().manifest().hasHiddenStates())
+    return Status::error("the roll keeps no hidden states: compile the model with --hidden-states");
+  return opened->hiddenState(slot);
+}
+
 Status Instrument::note(Status status) {
   if (!status.ok() && !opened->wasCancelled())
     broken = status.message();

@@ -55,6 +55,10 @@ public:
   /// An error once something broke the device.
   Status check() const { return broken.empty() ? Status() : Status::error(broken); }
 
+  /// The last hidden state of a slot of the last play, f32 [hidden]; good until the next call. An
+  /// error if the roll has none.
+  Result<const float *> hiddenState(uint64_t slot) const;
+
   /// What the device says, which is remembered if it broke it.
   Status note(Status status);
   Status play(const Play &play) { return note(opened->play(play)); }

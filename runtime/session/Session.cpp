@@ -60,6 +60,12 @@ Result<const float *> Session::logits() {
   return instrument.device().logits(*lastSlot);
 }
 
+Result<const float *> Session::hiddenState() {
+  if (!lastSlot)
+    return Status::error("there is no hidden state yet: feed a token first");
+  return instrument.hiddenState(*lastSlot);
+}
+
 Result<int32_t> Session::sample(Sampler &sampler) {
   if (Status status = instrument.check(); !status.ok())
     return status;

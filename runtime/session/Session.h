@@ -50,6 +50,9 @@ public:
 
   /// f32 [vocabulary] of the last token fed; good until the next feed. An error before the first.
   Result<const float *> logits();
+  /// f32 [hidden] of the last token fed: what the model's head makes the logits of. An error if the
+  /// roll keeps none.
+  Result<const float *> hiddenState();
 
   uint64_t position() const { return fed.size(); }
   uint64_t maxLen() const { return instrument.maxLen(); }

@@ -64,6 +64,8 @@ void addCompileVerb(CLI::App &app, int &exitCode) {
       ->needs(seeded);
   verb->add_flag("--cubin", options->cubin,
                  "Put machine code into a roll for a GPU too, by CUDA's ptxas");
+  verb->add_flag("--hidden-states", options->hiddenStates,
+                 "Have each token's last hidden state at hand, which embeddings are made of");
   static const std::map<std::string, Emit> kEmit = {
       {"roll", Emit::Roll}, {"transformer", Emit::Transformer},
       {"tile", Emit::Tile}, {"schedule", Emit::Schedule},

@@ -179,6 +179,15 @@ TEST_F(RollFile, RefusesBadManifests) {
             "manifest: tapes: expected one for each of 2 workers, found 0");
   EXPECT_EQ(set("/programs/0/logits/at", 256), "manifest: program decode: logits do not lie in the "
                                                "arena");
+  EXPECT_EQ(set("/programs/0/hidden_states", {{"at", 64}, {"columns", 16}}), "accepted");
+  for (int at : {8, 256})
+    EXPECT_EQ(set("/programs/0/hidden_states", {{"at", at}, {"columns", 16}}),
+              "manifest: program decode: hidden states do not lie in the arena");
+  EXPECT_EQ(set("/programs/0/hidden_states", {{"at", 0}, {"columns", 15}}),
+            "manifest: program decode: hidden states do not lie in the arena");
+  EXPECT_EQ(set("/programs/0/hidden_states", {{"at", 0}}),
+            "manifest: programs[0].hidden_states.columns: expected an integer from 1 to "
+            "281474976710656");
   EXPECT_EQ(set("/programs/0/steps/1/bindings/0/at", 256),
             "manifest: program decode: steps[1] binds 256, which is not there");
   EXPECT_EQ(set("/programs/0/steps/1/bindings/0/space", "moon"),
