@@ -43,12 +43,13 @@ Service::encodeChat(const GenerationRequest &request) const {
   return std::move(*encoded);
 }
 
-std::variant<std::vector<int32_t>, ApiError> Service::encode(const Prompt &prompt) const {
+std::variant<std::vector<int32_t>, ApiError> Service::encode(const Prompt &prompt,
+                                                             const char *field) const {
   if (const std::vector<int32_t> *ids = std::get_if<std::vector<int32_t>>(&prompt))
     return *ids;
   Result<std::vector<int32_t>> encoded = model->tokenizer().encode(std::get<std::string>(prompt));
   if (!encoded)
-    return ApiError(400, encoded.message(), "prompt");
+    return ApiError(400, encoded.message(), field);
   return std::move(*encoded);
 }
 
@@ -105,17 +106,17 @@ Service::constrain(const GenerationRequest &request, bool isThinking,
   return model->matcherFor(forced->grammar);
 }
 
-// Nothing is cut off in silence.
-std::optional<ApiError> Service::tooLong(const GenerationRequest &request, size_t tokens) const {
-  const char *field = request.isChat ? "messages" : "prompt";
+// Nothing is cut off in silence. There must be room for an answer of so many tokens.
+std::optional<ApiError> Service::tooLong(const char *field, size_t tokens, size_t answer) const {
   if (tokens == 0)
     return ApiError(400, std::string(field) + ": is empty", field);
-  if (tokens < scheduler->maxLen())
+  size_t context = scheduler->maxLen();
+  if (tokens + answer <= context)
     return std::nullopt;
   return ApiError(400,
                   std::string(field) + ": has " + std::to_string(tokens) +
-                      " tokens, and the context holds " + std::to_string(scheduler->maxLen()) +
-                      " with the answer",
+                      " tokens, and the context of " + std::to_string(context) + " has room for " +
+                      std::to_string(context - answer),
                   field, "context_length_exceeded");
 }
 
@@ -145,18 +146,15 @@ std::function<void(const ReplyRecord &)> Service::whenEnded(const Visit &visit,
 }
 
 void Service::generate(Visit &visit, GenerationRequest request) {
-  if (!request.model.empty() && request.model != model->name())
-    return refuse(visit, ApiError(404,
-                                  "there is no model \"" + request.model + "\" here, but \"" +
-                                      model->name() + "\"",
-                                  "model", "model_not_found"));
+  if (std::optional<ApiError> error = wrongModel(request.model))
+    return refuse(visit, *error);
   if (Status status = validate(request.sampling, model->rules().vocabulary); !status.ok())
     return refuse(visit, ApiError(400, status.message()));
 
   TextReply::Start start;
   std::vector<Prompt> prompts = request.isChat ? std::vector<Prompt>(1) : request.prompts;
   for (const Prompt &prompt : prompts) {
-    auto ids = request.isChat ? encodeChat(request) : encode(prompt);
+    auto ids = request.isChat ? encodeChat(request) : encode(prompt, "prompt");
     if (auto *error = std::get_if<ApiError>(&ids))
       return refuse(visit, *error);
     start.prompts.push_back(std::get<std::vector<int32_t>>(std::move(ids)));
@@ -166,7 +164,7 @@ void Service::generate(Visit &visit, GenerationRequest request) {
   if (auto *error = std::get_if<ApiError>(&matcher))
     return refuse(visit, *error);
   for (const std::vector<int32_t> &prompt : start.prompts)
-    if (std::optional<ApiError> error = tooLong(request, prompt.size()))
+    if (auto error = tooLong(request.isChat ? "messages" : "prompt", prompt.size(), 1))
       return refuse(visit, *error);
   if (!request.seed)
     request.seed = randomBits();
@@ -186,6 +184,10 @@ void Service::generate(Visit &visit, GenerationRequest request) {
     tasks[i].take = [answer, i](const ChosenToken &chosen) { return answer->take(i, chosen); };
     tasks[i].done = [answer, i](const Ending &ending) { answer->done(i, ending); };
   }
+  submit(visit, std::move(tasks));
+}
+
+void Service::submit(Visit &visit, std::vector<Task> tasks) {
   std::shared_ptr<TaskGroup> group = scheduler->submit(std::move(tasks));
   if (!group) {
     ApiError error(503, closing ? "the server is shutting down" : "too many requests wait already");

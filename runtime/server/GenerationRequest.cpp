@@ -182,29 +182,34 @@ std::variant<GenerationRequest, ApiError> readChatRequest(const ordered_json &bo
   return request;
 }
 
-static void readPrompts(Fields &fields, GenerationRequest &request, int32_t vocabulary) {
-  const ordered_json *prompt = fields.find("prompt");
-  if (!prompt)
-    return fields.fail("prompt", "is missing");
+std::vector<Prompt> readPrompts(Fields &fields, const char *name, int32_t vocabulary) {
+  std::vector<Prompt> prompts;
+  const ordered_json *prompt = fields.find(name);
+  if (!prompt) {
+    fields.fail(name, "is missing");
+    return prompts;
+  }
   auto add = [&](const ordered_json &one) {
     if (one.is_string()) {
-      request.prompts.push_back(one.get<std::string>());
+      prompts.push_back(one.get<std::string>());
       return;
     }
-    auto ids = readTokenIds(one, "prompt", vocabulary);
+    auto ids = readTokenIds(one, name, vocabulary);
     if (auto *error = std::get_if<ApiError>(&ids))
       return fields.fail(error->param, error->message.substr(error->param.size() + 2));
-    request.prompts.push_back(std::get<std::vector<int32_t>>(std::move(ids)));
+    prompts.push_back(std::get<std::vector<int32_t>>(std::move(ids)));
   };
   bool isList = prompt->is_array() && !prompt->empty() &&
                 ((*prompt)[0].is_string() || (*prompt)[0].is_array());
   if (!isList)
-    return add(*prompt);
-  if (prompt->size() > static_cast<size_t>(kMostPrompts))
-    return fields.fail("prompt", "has " + std::to_string(prompt->size()) + " texts, and " +
-                                     std::to_string(kMostPrompts) + " are allowed");
-  for (const ordered_json &one : *prompt)
-    add(one);
+    add(*prompt);
+  else if (prompt->size() > static_cast<size_t>(kMostPrompts))
+    fields.fail(name, "has " + std::to_string(prompt->size()) + " texts, and " +
+                          std::to_string(kMostPrompts) + " are allowed");
+  else
+    for (const ordered_json &one : *prompt)
+      add(one);
+  return prompts;
 }
 
 std::variant<GenerationRequest, ApiError> readCompletionRequest(const ordered_json &body,
@@ -225,7 +230,7 @@ std::variant<GenerationRequest, ApiError> readCompletionRequest(const ordered_js
     fields.fail("echo", "is not supported together with logprobs");
   fields.refuse("suffix", "");
   fields.refuse("best_of", request.choices);
-  readPrompts(fields, request, rules.vocabulary);
+  request.prompts = readPrompts(fields, "prompt", rules.vocabulary);
   if (fields.error)
     return *fields.error;
   return request;

@@ -16,6 +16,8 @@
 
 namespace pianola::server {
 
+class Fields;
+
 /// What texts are held to.
 struct Constraint {
   enum Kind { None, JsonObject, Schema, Gbnf } kind = None;
@@ -67,6 +69,9 @@ std::variant<GenerationRequest, ApiError> readCompletionRequest(const ordered_js
 /// A list of token ids of the vocabulary.
 std::variant<std::vector<int32_t>, ApiError>
 readTokenIds(const ordered_json &ids, const std::string &name, int32_t vocabulary);
+
+/// The texts of a field: one or a list of them, each a string or a list of token ids.
+std::vector<Prompt> readPrompts(Fields &fields, const char *name, int32_t vocabulary);
 
 } // namespace pianola::server
 

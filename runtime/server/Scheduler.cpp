@@ -293,7 +293,7 @@ void Scheduler::feedPrompts() {
       totals.prefixQueries += position;
       totals.prefixHits += memory.voice->ending.cachedTokens;
       totals.cachedTokens += memory.voice->ending.cachedTokens;
-      choose(sequence);
+      memory.voice->task.takeState ? tellState(sequence) : choose(sequence);
     }
     return;
   }
@@ -349,6 +349,14 @@ std::optional<ChosenToken> Scheduler::sample(uint64_t sequence, Voice &voice) {
     }
   }
   return chosen;
+}
+
+void Scheduler::tellState(uint64_t sequence) {
+  Result<const float *> state = ensemble->hiddenState(sequence);
+  if (!state)
+    return end(sequence, Ending::Failed, state.message());
+  memories[sequence].voice->task.takeState(*state);
+  end(sequence, Ending::Stop);
 }
 
 void Scheduler::choose(uint64_t sequence) {

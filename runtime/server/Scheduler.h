@@ -105,6 +105,7 @@ private:
   uint64_t shared(const std::vector<int32_t> &prompt, uint64_t sequence) const;
   void step();
   void choose(uint64_t sequence);
+  void tellState(uint64_t sequence);
   std::optional<ChosenToken> sample(uint64_t sequence, Voice &voice);
   void end(uint64_t sequence, Ending::Reason reason, std::string error = "");
   void failAll(const std::string &error);

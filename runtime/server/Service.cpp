@@ -126,6 +126,14 @@ void Service::respond(Visit &visit, const ordered_json &body) {
 
 void Service::refuse(Visit &visit, const ApiError &error) { respond(visit, error.response()); }
 
+// A name that the request gives the model, if it gives one.
+std::optional<ApiError> Service::wrongModel(const std::string &name) const {
+  if (name.empty() || name == model->name())
+    return std::nullopt;
+  return ApiError(404, "there is no model \"" + name + "\" here, but \"" + model->name() + "\"",
+                  "model", "model_not_found");
+}
+
 // An object; otherwise the request has been refused.
 std::optional<ordered_json> Service::readBody(Visit &visit) {
   Result<ordered_json> body = readBoundedJson(visit.request.body);
@@ -170,16 +178,9 @@ void Service::models(Visit &visit) {
   const std::string &path = visit.request.path;
   if (path == "/v1/models")
     return respond(visit, {{"object", "list"}, {"data", ordered_json::array({one})}});
-  if (std::string name = path.substr(std::string("/v1/models/").size()); name != model->name())
-    return refuse(visit,
-                  ApiError(404,
-                           "there is no model \"" + name + "\" here, but \"" + model->name() + "\"",
-                           "model", "model_not_found"));
+  if (auto error = wrongModel(path.substr(std::string("/v1/models/").size())))
+    return refuse(visit, *error);
   respond(visit, one);
-}
-
-void Service::embeddings(Visit &visit) {
-  refuse(visit, ApiError(501, "embeddings are not served: a roll keeps no hidden states"));
 }
 
 // llama-server's fields (content, add_special) and vLLM's (prompt, messages, add_special_tokens).

@@ -60,9 +60,12 @@ private:
   void detokenize(Visit &visit);
 
   void generate(Visit &visit, GenerationRequest request);
-  std::variant<std::vector<int32_t>, ApiError> encode(const Prompt &prompt) const;
+  std::optional<ApiError> wrongModel(const std::string &name) const;
+  void submit(Visit &visit, std::vector<Task> tasks);
+  std::variant<std::vector<int32_t>, ApiError> encode(const Prompt &prompt,
+                                                      const char *field) const;
   std::variant<std::vector<int32_t>, ApiError> encodeChat(const GenerationRequest &request) const;
-  std::optional<ApiError> tooLong(const GenerationRequest &request, size_t tokens) const;
+  std::optional<ApiError> tooLong(const char *field, size_t tokens, size_t answer) const;
   std::variant<std::optional<grammar::Matcher>, ApiError>
   constrain(const GenerationRequest &request, bool isThinking, TextReply::Start &start) const;
   std::function<void(const ReplyRecord &)> whenEnded(const Visit &visit, const std::string &id);

@@ -1,4 +1,4 @@
-// Task.h - one text that is to be generated, and what is heard of it.
+// Task.h - one text that is to be generated, or only read, and what is heard of it.
 #ifndef PIANOLA_RUNTIME_SERVER_TASK_H
 #define PIANOLA_RUNTIME_SERVER_TASK_H
 
@@ -42,14 +42,19 @@ struct Ending {
 };
 
 struct Task {
-  std::vector<int32_t> prompt; // one token at least, and fewer than a sequence holds
+  std::vector<int32_t> prompt; // one token at least, and fewer than a sequence holds, or as many
+                               // if nothing is generated
   SamplingOptions sampling;
   uint64_t most = 1; // tokens
   std::vector<int32_t> stops;
   std::optional<grammar::Matcher> matcher;
   std::optional<size_t> probables; // how many of the most probable tokens to tell with each
 
-  /// Hears each token, and says whether to go on. From the scheduler's thread, so it must be quick.
+  /// If it is there, nothing is generated: hears the last hidden state of the prompt's last token,
+  /// f32 [hidden]. The roll must have hidden states. From the scheduler's thread, so it must be
+  /// quick.
+  std::function<void(const float *)> takeState;
+  /// Hears each token, and says whether to go on. From the same thread.
   std::function<bool(const ChosenToken &)> take;
   /// Hears how it ended, once, after the last token. From any thread.
   std::function<void(const Ending &)> done;

@@ -2,7 +2,7 @@
 // OpenAI's interface: there is a reply, or the connection ends.
 #include "runtime/BoundedJson.h"
 #include "runtime/server/Access.h"
-#include "runtime/server/GenerationRequest.h"
+#include "runtime/server/EmbeddingRequest.h"
 #include "runtime/server/HttpServer.h"
 #include "test/fuzz/Input.h"
 #include "test/runtime/server/Client.h"
@@ -16,6 +16,13 @@ static void answer(const HttpRequest &request, Reply &reply) {
   Result<ordered_json> body = readBoundedJson(request.body);
   if (!body || !body->is_object())
     return reply.send(ApiError(400, "the body is no object").response());
+  if (request.path == "/v1/embeddings") {
+    auto read = readEmbeddingRequest(*body, rules.vocabulary, 64);
+    auto *error = std::get_if<ApiError>(&read);
+    fuzz::expect(!error || (error->status == 400 && !error->param.empty()),
+                 "errors name the field");
+    return reply.send(error ? error->response() : HttpResponse());
+  }
   auto read = request.path == "/v1/completions" ? readCompletionRequest(*body, rules)
                                                 : readChatRequest(*body, rules);
   if (auto *error = std::get_if<ApiError>(&read)) {

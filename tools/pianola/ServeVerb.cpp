@@ -87,6 +87,9 @@ Status Serving::load() {
   std::string name = options.alias;
   if (name.empty())
     name = path.has_stem() ? path.stem().string() : path.parent_path().stem().string();
+  if (options.request.hiddenStates && !(*roll)->manifest().hasHiddenStates())
+    return Status::error(options.model +
+                         ": keeps no hidden states: compile the model with --hidden-states");
   Result<std::unique_ptr<ServedModel>> opened = ServedModel::create(std::move(*roll), name);
   if (!opened)
     return opened.status();
@@ -167,6 +170,9 @@ void addServeVerb(CLI::App &app, int &exitCode, RollFinder rollOf) {
   verb->add_option("--queue", options->scheduler.queue, "Texts that may wait")
       ->check(CLI::Range(1, 1 << 20))
       ->capture_default_str();
+  verb->add_flag("--embeddings", options->request.hiddenStates,
+                 "Serve embeddings, too: a directory is compiled with --hidden-states, a roll must "
+                 "have been");
   verb->add_option("--max-len", options->scheduler.session.maxLen,
                    "Positions of each sequence (default: all that the roll has)");
   verb->add_option("--shutdown-timeout", options->patience,

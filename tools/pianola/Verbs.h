@@ -26,6 +26,7 @@ struct RollRequest {
   std::string directory;
   std::string target = "host";
   int64_t maxModelLen = 0; // 0: as many positions as the model allows
+  bool hiddenStates = false;
 };
 
 /// Finds or compiles the roll of a directory.

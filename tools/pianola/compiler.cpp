@@ -14,6 +14,7 @@ static Result<std::string> rollOf(const RollRequest &request) {
   options.directory = request.directory;
   options.target = request.target;
   options.maxModelLen = request.maxModelLen;
+  options.hiddenStates = request.hiddenStates;
   Progress progress(true);
   llvm::Expected<std::string> cached = cachedRoll(options, progress, llvm::errs());
   if (!cached)

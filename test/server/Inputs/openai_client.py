@@ -2,7 +2,8 @@
 
     openai_client.py ROLL TOOLS_ROLL
 
-The second roll's chat template knows tools; its model does not, so calls are forced.
+The second roll's chat template knows tools; its model does not, so calls are forced. If its name has "hermes" in it,
+the template knows thoughts, too, and the roll keeps hidden states.
 """
 import json
 import pathlib
@@ -112,6 +113,30 @@ def thoughts(client, knows_thoughts):
         assert message.content == content == "<think>\nA bow.\n</think>\n\nYes", message
 
 
+def embeddings(client):
+    texts = ["a violin", "a stringed instrument that is played with a bow", "a violin"]
+    numbers = client.embeddings.create(model="x", input=texts, encoding_format="float")
+    vectors = [one.embedding for one in numbers.data]
+    assert [one.index for one in numbers.data] == [0, 1, 2]
+    assert vectors[0] == vectors[2] != vectors[1]
+    for vector in vectors:
+        assert abs(sum(x * x for x in vector) - 1) < 1e-5, vector
+    assert numbers.usage.prompt_tokens == numbers.usage.total_tokens > 10
+    # Bytes are this client's default; and a text's vector does not depend on its company.
+    for text, vector in zip(texts, vectors):
+        (alone,) = client.embeddings.create(model="x", input=text).data
+        assert max(abs(a - b) for a, b in zip(alone.embedding, vector)) < 1e-7
+    (same,) = client.embeddings.create(model="x", input="a violin", dimensions=len(vectors[0])).data
+    assert len(same.embedding) == len(vectors[0])
+    for wrong in ({"input": []}, {"input": ""}, {"input": [3, -1]}, {"input": "a", "dimensions": 2},
+                  {"input": "a", "encoding_format": "int8"}, {"input": "violin " * 3000}):
+        try:
+            client.embeddings.create(model="x", **wrong)
+            raise AssertionError(f"{wrong} was taken")
+        except openai.BadRequestError as error:
+            assert error.param in wrong, error
+
+
 def errors(client, server):
     def fails(kind, **more):
         try:
@@ -161,6 +186,8 @@ def main():
     with Server("pianola", sys.argv[2], "--alias", "x", "--api-key", "secret") as server:
         tools(client_of(server))
         thoughts(client_of(server), "hermes" in sys.argv[2])
+        if "hermes" in sys.argv[2]:
+            embeddings(client_of(server))
     print("all is as it should be")
 
 
