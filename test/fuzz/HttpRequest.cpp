@@ -49,7 +49,9 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     return isBound;
   }();
   fuzz::expect(isOpen, "a port is free");
-  test::Client client(server.port());
+  static uint8_t source = 0;
+  test::Client client(server.port(), uint8_t(1 + ++source % 250));
+  fuzz::expect(client.connected, "a connection is made");
   client.say(std::string(fuzz::textOf(data, size)));
   client.closeHalf();
   std::string heard = client.hear();

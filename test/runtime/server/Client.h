@@ -14,9 +14,15 @@ namespace pianola::test {
 
 class Client {
 public:
-  explicit Client(uint16_t port) : handle(socket(AF_INET, SOCK_STREAM, 0)) {
+  /// From 127.0.0.SOURCE: an address has 28,000 ports, each good for one connection a minute.
+  explicit Client(uint16_t port, uint8_t source = 1) : handle(socket(AF_INET, SOCK_STREAM, 0)) {
     sockaddr_in address{};
     address.sin_family = AF_INET;
+    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK - 1 + source);
+    int late = 1; // the port is chosen with the connection
+    setsockopt(handle, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, &late, sizeof(late));
+    if (bind(handle, reinterpret_cast<sockaddr *>(&address), sizeof(address)) != 0)
+      return;
     address.sin_port = htons(port);
     address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
     connected = connect(handle, reinterpret_cast<sockaddr *>(&address), sizeof(address)) == 0;
