@@ -1,0 +1,87 @@
+// Derived.cpp - tensors that are rows of others, as numbers and as codes.
+#include "ScratchDirectory.h"
+#include "lib/checkpoint/Checkpoint.h"
+#include "lib/checkpoint/DerivedWeights.h"
+#include "lib/checkpoint/ModelConfig.h"
+#include "lib/checkpoint/QuantisedCheckpoint.h"
+#include "lib/checkpoint/SeededWeights.h"
+
+#include <gtest/gtest.h>
+
+using namespace pianola;
+
+namespace {
+
+std::vector<float> floats(const WeightSource &weights, const TensorInfo &tensor) {
+  std::vector<float> values(tensor.elements());
+  llvm::cantFail(weights.readFloats(tensor, 0, values));
+  return values;
+}
+
+const std::vector<int64_t> kRows = {7, 0, 1, 2, 6, 4, 5, 3};
+
+TEST(DerivedWeights, ReadsRowsInTheirOrder) {
+  DerivedWeights weights(std::make_unique<SeededWeights>(3));
+  const TensorInfo &part =
+      *llvm::cantFail(weights.derive("part", "whole", {9, 5}, TensorRole::Matrix, kRows));
+  EXPECT_EQ(part.shape, (llvm::SmallVector<int64_t, 2>{8, 5}));
+  std::vector<float> all = floats(weights, *weights.find("whole")), wanted;
+  for (int64_t row : kRows)
+    wanted.insert(wanted.end(), all.begin() + row * 5, all.begin() + (row + 1) * 5);
+  EXPECT_EQ(floats(weights, part), wanted);
+  // Any bytes of it, over the borders of rows and of runs.
+  std::vector<uint8_t> whole(part.bytes);
+  llvm::cantFail(weights.read(part, 0, whole));
+  for (size_t begin = 0; begin < whole.size(); ++begin)
+    for (size_t size : {0, 1, 3, 10, 11, 33}) {
+      if (begin + size > whole.size())
+        continue;
+      std::vector<uint8_t> some(size);
+      llvm::cantFail(weights.read(part, begin, some));
+      EXPECT_TRUE(std::equal(some.begin(), some.end(), whole.begin() + long(begin)))
+          << size << " from " << begin;
+    }
+  EXPECT_EQ(messageOf(weights.read(part, 1, whole)), "seed 3: tensor \"part\": has no byte 81");
+}
+
+TEST(DerivedWeights, OfVectorsToo) {
+  DerivedWeights weights(std::make_unique<SeededWeights>(3));
+  const TensorInfo &part =
+      *llvm::cantFail(weights.derive("b[1:3]", "b", {4}, TensorRole::Bias, {2, 1}));
+  std::vector<float> all = floats(weights, *weights.find("b"));
+  EXPECT_EQ(floats(weights, part), (std::vector<float>{all[2], all[1]}));
+}
+
+TEST(DerivedWeights, AreOfTheSourceForWhoeverAsks) {
+  DerivedWeights weights(std::make_unique<SeededWeights>(3));
+  const TensorInfo *part =
+      llvm::cantFail(weights.derive("part", "whole", {9, 5}, TensorRole::Matrix, kRows));
+  EXPECT_EQ(weights.find("part"), part);
+  EXPECT_EQ(llvm::cantFail(weights.derive("part", "whole", {9, 5}, TensorRole::Matrix, kRows)),
+            part);
+  EXPECT_EQ(weights.names(), std::vector<std::string>{"whole"});
+  EXPECT_EQ(weights.origin("part"), "seed 3");
+  EXPECT_EQ(messageOf(weights.derive("other", "whole", {9, 6}, TensorRole::Matrix, {0})),
+            "seed 3: tensor \"whole\": shape: expected [9, 6], found [9, 5]");
+}
+
+// A row of codes keeps its scales and zero points.
+TEST(DerivedWeights, ReadsRowsOfCodes) {
+  for (const char *model : {"qwen3_gptq", "qwen3_awq", "qwen3_ct_w8a16", "qwen3_fp8"}) {
+    std::string directory = std::string(PIANOLA_SOURCE_DIR "/test/golden/") + model;
+    ModelConfig config = llvm::cantFail(ModelConfig::fromDirectory(directory));
+    DerivedWeights weights(std::make_unique<QuantisedCheckpoint>(
+        llvm::cantFail(Checkpoint::open(directory)), *config.quantisation));
+    std::string name = "model.layers.0.mlp.gate_proj.weight";
+    int64_t columns = config.hidden;
+    const TensorInfo &part = *llvm::cantFail(
+        weights.derive("part", name, {config.intermediate, columns}, TensorRole::Matrix, kRows));
+    ASSERT_TRUE(part.scaling) << model;
+    std::vector<float> all = floats(weights, *weights.find(name)), wanted;
+    for (int64_t row : kRows)
+      wanted.insert(wanted.end(), all.begin() + row * columns, all.begin() + (row + 1) * columns);
+    EXPECT_EQ(floats(weights, part), wanted) << model;
+  }
+}
+
+} // namespace
