@@ -339,6 +339,27 @@ def Tile_ActivateOp : Tile_Op<"activate",
   let assemblyFormat = "$gate `,` $up $function attr-dict `:` type($result)";
 }
 
+def Tile_ScaleOp : Tile_Op<"scale", [Pure, AllTypesMatch<["value", "result"]>]> {
+  let summary = "a tile value times a number";
+  let description = [{
+    `result = factor * value`, elementwise, f32.
+
+    ```mlir
+    tile.stage @s(%x: !tile.buffer<1 x 32 x f32>, %y: !tile.buffer<1 x 32 x f32>) {
+      tile.section grid = [1] {
+      ^bb0(%t: index):
+        %0 = tile.load %x : !tile.buffer<1 x 32 x f32> -> tensor<1x32xf32>
+        %1 = tile.scale %0 by 0.25 : tensor<1x32xf32>
+        tile.store %1, %y : tensor<1x32xf32>, !tile.buffer<1 x 32 x f32>
+      }
+    }
+    ```
+  }];
+  let arguments = (ins Tile_Value:$value, F32Attr:$factor);
+  let results = (outs Tile_Value:$result);
+  let assemblyFormat = "$value `by` $factor attr-dict `:` type($result)";
+}
+
 def Tile_AddOp : Tile_Op<"add", [Pure, SameOperandsAndResultType]> {
   let summary = "sum of two tile values";
   let description = "Elementwise, f32: the residual. See `tile.stage` for an example.";

@@ -198,6 +198,25 @@ def Transformer_AddOp
   let assemblyFormat = "$lhs `,` $rhs attr-dict `:` type($result)";
 }
 
+def Transformer_ScaleOp
+    : Transformer_Op<"scale", [Pure, AllTypesMatch<["input", "result"]>]> {
+  let summary = "a row times a number";
+  let description = [{
+    `y = factor * x`, element by element: what Granite's config calls multipliers (transformers'
+    `GraniteDecoderLayer`). Shapes: all [S, N].
+
+    ```mlir
+    func.func @f(%x: tensor<?x64xf32>) -> tensor<?x64xf32> {
+      %y = transformer.scale %x by 0.25 : tensor<?x64xf32>
+      return %y : tensor<?x64xf32>
+    }
+    ```
+  }];
+  let arguments = (ins Transformer_Rows:$input, F32Attr:$factor);
+  let results = (outs Transformer_Rows:$result);
+  let assemblyFormat = "$input `by` $factor attr-dict `:` type($result)";
+}
+
 def Transformer_GluOp
     : Transformer_Op<"glu", [Pure, AllTypesMatch<["gate", "up", "result"]>]> {
   let summary = "gated linear unit";

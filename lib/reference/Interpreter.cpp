@@ -280,6 +280,10 @@ llvm::Error Interpreter::evaluate(Operation &operation) {
         set(op.getResult(), reference::add(rows(op.getLhs()), rows(op.getRhs())));
         return Error::success();
       })
+      .Case([&](ScaleOp op) {
+        set(op.getResult(), reference::scale(rows(op.getInput()), op.getFactor().convertToFloat()));
+        return Error::success();
+      })
       .Case([&](ObserveOp op) {
         if (!listener) // who walks keeps nothing
           result.observed[op.getName().str()] = rows(op.getValue());

@@ -184,6 +184,13 @@ Rows add(const Rows &lhs, const Rows &rhs) {
   return y;
 }
 
+Rows scale(const Rows &rows, float factor) {
+  Rows y = rows;
+  for (float &value : y.values)
+    value *= factor;
+  return y;
+}
+
 void addToRows(Rows &rows, llvm::ArrayRef<float> bias) {
   for (int64_t i = 0; i < rows.rows; ++i)
     for (size_t j = 0; j < bias.size(); ++j)

@@ -60,6 +60,8 @@ Rows glu(const Rows &gate, const Rows &up, transformer::Activation activation);
 
 Rows add(const Rows &lhs, const Rows &rhs);
 
+Rows scale(const Rows &rows, float factor);
+
 /// Adds the same numbers to each row.
 void addToRows(Rows &rows, llvm::ArrayRef<float> bias);
 

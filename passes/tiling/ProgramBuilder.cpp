@@ -40,6 +40,11 @@ Value ProgramBuilder::bindContext(AppendOp append) {
               tile::ContextType::get(context, layout.blocks, layout.pad, element));
 }
 
+// What @forward returns, in the end.
+static bool areLogits(Value value) {
+  return llvm::any_of(value.getUsers(), [](Operation *user) { return isa<func::ReturnOp>(user); });
+}
+
 Placed ProgramBuilder::place(Value value, StringRef label) {
   Placed &to = placed[value];
   Operation *op =
@@ -72,12 +77,12 @@ Placed ProgramBuilder::place(Value value, StringRef label) {
   }
   auto result = cast<OpResult>(value).getResultNumber();
   std::string suffix = result == 0 ? "" : "." + std::to_string(result);
-  if (isa<LmHeadOp>(op) && machine.getLoops()) {
+  if (areLogits(value) && machine.getLoops()) {
     rowsOfPeak = rowsOf(layout);
     to.peaks = buffer(".peaks", tile::padToLanes(layout.columns() / rowsOfPeak), f32());
   }
   to.buffer = buffer(suffix, to.splits * layout.columns(), element);
-  if (isa<LmHeadOp>(op))
+  if (areLogits(value))
     logits = to;
   return to;
 }

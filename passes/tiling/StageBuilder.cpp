@@ -300,6 +300,12 @@ FailureOr<Value> StageBuilder::emitTile(Value value, Layout layout, int64_t rows
         return builder.create<tile::ActivateOp>(loc, gate->getType(), *gate, *up, function)
             .getResult();
       })
+      .Case([&](ScaleOp scale) -> FailureOr<Value> {
+        FailureOr<Value> input = recurse(scale.getInput());
+        if (failed(input))
+          return failure();
+        return builder.create<tile::ScaleOp>(loc, *input, scale.getFactorAttr()).getResult();
+      })
       .Case([&](AddOp add) -> FailureOr<Value> {
         FailureOr<Value> lhs = recurse(add.getLhs()), rhs = recurse(add.getRhs());
         if (failed(lhs) || failed(rhs))

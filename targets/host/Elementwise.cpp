@@ -41,6 +41,14 @@ void PartEmitter::lowerAdd(tile::AddOp op) {
   });
 }
 
+void PartEmitter::lowerScale(tile::ScaleOp op) {
+  Place from = places.lookup(op.getValue()), to = place(op.getResult());
+  forLanes(to.columns, [&](Value slot, Value column) {
+    Value value = lanes(from, slot, column);
+    setLanes(fmul(value, real(value.getType(), op.getFactor().convertToFloat())), to, slot, column);
+  });
+}
+
 // x / (1 + e^-x), and x/2 (1 + tanh y) = x / (1 + e^-2y). For x/2 (1 + erf(x / sqrt 2)) the smaller
 // of the two halves of 1 + erf must keep its digits: with z >= 0 and t = 1 / (1 + 0.4 z),
 // erfc(z) = t e^(-z^2) q(t), where q of degree 8 interpolates at the Chebyshev points of 0 <= z

@@ -131,6 +131,7 @@ void PartEmitter::lower(Operation &op) {
       .Case([&](tile::ReorderOp op) { lowerReorder(op); })
       .Case([&](tile::BiasOp op) { lowerBias(op); })
       .Case([&](tile::AddOp op) { lowerAdd(op); })
+      .Case([&](tile::ScaleOp op) { lowerScale(op); })
       .Case([&](tile::ActivateOp op) { lowerActivate(op); })
       .Case([&](tile::NormaliseOp op) { lowerNormalise(op); })
       .Case([&](tile::RotateOp op) { lowerRotate(op); })

@@ -102,6 +102,7 @@ public:
   // Elementwise.cpp
   void lowerBias(tile::BiasOp op);
   void lowerAdd(tile::AddOp op);
+  void lowerScale(tile::ScaleOp op);
   void lowerActivate(tile::ActivateOp op);
   void lowerReorder(tile::ReorderOp op);
   void lowerNormalise(tile::NormaliseOp op);

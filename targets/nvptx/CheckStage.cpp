@@ -114,8 +114,8 @@ LogicalResult checkRow(Operation &op) {
 LogicalResult checkProducts(tile::SectionOp section) {
   RankedTensorType first;
   for (Operation &op : section.getBody().front()) {
-    if (!isa<tile::ContractOp, tile::BiasOp, tile::AddOp, tile::ActivateOp, tile::LoadOp,
-             tile::StoreOp, tile::PeakOp>(op))
+    if (!isa<tile::ContractOp, tile::BiasOp, tile::AddOp, tile::ScaleOp, tile::ActivateOp,
+             tile::LoadOp, tile::StoreOp, tile::PeakOp>(op))
       return op.emitOpError("needs more than its own element, and follows inner products");
     if (failed(checkMaps(op)))
       return failure();

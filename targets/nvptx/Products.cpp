@@ -181,6 +181,9 @@ Value ProductEmitter::finish(Value value, Value tileOfBatch, Value slot, Value r
       })
       .Case([&](tile::BiasOp op) { return e.fadd(recurse(op.getValue()), readOnce(op)); })
       .Case([&](tile::AddOp op) { return e.fadd(recurse(op.getLhs()), recurse(op.getRhs())); })
+      .Case([&](tile::ScaleOp op) {
+        return e.fmul(recurse(op.getValue()), e.real(op.getFactor().convertToFloat()));
+      })
       .Case([&](tile::ActivateOp op) {
         return e.fmul(activate(e, op.getFunction(), recurse(op.getGate())), recurse(op.getUp()));
       })
