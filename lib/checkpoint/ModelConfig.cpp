@@ -66,17 +66,31 @@ void readYarn(JsonFields &fields, RopeScaling &rope) {
   fields.number("mscale_all_dim", 0, 1e3, rope.mscaleAllDim);
 }
 
-/// `scaling` is rope_scaling or rope_parameters.
-void readRopeScaling(JsonFields &scaling, std::optional<int64_t> original, ModelConfig &config) {
+/// What divides the frequency of each pair. How many pairs there are is not known yet.
+void readFactors(JsonFields &scaling, llvm::StringRef key, std::vector<float> &out) {
+  const json *value = scaling.find(key);
+  if (!value || !value->is_array() || value->empty() || value->size() > 2048)
+    return scaling.wrong(key, "an array of 1 to 2048 numbers");
+  for (const json &factor : *value) {
+    if (!factor.is_number() || !(factor.get<double>() >= 1e-3 && factor.get<double>() <= 1e6))
+      return scaling.fail(key, "expected numbers from 0.001 to 1e+06, found " + showJson(factor));
+    out.push_back(factor.get<float>());
+  }
+}
+
+/// `scaling` is rope_scaling or rope_parameters, `outer` the original_max_position_embeddings
+/// beside it, which counts where there is none in it (and before it for longrope, as in
+/// transformers).
+void readRopeScaling(JsonFields &scaling, std::optional<int64_t> outer, ModelConfig &config) {
   RopeScaling &rope = config.rope;
   std::optional<std::string> legacy, type;
   scaling.string("type", legacy);
   scaling.string("rope_type", type);
   std::string kind = type ? *type : legacy.value_or("default");
+  std::optional<int64_t> original = outer;
   scaling.integer("original_max_position_embeddings", 1, mostPositions, original);
   rope.originalMaxPositions = original.value_or(config.maxPositions);
-  std::optional<double> partial;
-  scaling.number("partial_rotary_factor", 1, 1, partial);
+  scaling.number("partial_rotary_factor", 1e-3, 1, config.rotaryShare);
 
   std::optional<double> factor;
   scaling.number("factor", 1, 1e6, factor);
@@ -115,9 +129,17 @@ void readRopeScaling(JsonFields &scaling, std::optional<int64_t> original, Model
     config.maxPositions = std::max(
         config.maxPositions,
         int64_t(std::min(rope.factor * double(rope.originalMaxPositions), double(mostPositions))));
+  } else if (kind == "longrope" || kind == "su") {
+    rope.kind = RopeScaling::Kind::LongRope;
+    rope.originalMaxPositions = outer.value_or(rope.originalMaxPositions);
+    rope.factor = factor.value_or(double(config.maxPositions) / double(rope.originalMaxPositions));
+    scaling.number("attention_factor", 1e-3, 1e3, rope.attentionFactor);
+    readFactors(scaling, "short_factor", rope.shortFactors);
+    readFactors(scaling, "long_factor", rope.longFactors);
   } else {
     scaling.fail(type ? "rope_type" : "type",
-                 "expected one of default, dynamic, linear, llama3, yarn, found " + inQuotes(kind));
+                 "expected one of default, dynamic, linear, llama3, longrope, yarn, found " +
+                     inQuotes(kind));
   }
 }
 
@@ -128,9 +150,8 @@ llvm::Error readRope(JsonFields &fields, ModelConfig &config) {
   };
   readTheta(fields);
   std::optional<int64_t> original;
-  std::optional<double> partial;
   fields.integer("original_max_position_embeddings", 1, mostPositions, original);
-  fields.number("partial_rotary_factor", 1, 1, partial);
+  fields.number("partial_rotary_factor", 1e-3, 1, config.rotaryShare);
   for (llvm::StringRef key : {"rope_parameters", "rope_scaling"}) {
     const json *scaling = fields.find(key);
     if (!scaling)
@@ -208,6 +229,10 @@ llvm::Expected<ModelConfig> readConfig(const json &object) {
   fields.string("hidden_act", activation);
   config.activation = activation.value_or("silu");
   fields.boolean("tie_word_embeddings", config.tied);
+  fields.number("embedding_multiplier", -1e6, 1e6, config.embeddingMultiplier);
+  fields.number("residual_multiplier", -1e6, 1e6, config.residualMultiplier);
+  fields.number("attention_multiplier", -1e6, 1e6, config.attentionMultiplier);
+  fields.number("logits_scaling", 1e-6, 1e6, config.logitsScaling);
   std::optional<bool> attentionBias, mlpBias;
   fields.boolean("attention_bias", attentionBias);
   fields.boolean("mlp_bias", mlpBias);

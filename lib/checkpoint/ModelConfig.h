@@ -22,16 +22,17 @@ namespace pianola {
 
 /// How rotary frequencies are derived from theta; see lib/import/RopeFrequencies.h.
 struct RopeScaling {
-  enum class Kind { Default, Linear, Llama3, Yarn };
+  enum class Kind { Default, Linear, Llama3, Yarn, LongRope };
   Kind kind = Kind::Default;
   double factor = 1;
-  double lowFrequencyFactor = 1;              // llama3
-  double highFrequencyFactor = 4;             // llama3
-  int64_t originalMaxPositions = 0;           // llama3, yarn
-  double betaFast = 32, betaSlow = 1;         // yarn
-  bool truncate = true;                       // yarn
-  std::optional<double> attentionFactor;      // yarn
-  std::optional<double> mscale, mscaleAllDim; // yarn
+  double lowFrequencyFactor = 1;                // llama3
+  double highFrequencyFactor = 4;               // llama3
+  int64_t originalMaxPositions = 0;             // llama3, yarn, longrope
+  double betaFast = 32, betaSlow = 1;           // yarn
+  bool truncate = true;                         // yarn
+  std::optional<double> attentionFactor;        // yarn, longrope
+  std::optional<double> mscale, mscaleAllDim;   // yarn
+  std::vector<float> shortFactors, longFactors; // longrope, of each pair
 };
 
 struct ModelConfig {
@@ -50,6 +51,10 @@ struct ModelConfig {
 
   std::optional<double> ropeTheta;
   RopeScaling rope;
+  std::optional<double> rotaryShare; // partial_rotary_factor: of a head's lanes
+  int64_t rotaryLanes(double shareIfAbsent) const {
+    return int64_t(double(headSize) * rotaryShare.value_or(shareIfAbsent));
+  }
 
   std::optional<bool> tied; // tie_word_embeddings
   bool attentionBias = false;
@@ -64,7 +69,14 @@ struct ModelConfig {
   std::optional<std::vector<bool>> ropeLayers;
   int64_t noRopeLayerInterval = 4;
 
+  // Granite's multipliers.
+  std::optional<double> embeddingMultiplier, residualMultiplier, attentionMultiplier, logitsScaling;
+
   std::optional<Quantisation> quantisation; // quantization_config
+
+  /// Positions that will be used; 0: all. Not in the file: who compiles for fewer may get other
+  /// frequencies (longrope).
+  int64_t positionsUsed = 0;
 
   /// Reads DIRECTORY/config.json. Where `known` lists architectures, another one is refused before
   /// any other field is looked at: fields mean what the architecture says.

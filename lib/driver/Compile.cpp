@@ -66,6 +66,13 @@ static llvm::Expected<int64_t> checkMaxModelLen(const CompileOptions &options,
   return options.maxModelLen;
 }
 
+static void printNotes(const ImportNotes &found, llvm::raw_ostream &notes) {
+  for (const std::string &tensor : found.unusedTensors)
+    notes << "note: the model does not use tensor " << tensor << "\n";
+  for (const std::string &remark : found.remarks)
+    notes << "note: " << remark << "\n";
+}
+
 // Encodings within a budget, and codes on the activations of a text.
 static llvm::Error encodeWeights(const CompileOptions &options, LoadedModel &model,
                                  Progress &progress) {
@@ -149,9 +156,10 @@ static llvm::Error compileForDevice(const CompileOptions &options, const DeviceR
   context.loadDialect<schedule::ScheduleDialect, tile::TileDialect>();
   DiagnosticText diagnostics(context);
   llvm::Expected<LoadedModel> model =
-      loadModel(context, options.directory, options.seed, options.weights);
+      loadModel(context, options.directory, options.seed, options.weights, options.maxModelLen);
   if (!model)
     return model.takeError();
+  printNotes(model->notes, notes);
   if (options.weightsAtLoad)
     if (llvm::Error error = checkMadeUp(*model->module))
       return error;
@@ -224,11 +232,10 @@ llvm::Error compile(const CompileOptions &options, Progress &progress, llvm::raw
   context.loadDialect<schedule::ScheduleDialect, tile::TileDialect>();
   DiagnosticText diagnostics(context);
   llvm::Expected<LoadedModel> model =
-      loadModel(context, options.directory, options.seed, options.weights);
+      loadModel(context, options.directory, options.seed, options.weights, options.maxModelLen);
   if (!model)
     return model.takeError();
-  for (const std::string &tensor : model->notes.unusedTensors)
-    notes << "note: the model does not use tensor " << tensor << "\n";
+  printNotes(model->notes, notes);
   llvm::Expected<int64_t> maxModelLen = checkMaxModelLen(options, model->config);
   if (!maxModelLen)
     return maxModelLen.takeError();

@@ -25,7 +25,8 @@ void reencode(LoadedModel &model,
 }
 
 llvm::Expected<LoadedModel> loadModel(mlir::MLIRContext &context, llvm::StringRef directory,
-                                      std::optional<uint64_t> seed, llvm::StringRef encodings) {
+                                      std::optional<uint64_t> seed, llvm::StringRef encodings,
+                                      int64_t positions) {
   LoadedModel model;
   llvm::Expected<ModelConfig> config = ModelConfig::fromDirectory(directory, knownArchitectures());
   if (!config)
@@ -42,10 +43,13 @@ llvm::Expected<LoadedModel> loadModel(mlir::MLIRContext &context, llvm::StringRe
       model.weights = std::make_unique<QuantisedCheckpoint>(std::move(model.weights),
                                                             *model.config.quantisation);
   }
+  auto weights = std::make_unique<DerivedWeights>(std::move(model.weights));
+  model.config.positionsUsed = positions;
   llvm::Expected<mlir::OwningOpRef<mlir::ModuleOp>> module =
-      importModel(context, model.config, *model.weights, &model.notes);
+      importModel(context, model.config, *weights, &model.notes);
   if (!module)
     return module.takeError();
+  model.weights = std::move(weights);
   model.module = std::move(*module);
   if (encodings.empty())
     return model;

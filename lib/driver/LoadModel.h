@@ -18,9 +18,11 @@ struct LoadedModel {
 
 /// Reads config.json and the headers of the weights of `directory`, and imports the model. With a
 /// seed the weights are made up, and the directory needs no more than config.json. `encodings` is a
-/// WeightSpec, or empty; what a checkpoint has quantised stays as it is.
+/// WeightSpec, or empty; what a checkpoint has quantised stays as it is. `positions`: that
+/// will be used at most; 0: all.
 llvm::Expected<LoadedModel> loadModel(mlir::MLIRContext &context, llvm::StringRef directory,
-                                      std::optional<uint64_t> seed, llvm::StringRef encodings = "");
+                                      std::optional<uint64_t> seed, llvm::StringRef encodings = "",
+                                      int64_t positions = 0);
 
 /// Gives matrices other encodings, those that `find` has one for; what a checkpoint has quantised
 /// stays as it is.

@@ -32,7 +32,7 @@ std::optional<Activation> activationNamed(llvm::StringRef name) {
 } // namespace
 
 DecoderBuilder::DecoderBuilder(MLIRContext &context, const ModelConfig &config,
-                               WeightSource &weights, llvm::StringRef family)
+                               DerivedWeights &weights, llvm::StringRef family)
     : model(config), weights(weights), symbols(&context), body(&context) {
   context.loadDialect<func::FuncDialect, TransformerDialect>();
   Location location = NameLoc::get(StringAttr::get(&context, family));
@@ -74,12 +74,44 @@ Location DecoderBuilder::at(const llvm::Twine &name) {
   return NameLoc::get(symbols.getStringAttr(name));
 }
 
+StoredRows StoredRows::range(std::string name, int64_t count, int64_t first, int64_t width) {
+  StoredRows stored{std::move(name), count, {}};
+  for (int64_t row = 0; row < width; ++row)
+    stored.rows.push_back(first + row);
+  return stored;
+}
+
+void StoredRows::separatePairs(int64_t headSize, int64_t lanes) {
+  std::vector<int64_t> apart = rows;
+  for (size_t head = 0; head < rows.size(); head += size_t(headSize))
+    for (int64_t lane = 0; lane < lanes; ++lane)
+      apart[head + size_t(lane % 2 * (lanes / 2) + lane / 2)] = rows[head + size_t(lane)];
+  rows = std::move(apart);
+}
+
+// A name for some rows of a tensor, by the first and the last, and by their order if that is
+// another.
+static std::string nameOf(llvm::StringRef tensor, const StoredRows &stored) {
+  auto [least, greatest] = std::minmax_element(stored.rows.begin(), stored.rows.end());
+  return (tensor + "[" + llvm::Twine(*least) + ":" + llvm::Twine(*greatest + 1) +
+          (llvm::is_sorted(stored.rows) ? "]" : ", pairs apart]"))
+      .str();
+}
+
 FlatSymbolRefAttr DecoderBuilder::weight(llvm::StringRef symbol, llvm::StringRef tensor,
-                                         llvm::ArrayRef<int64_t> shape, TensorRole role) {
+                                         llvm::ArrayRef<int64_t> shape, TensorRole role,
+                                         const StoredRows *stored) {
   auto name = FlatSymbolRefAttr::get(symbols.getContext(), symbol);
-  if (!used.insert(tensor).second)
+  std::string part = stored ? nameOf(tensor, *stored) : tensor.str();
+  if (!used.insert(part).second)
     return name;
-  llvm::Expected<const TensorInfo *> info = weights.require(tensor, shape, role);
+  used.insert(tensor); // of which others may be left
+  llvm::SmallVector<int64_t, 2> whole(shape);
+  if (stored)
+    whole.front() = stored->count;
+  llvm::Expected<const TensorInfo *> info =
+      stored ? weights.derive(part, tensor, whole, role, stored->rows)
+             : weights.require(tensor, shape, role);
   if (!info) {
     fail(info.takeError());
     return name;
@@ -90,21 +122,42 @@ FlatSymbolRefAttr DecoderBuilder::weight(llvm::StringRef symbol, llvm::StringRef
                 ": dtype: expected F32, BF16 or F16, found " + dtypeName((*info)->dtype)));
     return name;
   }
-  symbols.create<WeightOp>(at(symbol), symbol, shape, encoding, tensor);
+  symbols.create<WeightOp>(at(symbol), symbol, shape, encoding, part);
   return name;
 }
 
-void DecoderBuilder::ropeTable(double theta) {
-  RopeTable table = ropeFrequencies(theta, model.headSize, model.rope);
+void DecoderBuilder::ropeTable(double theta, int64_t lanes) {
+  if (lanes < 2 || lanes % 2)
+    return fail(
+        refuse("config.json: partial_rotary_factor: expected an even number of lanes, found " +
+               llvm::Twine(lanes) + " of head_dim " + llvm::Twine(model.headSize)));
+  const RopeScaling &scaling = model.rope;
+  int64_t positions = model.positionsUsed ? model.positionsUsed : model.maxPositions;
+  if (scaling.kind == RopeScaling::Kind::LongRope) {
+    for (const auto *factors : {&scaling.shortFactors, &scaling.longFactors})
+      if (int64_t(factors->size()) != lanes / 2)
+        return fail(refuse(
+            "config.json: rope_scaling: " +
+            llvm::StringRef(factors == &scaling.shortFactors ? "short_factor" : "long_factor") +
+            ": expected " + llvm::Twine(lanes / 2) + " numbers, found " +
+            llvm::Twine(factors->size())));
+    int64_t original = scaling.originalMaxPositions;
+    if (positions > original)
+      remarks.push_back("rope takes its factors for texts of more than " +
+                        std::to_string(original) +
+                        " tokens, for shorter ones too; --max-model-len " +
+                        std::to_string(original) + " has those for shorter ones");
+  }
+  RopeTable table = ropeFrequencies(theta, lanes, scaling, positions);
   symbols.create<RopeTableOp>(at(ropeSymbol), ropeSymbol, table.inverseFrequencies,
                               llvm::APFloat(table.scale));
 }
 
-Value DecoderBuilder::embed(llvm::StringRef name) {
+Value DecoderBuilder::embed(llvm::StringRef name, std::optional<double> scale) {
   auto symbol = weight(name, ("model." + name + ".weight").str(), {model.vocabulary, model.hidden},
                        TensorRole::Matrix);
   return body.create<EmbedOp>(at(name), rows(model.hidden), forward.getArgument(0), symbol,
-                              FloatAttr());
+                              scale ? body.getF32FloatAttr(float(*scale)) : FloatAttr());
 }
 
 Value DecoderBuilder::norm(Value input, const llvm::Twine &name, std::optional<int64_t> heads) {
@@ -115,13 +168,13 @@ Value DecoderBuilder::norm(Value input, const llvm::Twine &name, std::optional<i
                              body.getF32FloatAttr(float(model.normEps)));
 }
 
-Value DecoderBuilder::linear(Value input, const llvm::Twine &name, int64_t out, bool bias) {
-  std::string symbol = name.str();
-  auto matrix =
-      weight(symbol, "model." + symbol + ".weight", {out, width(input)}, TensorRole::Matrix);
+Value DecoderBuilder::linear(Value input, const llvm::Twine &name, int64_t out, bool bias,
+                             const StoredRows *stored) {
+  std::string symbol = name.str(), tensor = "model." + (stored ? stored->name : symbol);
+  auto matrix = weight(symbol, tensor + ".weight", {out, width(input)}, TensorRole::Matrix, stored);
   FlatSymbolRefAttr vector;
   if (bias)
-    vector = weight(symbol + ".bias", "model." + symbol + ".bias", {out}, TensorRole::Bias);
+    vector = weight(symbol + ".bias", tensor + ".bias", {out}, TensorRole::Bias, stored);
   return body.create<LinearOp>(at(name), rows(out), input, matrix, vector);
 }
 
@@ -132,16 +185,17 @@ Value DecoderBuilder::rope(Value input, const llvm::Twine &location, int64_t hea
 }
 
 Value DecoderBuilder::attend(Value query, Value key, Value value, int64_t layer,
-                             std::optional<int64_t> window) {
+                             std::optional<int64_t> window, std::optional<double> scale) {
   std::string cache = "cache." + std::to_string(layer);
   symbols.create<CacheOp>(at(cache), cache, model.kvHeads, model.headSize, mlir::TypeAttr());
   Location location = at("layers." + llvm::Twine(layer) + ".self_attn");
   Value context = body.create<AppendOp>(
       location, ContextType::get(body.getContext(), model.kvHeads, model.headSize), key, value,
       FlatSymbolRefAttr::get(body.getContext(), cache));
-  float scale = float(1.0 / std::sqrt(double(model.headSize)));
+  double factor = scale.value_or(1.0 / std::sqrt(double(model.headSize)));
   return body.create<AttentionOp>(location, query.getType(), query, context,
-                                  body.getI64IntegerAttr(model.heads), body.getF32FloatAttr(scale),
+                                  body.getI64IntegerAttr(model.heads),
+                                  body.getF32FloatAttr(float(factor)),
                                   window ? body.getI64IntegerAttr(*window) : IntegerAttr());
 }
 
@@ -153,11 +207,20 @@ Value DecoderBuilder::add(Value lhs, Value rhs, const llvm::Twine &location) {
   return body.create<AddOp>(at(location), lhs.getType(), lhs, rhs);
 }
 
+Value DecoderBuilder::scale(Value value, std::optional<double> factor,
+                            const llvm::Twine &location) {
+  if (!factor)
+    return value;
+  return body.create<ScaleOp>(at(location), value.getType(), value,
+                              body.getF32FloatAttr(float(*factor)));
+}
+
 void DecoderBuilder::observe(Value value, const llvm::Twine &name) {
   body.create<ObserveOp>(at(name), value, body.getStringAttr(name));
 }
 
-void DecoderBuilder::head(Value input, llvm::StringRef embedding, bool tied) {
+void DecoderBuilder::head(Value input, llvm::StringRef embedding, bool tied,
+                          std::optional<double> scale) {
   constexpr llvm::StringLiteral headTensor = "lm_head.weight";
   std::string embeddingTensor = ("model." + embedding + ".weight").str();
   auto symbol = FlatSymbolRefAttr::get(body.getContext(), embedding);
@@ -169,6 +232,7 @@ void DecoderBuilder::head(Value input, llvm::StringRef embedding, bool tied) {
     used.insert(headTensor);
   }
   Value logits = body.create<LmHeadOp>(at("lm_head"), rows(model.vocabulary), input, symbol);
+  logits = this->scale(logits, scale, "lm_head");
   body.create<func::ReturnOp>(at("lm_head"), logits);
 }
 

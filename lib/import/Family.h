@@ -14,8 +14,11 @@ struct Family {
   void (*build)(DecoderBuilder &decoder); // emits the body of @forward
 };
 
+extern const Family glm;
+extern const Family granite;
 extern const Family llama;
 extern const Family mistral;
+extern const Family phi3;
 extern const Family qwen2;
 extern const Family qwen3;
 extern const Family smolLM3;

@@ -9,7 +9,8 @@
 
 namespace pianola {
 
-static const Family *const families[] = {&llama, &mistral, &qwen2, &qwen3, &smolLM3};
+static const Family *const families[] = {&glm,  &granite, &llama, &mistral,
+                                         &phi3, &qwen2,   &qwen3, &smolLM3};
 
 std::vector<std::string> knownArchitectures() {
   std::vector<std::string> names;
@@ -21,7 +22,7 @@ std::vector<std::string> knownArchitectures() {
 
 llvm::Expected<mlir::OwningOpRef<mlir::ModuleOp>> importModel(mlir::MLIRContext &context,
                                                               const ModelConfig &config,
-                                                              WeightSource &weights,
+                                                              DerivedWeights &weights,
                                                               ImportNotes *notes) {
   const auto *found = llvm::find_if(
       families, [&](const Family *family) { return family->architecture == config.architecture; });
@@ -30,8 +31,10 @@ llvm::Expected<mlir::OwningOpRef<mlir::ModuleOp>> importModel(mlir::MLIRContext 
   DecoderBuilder decoder(context, config, weights, (*found)->name);
   (*found)->build(decoder);
   llvm::Expected<mlir::OwningOpRef<mlir::ModuleOp>> module = decoder.finish();
-  if (module && notes)
+  if (module && notes) {
     notes->unusedTensors = decoder.unusedTensors();
+    notes->remarks = decoder.remarks;
+  }
   return module;
 }
 

@@ -2,8 +2,8 @@
 #ifndef PIANOLA_LIB_IMPORT_IMPORT_H
 #define PIANOLA_LIB_IMPORT_IMPORT_H
 
+#include "lib/checkpoint/DerivedWeights.h"
 #include "lib/checkpoint/ModelConfig.h"
-#include "lib/checkpoint/WeightSource.h"
 
 #include "mlir/IR/BuiltinOps.h"
 #include "mlir/IR/OwningOpRef.h"
@@ -19,6 +19,8 @@ struct ImportNotes {
   /// redundant (rotary_emb.inv_freq, a head equal to the embedding it is tied to) are not among
   /// them.
   std::vector<std::string> unusedTensors;
+  /// What may not be as expected, and what to do about it.
+  std::vector<std::string> remarks;
 };
 
 /// Builds the module. Loads the dialects it needs into `context`. Errors: an architecture that is
@@ -27,7 +29,7 @@ struct ImportNotes {
 /// beside tied embeddings is compared with them.
 llvm::Expected<mlir::OwningOpRef<mlir::ModuleOp>> importModel(mlir::MLIRContext &context,
                                                               const ModelConfig &config,
-                                                              WeightSource &weights,
+                                                              DerivedWeights &weights,
                                                               ImportNotes *notes = nullptr);
 
 /// The architectures that importModel knows, as config.json spells them, sorted.

@@ -63,12 +63,22 @@ float yarnScale(const RopeScaling &rope) {
   return float(magnitude(1));
 }
 
+float longRopeScale(const RopeScaling &rope) {
+  if (rope.attentionFactor)
+    return float(*rope.attentionFactor);
+  if (rope.factor <= 1)
+    return 1;
+  return float(std::sqrt(1 + std::log(rope.factor) / std::log(double(rope.originalMaxPositions))));
+}
+
 } // namespace
 
-RopeTable ropeFrequencies(double theta, int64_t lanes, const RopeScaling &scaling) {
+RopeTable ropeFrequencies(double theta, int64_t lanes, const RopeScaling &scaling,
+                          int64_t positions) {
   RopeTable table;
-  bool yarn = scaling.kind == RopeScaling::Kind::Yarn;
-  table.scale = yarn ? yarnScale(scaling) : 1.0f;
+  table.scale = scaling.kind == RopeScaling::Kind::Yarn       ? yarnScale(scaling)
+                : scaling.kind == RopeScaling::Kind::LongRope ? longRopeScale(scaling)
+                                                              : 1.0f;
   YarnRamp ramp(theta, lanes, scaling);
   float factor = float(scaling.factor);
   for (int64_t i = 0; i < lanes / 2; ++i) {
@@ -88,6 +98,12 @@ RopeTable ropeFrequencies(double theta, int64_t lanes, const RopeScaling &scalin
       frequency = 1.0f / (factor * period) * (1 - kept) + frequency * kept;
       break;
     }
+    case RopeScaling::Kind::LongRope:
+      frequency =
+          1.0f / ((positions > scaling.originalMaxPositions ? scaling.longFactors
+                                                            : scaling.shortFactors)[size_t(i)] *
+                  period);
+      break;
     }
     table.inverseFrequencies.push_back(frequency);
   }

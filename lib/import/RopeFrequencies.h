@@ -12,6 +12,11 @@
 //               r_i = clamp((i - lo) / (hi - lo), 0, 1), lo and hi the pairs that turn beta_fast
 //               and beta_slow times over o positions, d ln(o / (2 pi beta)) / (2 ln theta), rounded
 //               outwards if `truncate`; cos and sin are scaled by attention_factor
+//     longrope  (Ding et al., 2024) f_i / short_factor[i], or f_i / long_factor[i] for sequences
+//     longer
+//               than o; cos and sin are scaled by attention_factor, sqrt(1 + ln(factor) / ln(o)) if
+//               absent, in both cases. transformers goes from one to the other within a sequence,
+//               and keys that are cached cannot follow: here it is one or the other
 #ifndef PIANOLA_LIB_IMPORT_ROPEFREQUENCIES_H
 #define PIANOLA_LIB_IMPORT_ROPEFREQUENCIES_H
 
@@ -24,7 +29,9 @@ struct RopeTable {
   float scale;                           // on both cos and sin
 };
 
-RopeTable ropeFrequencies(double theta, int64_t lanes, const RopeScaling &scaling);
+/// `positions`: of the longest sequence.
+RopeTable ropeFrequencies(double theta, int64_t lanes, const RopeScaling &scaling,
+                          int64_t positions);
 
 } // namespace pianola
 

@@ -2,6 +2,7 @@
 #include "lib/driver/LoadModel.h"
 #include "lib/reference/Interpreter.h"
 #include "passes/Passes.h"
+#include "test/GoldenModels.h"
 #include "test/numeric/Compiled.h"
 #include "test/numeric/ConvertWeights.h"
 #include "test/numeric/Tolerance.h"
@@ -15,12 +16,6 @@ using namespace pianola;
 
 namespace {
 
-constexpr const char *kModels[] = {"llama",     "llama2", "llama_bias", "mistral", "qwen2",
-                                   "qwen2_win", "qwen3",  "qwen3_yarn", "smollm3"};
-// Linears of four and eight bits.
-constexpr const char *kQuantised[] = {"qwen3_gptq",     "qwen3_awq",     "qwen3_ct_w4a16",
-                                      "qwen3_ct_w8a16", "qwen3_ct_w8a8", "qwen3_gptq_act",
-                                      "qwen3_fp8"};
 // This CPU with all it has, without products of bf16, and the least of all.
 constexpr const char *kTargets[] = {"host", "host-avx512bf16", "x86-64-v3"};
 
@@ -42,6 +37,7 @@ TEST_P(Golden, LogitsAndGreedyTokens) {
   options.directory = std::string(PIANOLA_SOURCE_DIR "/test/golden/") + model;
   options.target = target;
   options.workers = 2;
+  options.maxModelLen = positionsOf(model);
   TemporaryDirectory temporary;
   std::unique_ptr<Roll> roll = compileAndOpen(options, temporary);
   ASSERT_TRUE(roll);
@@ -65,9 +61,10 @@ TEST_P(Golden, LogitsAndGreedyTokens) {
 }
 
 INSTANTIATE_TEST_SUITE_P(All, Golden,
-                         testing::Combine(testing::ValuesIn(kModels), testing::ValuesIn(kTargets)));
+                         testing::Combine(testing::ValuesIn(kGoldenModels),
+                                          testing::ValuesIn(kTargets)));
 INSTANTIATE_TEST_SUITE_P(Quantised, Golden,
-                         testing::Combine(testing::ValuesIn(kQuantised),
+                         testing::Combine(testing::ValuesIn(kQuantisedGoldens),
                                           testing::Values("host", "host-avx512vnni", "x86-64-v3")));
 
 class QuantisedGolden : public testing::TestWithParam<const char *> {};
@@ -91,11 +88,11 @@ TEST_P(QuantisedGolden, LogitsFourByFour) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(All, QuantisedGolden, testing::ValuesIn(kQuantised));
+INSTANTIATE_TEST_SUITE_P(All, QuantisedGolden, testing::ValuesIn(kQuantisedGoldens));
 
 // Fusing keeps the meaning: the interpreter computes the same bits from stages.
 TEST(FuseStages, KeepsTheMeaning) {
-  for (const char *name : kModels) {
+  for (const char *name : kGoldenModels) {
     std::string directory = std::string(PIANOLA_SOURCE_DIR "/test/golden/") + name;
     mlir::MLIRContext context;
     LoadedModel model = llvm::cantFail(loadModel(context, directory, std::nullopt));

@@ -4,6 +4,7 @@
 // Persistent and stage by stage, in several interleavings: nothing that the emulator has something
 // to say of, and the same bits in each.
 #include "lib/checkpoint/Checkpoint.h"
+#include "test/GoldenModels.h"
 #include "test/numeric/Emulated.h"
 #include "test/numeric/Tolerance.h"
 
@@ -27,15 +28,13 @@ void PrintTo(const Case &each, std::ostream *out) {
 // A chunk of 8 slots is played with one instruction for all; of 4 slots half of it is padding. A
 // long run plays each golden on both devices, any other one of them.
 std::vector<Case> cases() {
-  constexpr const char *kModels[] = {"llama",     "llama2", "llama_bias", "mistral", "qwen2",
-                                     "qwen2_win", "qwen3",  "qwen3_yarn", "smollm3"};
   constexpr const char *kDevices[] = {"h200", "a100"};
   std::vector<Case> all;
-  for (size_t i = 0; i < std::size(kModels); ++i)
+  for (size_t i = 0; i < std::size(kGoldenModels); ++i)
     for (size_t other = 0; other < (isLongRun() ? 2 : 1); ++other) {
-      std::string model = kModels[i];
+      std::string model = kGoldenModels[i];
       bool splits = model == "llama_bias" || model == "qwen2";
-      all.push_back({kModels[i], kDevices[(i + other) % 2], 4, {1, 8}, splits});
+      all.push_back({kGoldenModels[i], kDevices[(i + other) % 2], 4, {1, 8}, splits});
     }
   all.push_back({"llama", "a100", 7, {1, 4}, true});
   all.push_back({"qwen3", "h200", 7, {1, 4}, true});
@@ -47,6 +46,7 @@ protected:
   void SetUp() override {
     setenv("PIANOLA_CACHE", temporary.path.c_str(), 1);
     options.directory = std::string(PIANOLA_SOURCE_DIR "/test/golden/") + GetParam().model;
+    options.maxModelLen = positionsOf(GetParam().model);
     options.target = GetParam().device;
     options.workers = GetParam().workers;
     options.slots = GetParam().slots;
@@ -64,6 +64,7 @@ protected:
     TemporaryDirectory host;
     CompileOptions hostOptions;
     hostOptions.directory = options.directory;
+    hostOptions.maxModelLen = options.maxModelLen;
     hostOptions.target = "x86-64-v3";
     hostOptions.workers = 2;
     hostOptions.slots = {1};

@@ -125,17 +125,23 @@ TEST(ModelConfig, RefusesNumbersAndTypes) {
       "\"linear_attention\"");
   EXPECT_EQ(with("no_rope_layers", "[1, 2]"),
             "config.json: no_rope_layers: layer 1: expected 0 or 1, found 2");
-  EXPECT_EQ(with("partial_rotary_factor", "0.5"),
-            "config.json: partial_rotary_factor: expected a number from 1 to 1, found 0.5");
+  EXPECT_EQ(with("partial_rotary_factor", "0"),
+            "config.json: partial_rotary_factor: expected a number from 0.001 to 1, found 0");
 }
 
 TEST(ModelConfig, RefusesRopeScaling) {
   EXPECT_EQ(with("rope_scaling", "3"),
             "config.json: rope_scaling: expected an object or null, found 3");
   EXPECT_EQ(
-      with("rope_scaling", R"({"rope_type":"longrope"})"),
+      with("rope_scaling", R"({"rope_type":"proportional"})"),
       "config.json: rope_scaling: rope_type: expected one of default, dynamic, linear, llama3, "
-      "yarn, found \"longrope\"");
+      "longrope, yarn, found \"proportional\"");
+  EXPECT_EQ(with("rope_scaling", R"({"type":"su","short_factor":[1]})"),
+            "config.json: rope_scaling: long_factor: expected an array of 1 to 2048 numbers, found "
+            "nothing");
+  EXPECT_EQ(with("rope_scaling", R"({"type":"longrope","short_factor":[1, 0]})"),
+            "config.json: rope_scaling: short_factor: expected numbers from 0.001 to 1e+06, found "
+            "0");
   EXPECT_EQ(with("rope_scaling", R"({"type":"linear"})"),
             "config.json: rope_scaling: factor: expected a number from 1 to 1e+06, found nothing");
   EXPECT_EQ(with("rope_parameters", R"({"rope_type":"llama3","factor":8,"high_freq_factor":4})"),

@@ -1,5 +1,6 @@
 // Families.cpp - what each family makes of its config.
 #include "SmallModel.h"
+#include "lib/import/DecoderBuilder.h"
 
 #include "mlir/IR/Verifier.h"
 #include "mlir/Parser/Parser.h"
@@ -57,6 +58,53 @@ TEST(Families, SmolLM3RotatesWhereItSaysSo) {
   EXPECT_EQ(rotations(config), 6u);
   EXPECT_EQ(rotations(with(config, {{"no_rope_layer_interval", 2}})), 4u);
   EXPECT_EQ(rotations(with(config, {{"no_rope_layers", {1, 0, 0, 0}}})), 2u);
+}
+
+TEST(Families, FusedMatricesArePartsOfOne) {
+  SmallModel model(smallConfig("Phi3ForCausalLM", 1));
+  auto tensorOf = [&](const char *name) {
+    auto op = model.module->lookupSymbol<transformer::WeightOp>(std::string("layers.0.") + name);
+    return op ? op.getTensor().str() : "";
+  };
+  std::string prefix = "model.layers.0.";
+  EXPECT_EQ(tensorOf("self_attn.q_proj"), prefix + "self_attn.qkv_proj.weight[0:16]");
+  EXPECT_EQ(tensorOf("self_attn.k_proj"), prefix + "self_attn.qkv_proj.weight[16:24]");
+  EXPECT_EQ(tensorOf("self_attn.v_proj"), prefix + "self_attn.qkv_proj.weight[24:32]");
+  EXPECT_EQ(tensorOf("mlp.gate_proj"), prefix + "mlp.gate_up_proj.weight[0:24]");
+  EXPECT_EQ(tensorOf("mlp.up_proj"), prefix + "mlp.gate_up_proj.weight[24:48]");
+}
+
+TEST(Families, GlmTurnsHalfOfTheLanesInPairs) {
+  SmallModel model(with(smallConfig("GlmForCausalLM", 1), {{"head_dim", 8}}));
+  auto tensorOf = [&](const char *name) {
+    return model.module
+        ->lookupSymbol<transformer::WeightOp>(std::string("layers.0.self_attn.") + name)
+        .getTensor()
+        .str();
+  };
+  EXPECT_EQ(tensorOf("q_proj"), "model.layers.0.self_attn.q_proj.weight[0:32, pairs apart]");
+  EXPECT_EQ(tensorOf("v_proj"), "model.layers.0.self_attn.v_proj.weight");
+  EXPECT_EQ(model.all<transformer::RopeTableOp>()[0].getInvFreq().size(), 2u);
+  // Row 4 of a head's eight is the second lane of its first pair.
+  auto rows = StoredRows::range("q", 8, 0, 8);
+  rows.separatePairs(8, 4);
+  EXPECT_EQ(rows.rows, (std::vector<int64_t>{0, 2, 1, 3, 4, 5, 6, 7}));
+}
+
+TEST(Families, GranitesFactors) {
+  json config = smallConfig("GraniteForCausalLM", 2);
+  EXPECT_TRUE(SmallModel(config).all<transformer::ScaleOp>().empty());
+  EXPECT_EQ(SmallModel(config).all<transformer::AttentionOp>()[0].getScale().convertToFloat(), 1);
+  SmallModel model(with(config, {{"embedding_multiplier", 12.0},
+                                 {"residual_multiplier", 0.22},
+                                 {"attention_multiplier", 0.015625},
+                                 {"logits_scaling", 8.0}}));
+  std::vector<float> factors;
+  for (transformer::ScaleOp op : model.all<transformer::ScaleOp>())
+    factors.push_back(op.getFactor().convertToFloat());
+  EXPECT_EQ(factors, (std::vector<float>{0.22f, 0.22f, 0.22f, 0.22f, 0.125f}));
+  EXPECT_EQ(model.all<transformer::AttentionOp>()[1].getScale().convertToFloat(), 0.015625f);
+  EXPECT_EQ(model.all<transformer::EmbedOp>()[0].getScale()->convertToFloat(), 12);
 }
 
 TEST(Families, TyingDefaultsByFamily) {

@@ -36,11 +36,11 @@ protected:
     for (const auto &[name, tensor] : tensors)
       list.push_back({name, tensor.first, llvm::ArrayRef<float>(tensor.second)});
     llvm::cantFail(writeSafeTensors(scratch.file("model.safetensors"), list));
-    auto weights = llvm::cantFail(Checkpoint::open(scratch.path));
-    return import(*weights);
+    return import(llvm::cantFail(Checkpoint::open(scratch.path)));
   }
 
-  std::string import(WeightSource &weights) {
+  std::string import(std::unique_ptr<WeightSource> stored) {
+    DerivedWeights weights(std::move(stored));
     mlir::MLIRContext context;
     ImportNotes notes;
     auto module =
@@ -57,8 +57,9 @@ TEST_F(Refusals, NothingToRefuse) {
 
 TEST_F(Refusals, UnknownArchitecture) {
   config["architectures"] = {"MambaForCausalLM"};
-  EXPECT_EQ(import(), "config.json: architectures: expected one of LlamaForCausalLM, "
-                      "MistralForCausalLM, Qwen2ForCausalLM, Qwen3ForCausalLM, "
+  EXPECT_EQ(import(), "config.json: architectures: expected one of GlmForCausalLM, "
+                      "GraniteForCausalLM, LlamaForCausalLM, MistralForCausalLM, "
+                      "Phi3ForCausalLM, Qwen2ForCausalLM, Qwen3ForCausalLM, "
                       "SmolLM3ForCausalLM, found \"MambaForCausalLM\"");
 }
 
@@ -66,6 +67,28 @@ TEST_F(Refusals, UnknownActivation) {
   config["hidden_act"] = "relu2";
   EXPECT_EQ(import(), "config.json: hidden_act: expected one of silu, swish, gelu, gelu_new, "
                       "gelu_pytorch_tanh, found \"relu2\"");
+}
+
+TEST_F(Refusals, PartialRopeWhereThereIsNone) {
+  config["partial_rotary_factor"] = 0.5;
+  EXPECT_EQ(import(),
+            "config.json: partial_rotary_factor: expected 1 for LlamaForCausalLM, found 0.5");
+}
+
+TEST_F(Refusals, PartialRopeOfNoPairs) {
+  config["architectures"] = {"Phi3ForCausalLM"};
+  config["partial_rotary_factor"] = 0.3;
+  EXPECT_EQ(import(),
+            "config.json: partial_rotary_factor: expected an even number of lanes, found 1 "
+            "of head_dim 4");
+}
+
+TEST_F(Refusals, FactorsOfOtherPairs) {
+  config["rope_scaling"] = {{"type", "longrope"},
+                            {"short_factor", {1, 1}},
+                            {"long_factor", {1, 2, 3}},
+                            {"original_max_position_embeddings", 8}};
+  EXPECT_EQ(import(), "config.json: rope_scaling: long_factor: expected 2 numbers, found 3");
 }
 
 TEST_F(Refusals, MissingTensor) {
@@ -97,15 +120,15 @@ TEST_F(Refusals, OtherType) {
                 safeTensors(R"({"model.embed_tokens.weight":{"dtype":"F8_E4M3","shape":[40,16],)"
                             R"("data_offsets":[0,640]}})",
                             640));
-  auto weights = llvm::cantFail(Checkpoint::open(scratch.path));
-  EXPECT_EQ(import(*weights), "model.safetensors: tensor \"model.embed_tokens.weight\": dtype: "
-                              "expected F32, BF16 or F16, found F8_E4M3");
+  EXPECT_EQ(import(llvm::cantFail(Checkpoint::open(scratch.path))),
+            "model.safetensors: tensor \"model.embed_tokens.weight\": dtype: "
+            "expected F32, BF16 or F16, found F8_E4M3");
 }
 
 /// Whatever happens to a config, import ends with a module or with an error.
 TEST(ImportOfMutatedConfigs, EndsWell) {
   const std::string directory = PIANOLA_SOURCE_DIR "/test/golden/qwen3_yarn";
-  auto weights = llvm::cantFail(Checkpoint::open(directory));
+  DerivedWeights weights(llvm::cantFail(Checkpoint::open(directory)));
   const std::string valid = llvm::cantFail(readText(directory + "/config.json", 1 << 20));
   std::mt19937 random(11);
   size_t imported = 0, refused = 0;
@@ -125,7 +148,7 @@ TEST(ImportOfMutatedConfigs, EndsWell) {
       continue;
     }
     mlir::MLIRContext context(mlir::MLIRContext::Threading::DISABLED);
-    auto module = importModel(context, *config, *weights);
+    auto module = importModel(context, *config, weights);
     if (module) {
       ++imported;
       continue;

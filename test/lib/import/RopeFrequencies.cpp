@@ -14,7 +14,7 @@ double plain(double theta, int64_t lanes, int64_t pair) {
 }
 
 TEST(RopeFrequencies, Default) {
-  RopeTable table = ropeFrequencies(10000, 64, {});
+  RopeTable table = ropeFrequencies(10000, 64, {}, 4096);
   ASSERT_EQ(table.inverseFrequencies.size(), 32u);
   EXPECT_EQ(table.scale, 1);
   for (int64_t i = 0; i < 32; ++i)
@@ -25,7 +25,7 @@ TEST(RopeFrequencies, LinearDividesAll) {
   RopeScaling scaling;
   scaling.kind = RopeScaling::Kind::Linear;
   scaling.factor = 8;
-  RopeTable table = ropeFrequencies(10000, 64, scaling);
+  RopeTable table = ropeFrequencies(10000, 64, scaling, 4096);
   for (int64_t i = 0; i < 32; ++i)
     EXPECT_NEAR(table.inverseFrequencies[size_t(i)] * 8 / plain(10000, 64, i), 1, 1e-6);
 }
@@ -37,7 +37,7 @@ TEST(RopeFrequencies, Llama3KeepsBlendsAndDivides) {
   scaling.factor = 32;
   scaling.originalMaxPositions = 8192;
   for (auto [lanes, keep, blend] : {std::tuple{64, 15, 3}, std::tuple{128, 29, 6}}) {
-    RopeTable table = ropeFrequencies(500000, lanes, scaling);
+    RopeTable table = ropeFrequencies(500000, lanes, scaling, 4096);
     int kept = 0, divided = 0;
     for (int64_t i = 0; i < lanes / 2; ++i) {
       double ratio = table.inverseFrequencies[size_t(i)] / plain(500000, lanes, i);
@@ -56,7 +56,7 @@ TEST(RopeFrequencies, Llama3WithNothingToBlend) {
   scaling.factor = 8;
   scaling.lowFrequencyFactor = scaling.highFrequencyFactor = 1;
   scaling.originalMaxPositions = 8192;
-  for (float frequency : ropeFrequencies(500000, 128, scaling).inverseFrequencies)
+  for (float frequency : ropeFrequencies(500000, 128, scaling, 4096).inverseFrequencies)
     EXPECT_TRUE(std::isfinite(frequency));
 }
 
@@ -65,13 +65,13 @@ TEST(RopeFrequencies, YarnScale) {
   scaling.kind = RopeScaling::Kind::Yarn;
   scaling.factor = 4;
   scaling.originalMaxPositions = 32768;
-  EXPECT_NEAR(ropeFrequencies(1e6, 128, scaling).scale, 1.13863, 1e-5);
+  EXPECT_NEAR(ropeFrequencies(1e6, 128, scaling, 4096).scale, 1.13863, 1e-5);
   scaling.factor = 32;
-  EXPECT_NEAR(ropeFrequencies(1e6, 128, scaling).scale, 1.34657, 1e-5);
+  EXPECT_NEAR(ropeFrequencies(1e6, 128, scaling, 4096).scale, 1.34657, 1e-5);
   scaling.mscale = scaling.mscaleAllDim = 0.707;
-  EXPECT_EQ(ropeFrequencies(1e6, 128, scaling).scale, 1);
+  EXPECT_EQ(ropeFrequencies(1e6, 128, scaling, 4096).scale, 1);
   scaling.attentionFactor = 1.25;
-  EXPECT_EQ(ropeFrequencies(1e6, 128, scaling).scale, 1.25f);
+  EXPECT_EQ(ropeFrequencies(1e6, 128, scaling, 4096).scale, 1.25f);
 }
 
 /// gpt-oss: without truncation the ramp runs from pair 8.093 to pair 17.398.
@@ -81,7 +81,7 @@ TEST(RopeFrequencies, YarnRamp) {
   scaling.factor = 32;
   scaling.originalMaxPositions = 4096;
   auto kept = [&](int64_t pair) {
-    double ratio = ropeFrequencies(150000, 64, scaling).inverseFrequencies[size_t(pair)] /
+    double ratio = ropeFrequencies(150000, 64, scaling, 4096).inverseFrequencies[size_t(pair)] /
                    plain(150000, 64, pair);
     return (ratio - 1.0 / 32) / (1 - 1.0 / 32);
   };

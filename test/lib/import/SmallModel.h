@@ -24,7 +24,7 @@ inline nlohmann::json smallConfig(const std::string &architecture, int layers) {
 
 struct SmallModel {
   mlir::MLIRContext context;
-  SeededWeights weights{1};
+  DerivedWeights weights{std::make_unique<SeededWeights>(1)};
   mlir::OwningOpRef<mlir::ModuleOp> module;
 
   explicit SmallModel(const nlohmann::json &json) {

@@ -5,6 +5,7 @@
 #include "lib/checkpoint/Checkpoint.h"
 #include "lib/driver/LoadModel.h"
 #include "lib/reference/Interpreter.h"
+#include "test/GoldenModels.h"
 
 #include <gtest/gtest.h>
 
@@ -27,8 +28,8 @@ struct Model {
   mlir::MLIRContext context;
   LoadedModel loaded;
 
-  explicit Model(const std::string &directory)
-      : loaded(llvm::cantFail(loadModel(context, directory, std::nullopt))) {}
+  explicit Model(const std::string &directory, int64_t positions = 0)
+      : loaded(llvm::cantFail(loadModel(context, directory, std::nullopt, "", positions))) {}
 };
 
 std::vector<float> floats(const Checkpoint &file, llvm::StringRef name) {
@@ -83,7 +84,7 @@ protected:
 };
 
 TEST_P(Golden, LogitsAndHiddenStates) {
-  Model model(directory);
+  Model model(directory, positionsOf(GetParam()));
   EXPECT_TRUE(model.loaded.notes.unusedTensors.empty());
   std::vector<int32_t> ids = integers(*golden, "input_ids");
   ReferenceResult result =
@@ -101,7 +102,7 @@ TEST_P(Golden, LogitsAndHiddenStates) {
 }
 
 TEST_P(Golden, GreedyFromTheStartEachStep) {
-  Model model(directory);
+  Model model(directory, positionsOf(GetParam()));
   std::vector<int32_t> ids = integers(*golden, "input_ids");
   ids.resize(12);
   for (int32_t expected : integers(*golden, "greedy_ids")) {
@@ -113,7 +114,7 @@ TEST_P(Golden, GreedyFromTheStartEachStep) {
 }
 
 TEST_P(Golden, FedInPiecesAndRewound) {
-  Model model(directory);
+  Model model(directory, positionsOf(GetParam()));
   std::vector<int32_t> ids = integers(*golden, "input_ids");
   Interpreter interpreter(*model.loaded.module, *model.loaded.weights);
   for (int round = 0; round < 2; ++round) {
@@ -130,13 +131,25 @@ TEST_P(Golden, FedInPiecesAndRewound) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(Models, Golden,
-                         testing::Values("llama", "llama2", "llama_bias", "mistral", "qwen2",
-                                         "qwen2_win", "qwen3", "qwen3_yarn", "smollm3",
-                                         "qwen3_gptq", "qwen3_gptq_act", "qwen3_awq",
-                                         "qwen3_ct_w4a16", "qwen3_ct_w8a16", "qwen3_ct_w8a8",
-                                         "qwen3_fp8"),
-                         [](const auto &info) { return std::string(info.param); });
+std::string nameOf(const testing::TestParamInfo<const char *> &info) { return info.param; }
+
+INSTANTIATE_TEST_SUITE_P(Models, Golden, testing::ValuesIn(kGoldenModels), nameOf);
+INSTANTIATE_TEST_SUITE_P(Quantised, Golden, testing::ValuesIn(kQuantisedGoldens), nameOf);
+
+/// Compiled for no more positions than the model was first trained for, longrope has other factors.
+TEST(LongRope, TakesShortFactorsForShortTexts) {
+  std::string directory = source + "/test/golden/phi3";
+  auto golden = llvm::cantFail(Checkpoint::openFile(directory + "/golden_short.safetensors"));
+  std::vector<int32_t> ids = integers(*golden, "input_ids");
+  for (int64_t positions : {8, 9}) {
+    Model model(directory, positions);
+    ReferenceResult result =
+        llvm::cantFail(interpret(*model.loaded.module, *model.loaded.weights, ids));
+    double error = distance(result.logits.values, floats(*golden, "logits"));
+    EXPECT_EQ(error < tolerance, positions == 8) << error;
+    EXPECT_EQ(model.loaded.notes.remarks.size(), size_t(positions == 9));
+  }
+}
 
 TEST(PocketDictionary, ContinuesAsTransformersDoes) {
   std::string directory = source + "/models/pocket-dictionary";

@@ -1,0 +1,25 @@
+// GoldenModels.h - the checkpoints of test/golden, each with what transformers computes of it.
+#ifndef PIANOLA_TEST_GOLDENMODELS_H
+#define PIANOLA_TEST_GOLDENMODELS_H
+
+#include <cstdint>
+#include <string_view>
+
+namespace pianola {
+
+constexpr const char *kGoldenModels[] = {
+    "glm",      "granite",  "llama", "llama2",    "llama_bias", "mistral",    "phi3",
+    "phi3_win", "phi4mini", "qwen2", "qwen2_win", "qwen3",      "qwen3_yarn", "smollm3"};
+
+/// Linears of four and eight bits.
+constexpr const char *kQuantisedGoldens[] = {"qwen3_awq",     "qwen3_ct_w4a16", "qwen3_ct_w8a16",
+                                             "qwen3_ct_w8a8", "qwen3_fp8",      "qwen3_gptq",
+                                             "qwen3_gptq_act"};
+
+/// Positions that a golden is for, if not all. transformers gives phi4mini the factors of rope that
+/// are for texts of at most 48 tokens.
+inline int64_t positionsOf(std::string_view model) { return model == "phi4mini" ? 48 : 0; }
+
+} // namespace pianola
+
+#endif
