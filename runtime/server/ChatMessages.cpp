@@ -1,6 +1,7 @@
 // ChatMessages.cpp - messages and tools of a chat request, as chat templates know them.
 #include "runtime/server/ChatMessages.h"
 
+#include "runtime/BoundedJson.h"
 #include "runtime/server/Fields.h"
 
 #include <algorithm>
@@ -63,14 +64,15 @@ static bool readCalls(Fields &fields, const std::string &where, ordered_json &ca
     }
     ordered_json &arguments = call["function"]["arguments"];
     if (arguments.is_string()) {
+      // JSON within the body's, which the body's limits have not seen.
       const std::string &text = arguments.get_ref<const std::string &>();
-      ordered_json parsed =
-          text.empty() ? ordered_json::object() : ordered_json::parse(text, nullptr, false);
-      if (!parsed.is_object()) {
-        fields.fail(name + ".function.arguments", "expected a JSON object in a string");
+      Result<ordered_json> parsed = readBoundedJson(text.empty() ? "{}" : text);
+      if (!parsed || !parsed->is_object()) {
+        fields.fail(name + ".function.arguments",
+                    parsed ? "expected a JSON object in a string" : parsed.message());
         return false;
       }
-      arguments = std::move(parsed);
+      arguments = std::move(*parsed);
     } else if (arguments.is_null()) {
       arguments = ordered_json::object();
     } else if (!arguments.is_object()) {

@@ -9,6 +9,7 @@
 #include <boost/beast/http/message.hpp>
 #include <boost/beast/http/read.hpp>
 #include <cctype>
+#include <charconv>
 #include <cinttypes>
 #include <sys/socket.h>
 
@@ -67,11 +68,16 @@ public:
     }
   }
 
+  void addHeader(const std::string &name, const std::string &value) override {
+    added += name + ": " + value + "\r\n";
+  }
   void send(HttpResponse response) override {
     std::string head = headOf(response.status, response.type);
     for (const auto &[name, value] : response.headers)
       head += name + ": " + value + "\r\n";
-    head += "Content-Length: " + std::to_string(response.body.size()) + "\r\n\r\n";
+    if (response.status != 204)
+      head += "Content-Length: " + std::to_string(response.body.size()) + "\r\n";
+    head += "\r\n";
     ended = true;
     post(isHead ? head : head + response.body, true);
   }
@@ -102,7 +108,8 @@ private:
     return "HTTP/1.1 " + std::to_string(status) + " " +
            std::string(http::obsolete_reason(static_cast<http::status>(status))) +
            "\r\nServer: pianola\r\nContent-Type: " + type +
-           "\r\nX-Content-Type-Options: nosniff\r\n" + (keepAlive ? "" : "Connection: close\r\n");
+           "\r\nX-Content-Type-Options: nosniff\r\n" + added +
+           (keepAlive ? "" : "Connection: close\r\n");
   }
   void post(std::string bytes, bool isLast) {
     if (std::shared_ptr<Connection> to = connection.lock())
@@ -115,6 +122,7 @@ private:
   std::weak_ptr<Connection> connection;
   std::shared_ptr<Departure> departure;
   bool isHead, chunks, keepAlive, ended = false;
+  std::string added; // headers
 };
 
 Connection::Connection(asio::ip::tcp::socket socket, const HttpLimits &limits,
@@ -211,12 +219,30 @@ void Connection::refuse(unsigned status, const std::string &message) {
   ReplyTo(shared_from_this(), false, 11).send(ApiError(status, message).response());
 }
 
+// RFC 3986, 2.1: "%2F" is "/". What is no such triple stays.
+static std::string percentDecoded(std::string_view text) {
+  std::string decoded;
+  for (size_t i = 0; i < text.size(); ++i) {
+    unsigned byte = 0;
+    if (text[i] == '%' && i + 2 < text.size()) {
+      auto [end, error] = std::from_chars(&text[i + 1], &text[i + 3], byte, 16);
+      if (error == std::errc() && end == &text[i + 3]) {
+        decoded += static_cast<char>(byte);
+        i += 2;
+        continue;
+      }
+    }
+    decoded += text[i];
+  }
+  return decoded;
+}
+
 void Connection::handle() {
   auto message = parser->release();
   HttpRequest request;
   request.method = std::string(message.method_string());
   std::string_view target(message.target().data(), message.target().size());
-  request.path = std::string(target.substr(0, target.find('?')));
+  request.path = percentDecoded(target.substr(0, target.find('?')));
   for (const auto &field : message) {
     std::string name(field.name_string());
     for (char &c : name)
@@ -283,8 +309,15 @@ void Connection::writeSome() {
   for (std::string &bytes : outgoing)
     *batch += bytes;
   outgoing.clear();
+  writeRest(std::move(batch), 0);
+}
+
+// Whoever goes on reading has as long as it takes.
+void Connection::writeRest(std::shared_ptr<std::string> batch, size_t done) {
   stream.expires_after(limits.writeTime);
-  auto wrote = [self = shared_from_this(), batch](Error error, size_t) {
+  auto wrote = [self = shared_from_this(), batch, done](Error error, size_t bytes) {
+    if (!error && done + bytes < batch->size())
+      return self->writeRest(batch, done + bytes);
     self->writing = false;
     self->unread -= batch->size();
     if (error)
@@ -293,7 +326,7 @@ void Connection::writeSome() {
       self->stream.expires_never();
     self->writeSome();
   };
-  asio::async_write(stream, asio::buffer(*batch), wrote);
+  stream.async_write_some(asio::buffer(*batch) + done, wrote);
 }
 
 void Connection::replyWritten() {

@@ -42,6 +42,7 @@ private:
   void watch();
   void push(std::string bytes, bool isLast, bool keeps);
   void writeSome();
+  void writeRest(std::shared_ptr<std::string> batch, size_t done);
   void replyWritten();
 
   boost::beast::tcp_stream stream;

@@ -50,6 +50,14 @@ std::variant<std::vector<int32_t>, ApiError> Service::encode(const Prompt &promp
   Result<std::vector<int32_t>> encoded = model->tokenizer().encode(std::get<std::string>(prompt));
   if (!encoded)
     return ApiError(400, encoded.message(), field);
+  // A tokenizer may know tokens that the model does not.
+  auto vocabulary = static_cast<int32_t>(model->roll().manifest().model.vocabulary);
+  for (int32_t id : *encoded)
+    if (id >= vocabulary)
+      return ApiError(400,
+                      std::string(field) + ": has the token " + std::to_string(id) +
+                          ", and the model knows " + std::to_string(vocabulary),
+                      field);
   return std::move(*encoded);
 }
 
@@ -75,6 +83,18 @@ Task Service::taskFor(const GenerationRequest &request, const std::vector<int32_
   return task;
 }
 
+// Has a chat's answers begin with `prefix`.
+std::optional<ApiError> Service::beginAnswer(TextReply::Start &start,
+                                             const std::string &prefix) const {
+  Result<std::vector<int32_t>> ids =
+      model->tokenizer().encode(prefix, {/*addSpecial=*/false, /*parseSpecial=*/true});
+  if (!ids)
+    return ApiError(500, ids.message());
+  start.prompts[0].insert(start.prompts[0].end(), ids->begin(), ids->end());
+  start.forced = prefix;
+  return std::nullopt;
+}
+
 // What a request's texts are held to, if they are; a call that is forced also begins the answer.
 std::variant<std::optional<grammar::Matcher>, ApiError>
 Service::constrain(const GenerationRequest &request, bool isThinking,
@@ -87,6 +107,10 @@ Service::constrain(const GenerationRequest &request, bool isThinking,
     if (!matcher)
       return ApiError(400, matcher.message(),
                       constraint.kind == Constraint::Gbnf ? "grammar" : "response_format");
+    // The text that is held to it is the answer, not a thought.
+    if (isThinking)
+      if (auto error = beginAnswer(start, "\n" + model->format().thinkEnd + "\n\n"))
+        return *error;
     return std::move(*matcher);
   }
   ForcedCallRequest wanted;
@@ -97,12 +121,8 @@ Service::constrain(const GenerationRequest &request, bool isThinking,
   Result<ForcedCall> forced = forceCall(model->format(), model->tokenizer(), request.tools, wanted);
   if (!forced)
     return ApiError(400, "tool_choice: " + forced.message(), "tool_choice");
-  Result<std::vector<int32_t>> prefix =
-      model->tokenizer().encode(forced->prefix, {/*addSpecial=*/false, /*parseSpecial=*/true});
-  if (!prefix)
-    return ApiError(500, prefix.message());
-  start.prompts[0].insert(start.prompts[0].end(), prefix->begin(), prefix->end());
-  start.forced = forced->prefix;
+  if (auto error = beginAnswer(start, forced->prefix))
+    return *error;
   return model->matcherFor(forced->grammar);
 }
 
@@ -150,6 +170,14 @@ void Service::generate(Visit &visit, GenerationRequest request) {
     return refuse(visit, *error);
   if (Status status = validate(request.sampling, model->rules().vocabulary); !status.ok())
     return refuse(visit, ApiError(400, status.message()));
+
+  size_t texts = request.choices * (request.isChat ? 1 : request.prompts.size());
+  if (texts > scheduler->queueSize())
+    return refuse(visit,
+                  ApiError(400,
+                           "n: " + std::to_string(texts) + " texts are more than the " +
+                               std::to_string(scheduler->queueSize()) + " that may wait at once",
+                           "n"));
 
   TextReply::Start start;
   std::vector<Prompt> prompts = request.isChat ? std::vector<Prompt>(1) : request.prompts;

@@ -37,6 +37,8 @@ struct HttpResponse {
 class Reply {
 public:
   virtual ~Reply() = default;
+  /// A header of the reply, whatever it will be: before send() or begin().
+  virtual void addHeader(const std::string &name, const std::string &value) = 0;
   virtual void send(HttpResponse response) = 0;
   /// Status 200. What is written goes out as soon as it can.
   virtual void begin(const std::string &type) = 0;

@@ -285,7 +285,7 @@ void Scheduler::feedPrompts() {
     uint64_t count = std::min(chunk - position % chunk, prompt.size() - position);
     Status status = ensemble->feed(sequence, prompt.data() + position, count);
     if (!status.ok())
-      return failAll(status.message());
+      return end(sequence, Ending::Failed, status.message());
     totals.promptTokens += count;
     position += count;
     memory.exact = position - position % chunk;

@@ -74,6 +74,7 @@ public:
   SchedulerCounts counts() const;
   uint64_t maxLen() const { return ensemble->maxLen(); }
   uint64_t parallel() const { return parallelTexts; }
+  uint64_t queueSize() const { return options.queue; }
   /// Bytes of keys and values, if every sequence is full.
   uint64_t contextBytes() const;
   std::string deviceName() const { return ensemble->deviceName(); }

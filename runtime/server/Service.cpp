@@ -57,13 +57,21 @@ void Service::serve(Visit &visit) {
       {"POST", "/detokenize", &Service::detokenize, true},
   };
   const HttpRequest &request = visit.request;
+  if (const std::string &origin = request.header("origin");
+      !origin.empty() && access.allowsOrigin(origin)) {
+    visit.reply->addHeader("Access-Control-Allow-Origin", origin);
+    visit.reply->addHeader("Vary", "Origin");
+  }
   if (std::optional<ApiError> error = access.check(request))
     return refuse(visit, *error);
   if (request.method == "OPTIONS") {
     HttpResponse response;
     response.status = 204;
+    // Clients have headers of their own; what a page may send is decided by its origin.
+    const std::string &wanted = request.header("access-control-request-headers");
     response.headers = {{"Access-Control-Allow-Methods", "GET, POST"},
-                        {"Access-Control-Allow-Headers", "Authorization, Content-Type"}};
+                        {"Access-Control-Allow-Headers",
+                         wanted.empty() ? "Authorization, Content-Type, X-API-Key" : wanted}};
     return respond(visit, std::move(response));
   }
   std::string allowed;
@@ -105,14 +113,9 @@ double Service::millisecondsSince(Clock::time_point came) {
 }
 
 void Service::respond(Visit &visit, HttpResponse response) {
-  const HttpRequest &request = visit.request;
-  const std::string &origin = request.header("origin");
-  if (!origin.empty() && access.allowsOrigin(origin))
-    response.headers.insert(response.headers.end(),
-                            {{"Access-Control-Allow-Origin", origin}, {"Vary", "Origin"}});
   if (ready)
     metrics->replied(visit.route, response.status);
-  ordered_json line = requestLine(request);
+  ordered_json line = requestLine(visit.request);
   line.update({{"status", response.status}, {"ms", millisecondsSince(visit.came)}});
   log.write("request", line);
   visit.reply->send(std::move(response));

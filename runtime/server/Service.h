@@ -68,6 +68,7 @@ private:
   std::optional<ApiError> tooLong(const char *field, size_t tokens, size_t answer) const;
   std::variant<std::optional<grammar::Matcher>, ApiError>
   constrain(const GenerationRequest &request, bool isThinking, TextReply::Start &start) const;
+  std::optional<ApiError> beginAnswer(TextReply::Start &start, const std::string &prefix) const;
   std::function<void(const ReplyRecord &)> whenEnded(const Visit &visit, const std::string &id);
   bool beginsThinking(const std::vector<int32_t> &prompt) const;
   Task taskFor(const GenerationRequest &request, const std::vector<int32_t> &prompt,

@@ -14,8 +14,11 @@ TextReply::TextReply(GenerationRequest asked, Start begun, std::shared_ptr<Reply
       created(std::time(nullptr)) {
   for (size_t i = 0; i < start.prompts.size() * request.choices; ++i) {
     Text &text = texts.emplace_back(*start.model, request.stops);
-    if (!request.isChat)
+    if (!request.isChat) {
+      // The text goes on: it does not begin with a word as a text does that stands for itself.
+      text.decoder.feed(start.prompts[i / request.choices].back());
       continue;
+    }
     bool calls = request.toolChoice.kind != ToolChoice::None;
     text.parser.emplace(start.model->format(), calls, start.beginsThinking, request.tools);
     text.message = {{"role", "assistant"}, {"content", nullptr}, {"refusal", nullptr}};
@@ -29,7 +32,7 @@ TextReply::TextReply(GenerationRequest asked, Start begun, std::shared_ptr<Reply
 
 bool TextReply::take(size_t index, const ChosenToken &chosen) {
   Text &text = texts[index];
-  if (failed)
+  if (failedWith)
     return false;
   if (chosen.isStop)
     return false; // what is held back is told by done()
@@ -48,17 +51,17 @@ bool TextReply::take(size_t index, const ChosenToken &chosen) {
     if (id == chosen.id && piece.find(marker) == std::string::npos)
       piece += marker;
   tell(text, index, text.stops.feed(piece), false);
-  return !text.stops.isFound();
+  return !text.stops.isFound() && !text.isOver;
 }
 
 void TextReply::done(size_t index, const Ending &ending) {
   Text &text = texts[index];
   text.ending = ending;
-  if (!failed && ending.reason == Ending::Failed)
+  if (!failedWith && ending.reason == Ending::Failed)
     fail(ApiError(500, ending.error, "", "generation_failed"));
-  else if (!failed && ending.reason == Ending::Shutdown)
+  else if (!failedWith && ending.reason == Ending::Shutdown)
     fail(ApiError(503, "the server is shutting down"));
-  else if (!failed && ending.reason != Ending::Cancelled) {
+  else if (!failedWith && ending.reason != Ending::Cancelled) {
     begin(text, index);
     tell(text, index, text.stops.feed(text.decoder.finish()), false);
     tell(text, index, text.stops.finish(), true);
@@ -97,6 +100,9 @@ void TextReply::tell(Text &text, size_t index, const std::string &piece, bool is
 
 void TextReply::tellParts(Text &text, size_t index, const std::vector<AnswerPart> &parts) {
   for (const AnswerPart &part : parts) {
+    if (text.isOver)
+      return;
+    text.isOver = part.kind == AnswerPart::CallEnd && !request.toolChoice.parallel;
     if (part.kind == AnswerPart::CallBegin)
       text.callIds.push_back(newCallId(start.model->format().calls));
     if (request.streams) {
@@ -106,7 +112,9 @@ void TextReply::tellParts(Text &text, size_t index, const std::vector<AnswerPart
     }
     auto append = [&](const char *name) {
       ordered_json &to = text.message[name];
-      to = (to.is_string() ? to.get<std::string>() : std::string()) + part.text;
+      if (!to.is_string())
+        to = "";
+      to.get_ref<std::string &>() += part.text;
     };
     switch (part.kind) {
     case AnswerPart::Content:
@@ -175,7 +183,8 @@ ordered_json TextReply::takeProbables(Text &text) {
     logprobs.push_back(entry["logprob"]);
     tops.push_back(std::move(named));
     offsets.push_back(text.offset);
-    text.offset += entry["bytes"].size();
+    for (unsigned char byte : entry["token"].get_ref<const std::string &>())
+      text.offset += (byte & 0xc0) != 0x80; // characters, as Python counts them
   }
   return {{"tokens", tokens},
           {"token_logprobs", logprobs},
@@ -205,7 +214,8 @@ void TextReply::begin(Text &text, size_t index) {
     echoed = given ? *given
                    : start.model->tokenizer().decode(std::get<std::vector<int32_t>>(prompt),
                                                      /*skipSpecial=*/false);
-    text.offset = echoed.size();
+    for (unsigned char byte : echoed)
+      text.offset += (byte & 0xc0) != 0x80;
   }
   if (!request.streams)
     text.whole = echoed;
@@ -302,8 +312,10 @@ ordered_json TextReply::choiceOf(Text &text, size_t index) {
 
 void TextReply::finish() {
   ReplyRecord record;
-  record.status = failed ? 500 : 200;
-  record.finish = failed ? "error" : texts.front().finish.empty() ? "abort" : texts.front().finish;
+  record.status = failedWith.value_or(200);
+  record.finish = failedWith                     ? "error"
+                  : texts.front().finish.empty() ? "abort"
+                                                 : texts.front().finish;
   for (const Text &text : texts)
     record.endings.push_back(text.ending);
   if (start.ended)
@@ -311,7 +323,7 @@ void TextReply::finish() {
   bool isCancelled = std::any_of(texts.begin(), texts.end(), [](const Text &text) {
     return text.ending.reason == Ending::Cancelled;
   });
-  if (failed)
+  if (failedWith)
     return; // was told
   if (isCancelled)
     return reply->end(); // nobody listens
@@ -337,7 +349,7 @@ void TextReply::finish() {
 }
 
 void TextReply::fail(const ApiError &error) {
-  failed = true;
+  failedWith = error.status;
   if (!streaming)
     return reply->send(error.response());
   reply->write("data: " + error.json() + "\n\n");

@@ -51,6 +51,7 @@ private:
     Ending ending;
     size_t offset = 0; // of the next token in the text, for completions' logprobs
     bool begun = false;
+    bool isOver = false; // it has the one call that was wanted
   };
 
   void tell(Text &text, size_t index, const std::string &piece, bool isEnd);
@@ -77,8 +78,8 @@ private:
   std::vector<Text> texts;
   std::vector<std::pair<int32_t, std::string>> markers; // special tokens that the parser must see
   size_t left;
-  bool streaming = false; // the reply has begun
-  bool failed = false;
+  bool streaming = false;             // the reply has begun
+  std::optional<unsigned> failedWith; // status
 };
 
 } // namespace pianola::server

@@ -121,6 +121,7 @@ Status Serving::run() {
   std::string url = "http://" + shown + ":" + std::to_string(http.port());
   log.write("listening", {{"url", url}});
   if (Status status = load(); !status.ok()) {
+    http.stop(std::chrono::seconds(0)); // it speaks to the service
     service.reset();
     return status;
   }
@@ -153,7 +154,8 @@ void addServeVerb(CLI::App &app, int &exitCode, RollFinder rollOf) {
       ->required();
   verb->add_option("--host", options->host, "IP address to listen on")->capture_default_str();
   verb->add_option("--port", options->port, "0: any that is free")->capture_default_str();
-  verb->add_option("--api-key", options->keys, "Clients must send it; several may be given");
+  verb->add_option("--api-key", options->keys, "Clients must send it; several may be given")
+      ->check([](const std::string &key) { return key.empty() ? "expected a key" : ""; });
   verb->add_option("-a,--alias,--served-model-name", options->alias,
                    "The model's name (default: that of the file)");
   verb->add_option("--allowed-host", options->hosts,

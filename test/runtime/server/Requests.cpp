@@ -134,7 +134,7 @@ TEST(Requests, AreRefusedByMessage) {
           {R"([{"role": "assistant", "tool_calls": [{"function": {}}]}])",
            "messages[0].tool_calls[0].function: expected an object with a name"},
           {R"([{"role": "assistant", "tool_calls": [{"function": {"name": "f", "arguments": "x"}}]}])",
-           "messages[0].tool_calls[0].function.arguments: expected a JSON object in a string"},
+           "messages[0].tool_calls[0].function.arguments: is not JSON: byte 1"},
       })
     EXPECT_EQ(errorOf(readChatRequest({{"messages", ordered_json::parse(messages)}}, rules())),
               message)

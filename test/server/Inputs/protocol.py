@@ -192,8 +192,58 @@ def errors(server):
     assert status == 400 and reply["error"]["param"] == "tool_choice", reply
 
 
+def arguments_of_calls(server):
+    """JSON in a string within the body's JSON."""
+    for arguments, wanted in (('{"a": ' + "[" * 500000 + "]" * 500000 + "}", "nested"),
+                              (json.dumps({str(i): i for i in range(200000)}), "too many members"),
+                              ("[1]", "expected a JSON object"), ("{", "is not JSON")):
+        call = {"id": "1", "type": "function", "function": {"name": "f", "arguments": arguments}}
+        turns = QUESTION + [{"role": "assistant", "content": None, "tool_calls": [call]}]
+        for path in ("/v1/chat/completions", "/tokenize"):
+            status, reply = server.ask(path, {"messages": turns})
+            assert status == 400 and wanted in reply["error"]["message"], (path, reply)
+
+
+def too_many_texts(server):
+    status, reply = server.ask("/v1/completions", {"prompt": ["a"] * 128, "n": 128})
+    assert status == 400 and reply["error"]["param"] == "n", reply
+
+
+def encoded_names(server):
+    assert server.ask("/v1/models/org%2Fx")[0] == 200
+    status, reply = server.ask("/v1/models/org%2Fy%zz")
+    assert status == 404 and '"org/y%zz"' in reply["error"]["message"], reply
+
+
+def pages_of_other_sites(server):
+    def headers(method, path, body=None, **more):
+        connection = server.connect()
+        connection.request(method, path, body, {"Origin": "https://friend.example", **more})
+        reply = connection.getresponse()
+        reply.read()
+        connection.close()
+        return reply
+    body = json.dumps({"prompt": "A", "max_tokens": 1})
+    for path, sent in (("/v1/completions", body), ("/v1/completions", body[:-1] + ', "stream": true}'),
+                       ("/v1/nothing", "{}")):
+        reply = headers("POST", path, sent)
+        assert reply.getheader("Access-Control-Allow-Origin") == "https://friend.example", path
+        assert reply.getheader("Vary") == "Origin"
+    reply = headers("OPTIONS", "/v1/completions", None,
+                    **{"Access-Control-Request-Headers": "authorization,x-stainless-os"})
+    assert reply.status == 204 and reply.getheader("Content-Length") is None
+    assert reply.getheader("Access-Control-Allow-Headers") == "authorization,x-stainless-os"
+    assert reply.getheader("Access-Control-Allow-Origin") == "https://friend.example"
+
+
 def main():
+    with Server("pianola", sys.argv[1], "--alias", "org/x", "--allowed-origin",
+                "https://friend.example") as server:
+        encoded_names(server)
+        pages_of_other_sites(server)
     with Server("pianola", sys.argv[1], "--alias", "x") as server:
+        arguments_of_calls(server)
+        too_many_texts(server)
         assert server.ask("/health") == (200, {"status": "ok"})
         models = server.ask("/v1/models")[1]
         assert [model["id"] for model in models["data"]] == ["x"]
