@@ -90,6 +90,12 @@ void readRopeScaling(JsonFields &scaling, std::optional<int64_t> outer, ModelCon
   std::optional<int64_t> original = outer;
   scaling.integer("original_max_position_embeddings", 1, mostPositions, original);
   rope.originalMaxPositions = original.value_or(config.maxPositions);
+  bool isLong = kind == "longrope" || kind == "su" ||
+                // What the first Phi-3 of long contexts called it.
+                (kind == "yarn" && config.architecture == "Phi3ForCausalLM");
+  if (outer && original != outer && !isLong)
+    scaling.fail("original_max_position_embeddings",
+                 "is another one than that beside it, " + llvm::Twine(*outer));
   scaling.number("partial_rotary_factor", 1e-3, 1, config.rotaryShare);
 
   std::optional<double> factor;
@@ -121,7 +127,7 @@ void readRopeScaling(JsonFields &scaling, std::optional<int64_t> outer, ModelCon
     scaling.number("high_freq_factor", 1e-6, 1e6, rope.highFrequencyFactor);
     if (rope.highFrequencyFactor < rope.lowFrequencyFactor)
       scaling.wrong("high_freq_factor", "at least low_freq_factor");
-  } else if (kind == "yarn") {
+  } else if (kind == "yarn" && !isLong) {
     rope.kind = RopeScaling::Kind::Yarn;
     rope.factor = factor.value_or(double(config.maxPositions) / double(rope.originalMaxPositions));
     readYarn(scaling, rope);
@@ -129,7 +135,7 @@ void readRopeScaling(JsonFields &scaling, std::optional<int64_t> outer, ModelCon
     config.maxPositions = std::max(
         config.maxPositions,
         int64_t(std::min(rope.factor * double(rope.originalMaxPositions), double(mostPositions))));
-  } else if (kind == "longrope" || kind == "su") {
+  } else if (isLong) {
     rope.kind = RopeScaling::Kind::LongRope;
     rope.originalMaxPositions = outer.value_or(rope.originalMaxPositions);
     rope.factor = factor.value_or(double(config.maxPositions) / double(rope.originalMaxPositions));
@@ -152,6 +158,11 @@ llvm::Error readRope(JsonFields &fields, ModelConfig &config) {
   std::optional<int64_t> original;
   fields.integer("original_max_position_embeddings", 1, mostPositions, original);
   fields.number("partial_rotary_factor", 1e-3, 1, config.rotaryShare);
+  const json *parameters = fields.find("rope_parameters"), *scaling = fields.find("rope_scaling");
+  if (parameters && scaling && *parameters != *scaling) {
+    fields.fail("rope_scaling", "says something else than rope_parameters beside it");
+    return llvm::Error::success();
+  }
   for (llvm::StringRef key : {"rope_parameters", "rope_scaling"}) {
     const json *scaling = fields.find(key);
     if (!scaling)
@@ -188,8 +199,9 @@ void readPerLayer(JsonFields &fields, llvm::StringRef key, llvm::StringRef expec
   }
 }
 
-void readLayerKinds(JsonFields &fields, ModelConfig &config) {
+void readLayerKinds(const json &object, JsonFields &fields, ModelConfig &config) {
   fields.integer("sliding_window", 1, mostPositions, config.slidingWindow);
+  config.saysWindow = object.contains("sliding_window");
   fields.boolean("use_sliding_window", config.useSlidingWindow);
   fields.integer("max_window_layers", 0, 1 << 20, config.maxWindowLayers);
   readPerLayer(fields, "layer_types", "full_attention or sliding_attention", config.layers,
@@ -236,10 +248,10 @@ llvm::Expected<ModelConfig> readConfig(const json &object) {
   std::optional<bool> attentionBias, mlpBias;
   fields.boolean("attention_bias", attentionBias);
   fields.boolean("mlp_bias", mlpBias);
-  config.attentionBias = attentionBias.value_or(false);
+  config.attentionBias = attentionBias;
   config.mlpBias = mlpBias.value_or(false);
   if (!fields.failed())
-    readLayerKinds(fields, config);
+    readLayerKinds(object, fields, config);
   if (!fields.failed())
     if (llvm::Error error = readRope(fields, config))
       return std::move(error);

@@ -57,10 +57,11 @@ struct ModelConfig {
   }
 
   std::optional<bool> tied; // tie_word_embeddings
-  bool attentionBias = false;
+  std::optional<bool> attentionBias;
   bool mlpBias = false;
 
   std::optional<int64_t> slidingWindow;
+  bool saysWindow = false; // sliding_window is there, if only to be null
   std::optional<bool> useSlidingWindow;
   std::optional<int64_t> maxWindowLayers;
   /// One per layer where given: whether its type is sliding_attention.

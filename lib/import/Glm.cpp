@@ -11,7 +11,7 @@ static void build(DecoderBuilder &decoder) {
   DecoderDefaults defaults;
   defaults.rotaryShare = 0.5;
   LayerCard card;
-  card.queryKeyValueBias = decoder.config().attentionBias;
+  card.queryKeyValueBias = decoder.config().attentionBias.value_or(true);
   card.fusedMlp = card.pairedLanes = true;
   buildPreNormDecoder(decoder, defaults, [&](int64_t) { return card; });
 }

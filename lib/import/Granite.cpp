@@ -15,7 +15,7 @@ static void build(DecoderBuilder &decoder) {
   if (config.logitsScaling)
     defaults.logitsScale = 1 / *config.logitsScaling;
   LayerCard card;
-  card.queryKeyValueBias = card.outputBias = config.attentionBias;
+  card.queryKeyValueBias = card.outputBias = config.attentionBias.value_or(false);
   card.mlpBias = config.mlpBias;
   card.attentionScale = config.attentionMultiplier.value_or(1);
   card.residualScale = config.residualMultiplier;

@@ -10,7 +10,7 @@ namespace pianola {
 static void build(DecoderBuilder &decoder) {
   const ModelConfig &config = decoder.config();
   LayerCard card;
-  card.queryKeyValueBias = card.outputBias = config.attentionBias;
+  card.queryKeyValueBias = card.outputBias = config.attentionBias.value_or(false);
   card.mlpBias = config.mlpBias;
   buildPreNormDecoder(decoder, {}, [&](int64_t) { return card; });
 }

@@ -13,7 +13,7 @@ static void build(DecoderBuilder &decoder) {
   buildPreNormDecoder(decoder, {}, [&](int64_t layer) {
     LayerCard card;
     card.headNorms = true;
-    card.queryKeyValueBias = card.outputBias = config.attentionBias;
+    card.queryKeyValueBias = card.outputBias = config.attentionBias.value_or(false);
     card.window = qwenWindow(config, layer);
     return card;
   });

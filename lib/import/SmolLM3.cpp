@@ -10,7 +10,7 @@ namespace pianola {
 
 static LayerCard cardOf(const ModelConfig &config, int64_t layer) {
   LayerCard card;
-  card.queryKeyValueBias = card.outputBias = config.attentionBias;
+  card.queryKeyValueBias = card.outputBias = config.attentionBias.value_or(false);
   card.mlpBias = config.mlpBias;
   card.rope = config.ropeLayers ? bool((*config.ropeLayers)[size_t(layer)])
                                 : (layer + 1) % config.noRopeLayerInterval != 0;

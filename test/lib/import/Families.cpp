@@ -22,7 +22,7 @@ TEST(Families, WindowOfMistralIsOnEveryLayer) {
   json config = smallConfig("MistralForCausalLM", 3);
   EXPECT_EQ(SmallModel(with(config, {{"sliding_window", 8}})).windows(), (Windows{8, 8, 8}));
   EXPECT_EQ(SmallModel(with(config, {{"sliding_window", nullptr}})).windows(), (Windows{0, 0, 0}));
-  EXPECT_EQ(SmallModel(config).windows(), (Windows{0, 0, 0}));
+  EXPECT_EQ(SmallModel(config).windows(), (Windows{4096, 4096, 4096})) << "transformers' default";
 }
 
 TEST(Families, WindowOfQwenMustBeSwitchedOn) {
