@@ -228,6 +228,13 @@ public:
     detail::check(pianola_decoder_create(text.get(), showSpecial, &created));
     decoder.reset(created);
   }
+  Decoder(Decoder &&) = default;
+  /// The decoder that was goes before its text.
+  Decoder &operator=(Decoder &&other) noexcept {
+    decoder = std::move(other.decoder);
+    text = std::move(other.text);
+    return *this;
+  }
 
   std::string feed(int32_t id) {
     const char *utf8 = nullptr;
@@ -280,6 +287,13 @@ public:
     pianola_session *created = nullptr;
     detail::check(pianola_session_create(model.get(), &given, &created));
     session.reset(created);
+  }
+  Session(Session &&) = default;
+  /// The session that was goes before its model.
+  Session &operator=(Session &&other) noexcept {
+    session = std::move(other.session);
+    model = std::move(other.model);
+    return *this;
   }
 
   void feed(const Tokens &ids) { detail::check(pianola_feed(get(), ids.data(), ids.size())); }

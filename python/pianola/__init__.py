@@ -83,6 +83,7 @@ class Pianola:
         self._model, self._session, self._text = c_void_p(), c_void_p(), c_void_p()
         self._playing = threading.Lock()
         self._streaming: threading.Event | None = None  # set to end the stream
+        self._closing = threading.Lock()  # what is cancelled must be there
         self._library = _library.library()
         self._library.open(os.fsencode(path), byref(self._model))
         try:
@@ -105,9 +106,9 @@ class Pianola:
 
     def close(self) -> None:
         """Ends a stream that is open, and frees all memory. More than once does no harm."""
-        if self._streaming:
-            self._streaming.set()
-        with self._playing:
+        if streaming := self._streaming:
+            streaming.set()
+        with self._playing, self._closing:
             for handle, free in ((self._text, "text_destroy"), (self._session, "session_destroy"),
                                  (self._model, "close")):
                 getattr(self._library, free)(handle)
@@ -205,7 +206,8 @@ class Pianola:
 
     def cancel(self) -> None:
         """Makes what another thread plays end with Cancelled; if there is nothing, the next."""
-        self._library.cancel(self._session)
+        with self._closing:
+            self._library.cancel(self._session)
 
     def _texts(self) -> c_void_p:
         if not self._model:
@@ -263,7 +265,7 @@ class Pianola:
                 biases = [_library.LogitBias(token, bias) for token, bias in options["logit_bias"].items()]
                 sampling.logit_bias = (_library.LogitBias * len(biases))(*biases)
                 sampling.logit_bias_count = len(biases)
-            elif name in known:
+            elif name in known and name in Options.__annotations__:
                 setattr(sampling, name, value)
             elif name not in _TEXT_OPTIONS:
                 raise TypeError(f"{name} is no option: there are {', '.join(Options.__annotations__)}")

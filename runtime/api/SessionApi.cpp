@@ -159,8 +159,15 @@ pianola_status pianola_sample(pianola_session *session, int32_t *token) {
 
 pianola_status pianola_step(pianola_session *session, int32_t *token) {
   return guard([&] {
-    Status status = sample(session, token);
-    return status.ok() ? feed(session, token, 1, nullptr) : status;
+    if (!token)
+      return Status::error("a null pointer was given");
+    int32_t chosen = 0;
+    if (Status status = sample(session, &chosen); !status.ok())
+      return status;
+    if (Status status = feed(session, &chosen, 1, nullptr); !status.ok())
+      return status;
+    *token = chosen;
+    return Status();
   });
 }
 
