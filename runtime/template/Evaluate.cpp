@@ -212,8 +212,11 @@ Value Interpreter::evaluate(const Expression &expression) {
     bool isNegative = expression.kind == Expression::Negate;
     if (const Undefined *undefined = value.as<Undefined>())
       failUndefined(*undefined);
-    if (std::optional<Integer> integer = value.asInteger())
-      return Value::integer(isNegative ? -*integer : *integer);
+    if (std::optional<Integer> integer = value.asInteger()) {
+      if (isNegative && __builtin_sub_overflow(Integer(0), *integer, &*integer))
+        fail("integers are supported up to 2**127", FailureKind::Limit);
+      return Value::integer(*integer);
+    }
     if (const double *number = value.as<double>())
       return isNegative ? -*number : *number;
     fail(std::string("bad operand type for unary ") + (isNegative ? "-" : "+") + ": '" +

@@ -69,7 +69,9 @@ Text formatNumber(const Spec &spec, const Value &value) {
   bool isNegative = false;
   if (isIntegral) {
     isNegative = *integer < 0;
-    Integer size = isNegative ? -*integer : *integer;
+    Integer size = *integer;
+    if (isNegative && __builtin_sub_overflow(Integer(0), size, &size))
+      fail("integers are supported up to 2**127", FailureKind::Limit);
     int base = type == 'x' || type == 'X' ? 16 : type == 'o' ? 8 : type == 'b' ? 2 : 10;
     digits = base == 10 ? formatInteger(size) : inBase(size, base);
     if (static_cast<int>(digits.size()) < spec.precision)

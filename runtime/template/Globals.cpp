@@ -19,6 +19,10 @@ Value range(Interpreter &, Arguments given) {
     result = {bound.integer(0, 0), bound.integer(1, 0), bound.integer(2, 1)};
   if (result.step == 0)
     fail("range() arg 3 must not be zero");
+  constexpr Integer kFarthest = Integer(1) << 64; // differences are numbers, too
+  for (Integer bound : {result.begin, result.end, result.step})
+    if (bound < -kFarthest || bound > kFarthest)
+      fail("range() is supported up to 2**64", FailureKind::Limit);
   constexpr Integer kLongest = 100000; // Jinja's sandbox
   if (result.size() > kLongest)
     fail("Range too big. The sandbox blocks ranges larger than MAX_RANGE (100000).");

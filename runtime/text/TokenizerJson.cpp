@@ -162,12 +162,16 @@ Status TokenizerReader::readAdded(const json &list) {
     return Status();
   if (!list.is_array())
     return Status::error("added_tokens: expected a list");
+  size_t count = tokenizer.tokens.size() + list.size();
   for (size_t i = 0; i < list.size(); ++i) {
     const json &entry = list[i];
     std::string path = "added_tokens[" + std::to_string(i) + "]";
-    const json &content = member(entry, "content");
-    if (!content.is_string() || member(entry, "id").is_null())
+    const json &content = member(entry, "content"), &id = member(entry, "id");
+    if (!content.is_string() || id.is_null())
       return Status::error(path + ": expected an object with id and content");
+    if (id.is_number_unsigned() && id.get<uint64_t>() > 64 * count + 1024)
+      return Status::error(path + ".id: " + id.dump() + " is too large for a vocabulary of " +
+                           std::to_string(count));
     AddedToken token{};
     token.content = content.get<std::string>();
     for (auto [name, to] : {std::pair("special", &token.special),
