@@ -54,6 +54,7 @@ Result<Chat> Chat::create(const Tokenizer &tokenizer, const ChatConfig &config) 
   if (!parsed)
     return parsed.status();
   chat.parsed = std::move(*parsed);
+  chat.controls = tokenizer.tokensWrittenIn(chat.config.source);
   // Checkpoints do not always name these in their generation_config.json.
   for (const char *end : {"<|im_end|>", "<|eot_id|>", "<end_of_turn>", "<|end|>", "<|return|>",
                           "<|call|>", "<|eom_id|>", "[/TOOL_CALLS]"}) {
@@ -85,7 +86,7 @@ TemplateOptions Chat::optionsNow() const {
 Result<std::vector<int32_t>> Chat::encode(ordered_json variables) const {
   Result<std::vector<TextPart>> parts =
       parsed->render(complete(std::move(variables)), optionsNow());
-  return parts ? tokenizer->encode(*parts, /*addSpecial=*/false) : parts.status();
+  return parts ? tokenizer->encode(*parts, /*addSpecial=*/false, controls) : parts.status();
 }
 
 Result<std::string> Chat::render(ordered_json variables) const {

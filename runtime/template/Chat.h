@@ -15,7 +15,7 @@ public:
 
   /// The tokens of a conversation. `variables` is an object with messages, and what else the
   /// template knows: tools, add_generation_prompt, enable_thinking. Texts in it never become
-  /// special tokens.
+  /// special tokens, nor others that the template writes.
   Result<std::vector<int32_t>> encode(nlohmann::ordered_json variables) const;
   /// The same as text, in which data can be told from special tokens no more.
   Result<std::string> render(nlohmann::ordered_json variables) const;
@@ -36,6 +36,8 @@ private:
   ChatConfig config;
   std::optional<ChatTemplate> parsed;
   std::vector<int32_t> ends;
+  // Not every tokenizer flags the tokens that a template marks turns with as special ones.
+  std::vector<int32_t> controls;
 };
 
 } // namespace pianola

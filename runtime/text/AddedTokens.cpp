@@ -30,8 +30,8 @@ void AddedTokens::add(AddedToken token) {
     tries[AsWritten].add(token.content, number);
   else
     tries[Normalized].add(token.normalContent, number);
-  if (token.normalized && token.special)
-    tries[NormalizedSpecial].add(token.content, number);
+  if (token.normalized)
+    tries[NormalizedGuarded].add(token.content, number);
   tokens.push_back(std::move(token));
 }
 
@@ -41,8 +41,26 @@ static bool touches(const std::vector<TextRange> &ranges, size_t begin, size_t e
   return after != ranges.end() && after->begin < end;
 }
 
+static bool isGuarded(const AddedToken &token, const Data &data) {
+  return token.special || (data.controls && std::binary_search(data.controls->begin(),
+                                                               data.controls->end(), token.id));
+}
+
+std::vector<int32_t> AddedTokens::writtenIn(std::string_view source) const {
+  std::vector<int32_t> ids;
+  for (const AddedToken &token : tokens) {
+    bool isBlank = true;
+    for (size_t i = 0; i < token.content.size(); i += characterAt(token.content, i).size)
+      isBlank &= isWhiteSpace(characterAt(token.content, i).code);
+    if (!isBlank && source.find(token.content) != std::string_view::npos)
+      ids.push_back(token.id);
+  }
+  std::sort(ids.begin(), ids.end());
+  return ids;
+}
+
 const AddedToken *AddedTokens::longestAt(std::string_view text, size_t at, Which which,
-                                         const std::vector<TextRange> &data) const {
+                                         const Data &data) const {
   const Trie &trie = tries[which];
   if (!trie.begins[static_cast<uint8_t>(text[at])])
     return nullptr;
@@ -56,14 +74,17 @@ const AddedToken *AddedTokens::longestAt(std::string_view text, size_t at, Which
     if (trie.ends[node] < 0)
       continue;
     const AddedToken &token = tokens[trie.ends[node]];
-    if (!token.special || !touches(data, at, end + 1))
+    bool guarded = isGuarded(token, data);
+    if (which == NormalizedGuarded && !guarded)
+      continue;
+    if (!guarded || !touches(data.ranges, at, end + 1))
       longest = &token;
   }
   return longest;
 }
 
 std::vector<Segment> AddedTokens::split(std::string_view text, Which which,
-                                        const std::vector<TextRange> &data) const {
+                                        const Data &data) const {
   std::vector<Segment> segments;
   size_t done = 0;
   for (size_t at = 0; at < text.size();) {

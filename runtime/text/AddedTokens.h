@@ -35,19 +35,27 @@ struct TextRange {
   size_t begin, end;
 };
 
+/// What of a text is data, in which no special token is found, and none of `controls`.
+struct Data {
+  std::vector<TextRange> ranges;
+  const std::vector<int32_t> *controls = nullptr; // sorted
+};
+
 class AddedTokens {
 public:
   /// Which tokens are looked for.
   enum Which {
     AsWritten,         // those that are not `normalized`
     Normalized,        // those that are, in normal text
-    NormalizedSpecial, // the special ones of those, in text that is not normal
+    NormalizedGuarded, // those of them that data may not have, in text that is not normal
   };
   void add(AddedToken token);
 
-  /// Splits `text`. No special token that touches one of the ranges of `data` is found.
-  std::vector<Segment> split(std::string_view text, Which which,
-                             const std::vector<TextRange> &data) const;
+  /// Splits `text`. What data may not have is not found where it touches data.
+  std::vector<Segment> split(std::string_view text, Which which, const Data &data) const;
+
+  /// The tokens that a template writes, sorted; white space is nobody's to guard.
+  std::vector<int32_t> writtenIn(std::string_view source) const;
 
 private:
   // Tokens by their text, byte by byte; node 0 is the root.
@@ -58,7 +66,7 @@ private:
     void add(std::string_view text, int32_t token);
   };
   const AddedToken *longestAt(std::string_view text, size_t at, Which which,
-                              const std::vector<TextRange> &data) const;
+                              const Data &data) const;
 
   std::vector<AddedToken> tokens;
   std::array<Trie, 3> tries;

@@ -14,10 +14,10 @@ public:
       : tokenizer(tokenizer), ids(ids) {}
 
   /// `data`: see AddedTokens.
-  Status encode(std::string_view text, const std::vector<TextRange> &data);
+  Status encode(std::string_view text, const Data &data);
 
 private:
-  Status encodeSegment(const Segment &segment, const std::vector<TextRange> &data);
+  Status encodeSegment(const Segment &segment, const Data &data);
   Status encodePlain(std::string_view text, bool isFirst);
   void encodePiece(std::string_view piece);
 
@@ -62,21 +62,21 @@ Status Tokenizer::Encoding::encodePlain(std::string_view text, bool isFirst) {
   return Status();
 }
 
-Status Tokenizer::Encoding::encodeSegment(const Segment &segment,
-                                          const std::vector<TextRange> &data) {
+Status Tokenizer::Encoding::encodeSegment(const Segment &segment, const Data &data) {
   bool isFirst = segment.begin == 0;
   std::string_view text = segment.text;
-  std::vector<TextRange> inText;
-  auto range = std::upper_bound(data.begin(), data.end(), segment.begin,
+  Data inText;
+  inText.controls = data.controls;
+  auto range = std::upper_bound(data.ranges.begin(), data.ranges.end(), segment.begin,
                                 [](size_t at, const TextRange &other) { return at < other.end; });
-  for (; range != data.end() && range->begin < segment.begin + text.size(); ++range)
-    inText.push_back({range->begin < segment.begin ? 0 : range->begin - segment.begin,
-                      range->end - segment.begin});
+  for (; range != data.ranges.end() && range->begin < segment.begin + text.size(); ++range)
+    inText.ranges.push_back({range->begin < segment.begin ? 0 : range->begin - segment.begin,
+                             range->end - segment.begin});
   bool isChanged = !tokenizer.normalizer.isIdentity();
-  // What is data in a text is not known any more once the text has been normalised: special tokens
-  // are looked for before, as they are written, and then no more.
-  if (isChanged && !inText.empty() && !segment.isSearched) {
-    for (Segment part : tokenizer.added.split(text, AddedTokens::NormalizedSpecial, inText)) {
+  // What is data in a text is not known any more once the text has been normalised: tokens that
+  // data may not have are looked for before, as they are written, and then no more.
+  if (isChanged && !inText.ranges.empty() && !segment.isSearched) {
+    for (Segment part : tokenizer.added.split(text, AddedTokens::NormalizedGuarded, inText)) {
       part.begin += segment.begin;
       part.isSearched = true;
       if (part.id >= 0)
@@ -92,9 +92,9 @@ Status Tokenizer::Encoding::encodeSegment(const Segment &segment,
     if (!changed)
       return changed.status();
     text = pieces.made.emplace_back(std::move(*changed));
-    inText.clear();
+    inText.ranges.clear();
     if (segment.isSearched)
-      inText.push_back({0, text.size()});
+      inText.ranges.push_back({0, text.size()});
   }
   for (const Segment &part : tokenizer.added.split(text, AddedTokens::Normalized, inText))
     if (part.id >= 0)
@@ -104,7 +104,7 @@ Status Tokenizer::Encoding::encodeSegment(const Segment &segment,
   return Status();
 }
 
-Status Tokenizer::Encoding::encode(std::string_view text, const std::vector<TextRange> &data) {
+Status Tokenizer::Encoding::encode(std::string_view text, const Data &data) {
   if (text.size() > kKnown)
     known.resize(kKnown);
   for (const Segment &segment : tokenizer.added.split(text, AddedTokens::AsWritten, data))
@@ -120,15 +120,16 @@ Result<std::vector<int32_t>> Tokenizer::encode(std::string_view text,
   return encode({{std::string(text), options.parseSpecial}}, options.addSpecial);
 }
 
-Result<std::vector<int32_t>> Tokenizer::encode(const std::vector<TextPart> &parts,
-                                               bool addSpecial) const {
+Result<std::vector<int32_t>> Tokenizer::encode(const std::vector<TextPart> &parts, bool addSpecial,
+                                               const std::vector<int32_t> &controls) const {
   std::string text;
-  std::vector<TextRange> data;
+  Data data;
+  data.controls = &controls;
   for (const TextPart &part : parts) {
     size_t begin = text.size();
     text += part.text;
     if (!part.parseSpecial && !part.text.empty())
-      data.push_back({begin, text.size()});
+      data.ranges.push_back({begin, text.size()});
   }
   if (size_t at = findInvalid(text); at != std::string_view::npos)
     return Status::error("text is not UTF-8 at byte " + std::to_string(at));

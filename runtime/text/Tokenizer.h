@@ -38,8 +38,14 @@ public:
   /// `text` must be UTF-8. Safe from several threads at once, as all members are.
   Result<std::vector<int32_t>> encode(std::string_view text,
                                       const EncodeOptions &options = {}) const;
-  /// Encodes the parts as one text: tokens may cross from one to the next.
-  Result<std::vector<int32_t>> encode(const std::vector<TextPart> &parts, bool addSpecial) const;
+  /// Encodes the parts as one text: tokens may cross from one to the next. `controls`, sorted, are
+  /// tokens that no more are found in data than special ones are.
+  Result<std::vector<int32_t>> encode(const std::vector<TextPart> &parts, bool addSpecial,
+                                      const std::vector<int32_t> &controls = {}) const;
+  /// Added tokens that a chat template writes, sorted: to be controls of its conversations.
+  std::vector<int32_t> tokensWrittenIn(std::string_view source) const {
+    return added.writtenIn(source);
+  }
 
   /// Ids that the tokenizer does not know decode to nothing; bytes that are not UTF-8 to U+FFFD.
   std::string decode(const std::vector<int32_t> &ids, bool skipSpecial) const;
