@@ -15,6 +15,66 @@ using nlohmann::ordered_json;
 
 static constexpr size_t kDeepest = 200; // of values in values
 
+//===----------------------------------------------------------------------===//
+// Values of values
+//===----------------------------------------------------------------------===//
+
+Extent Value::extent() const {
+  if (const List *list = as<List>())
+    return list->extent;
+  if (const Tuple *tuple = as<Tuple>())
+    return tuple->extent;
+  if (const Dict *dict = as<Dict>())
+    return dict->extent;
+  if (const View *view = as<View>())
+    return view->dict.extent;
+  if (const Iterator *iterator = as<Iterator>())
+    return iterator->extent;
+  return {};
+}
+
+static void addExtent(Extent &whole, const Extent &part) {
+  constexpr uint32_t kDeepestMade = 1000; // freeing them recurses
+  constexpr uint64_t kMostValues = 10'000'000;
+  whole.depth = std::max(whole.depth, part.depth + 1);
+  whole.values += part.values;
+  if (whole.depth > kDeepestMade)
+    fail("values are nested too deeply", FailureKind::Limit);
+  if (whole.values > kMostValues)
+    fail("a value holds too many others", FailureKind::Limit);
+}
+
+Extent Value::extentOf(const Items &items) {
+  Extent extent;
+  for (const Value &item : items)
+    addExtent(extent, item.extent());
+  return extent;
+}
+
+Value Value::list(Items items) {
+  Extent extent = extentOf(items);
+  return List{std::make_shared<Items>(std::move(items)), extent};
+}
+
+Value Value::tuple(Items items) {
+  Extent extent = extentOf(items);
+  return Tuple{std::make_shared<Items>(std::move(items)), extent};
+}
+
+Value Value::dict(std::vector<Entry> entries) {
+  Extent extent;
+  for (const auto &[key, value] : entries) {
+    addExtent(extent, key.extent());
+    addExtent(extent, value.extent());
+  }
+  return Dict{std::make_shared<std::vector<Entry>>(std::move(entries)), extent};
+}
+
+Value Value::iterator(Items items) {
+  Extent extent = extentOf(items);
+  return Iterator{std::make_shared<Items>(std::move(items)), std::make_shared<size_t>(0), extent};
+}
+
 Value Value::fromJson(const ordered_json &json, bool isData) {
   switch (json.type()) {
   case ordered_json::value_t::boolean:

@@ -33,17 +33,27 @@ struct String {
   bool isSafe = false;
 };
 
+/// How far what goes through all of a value goes. Values that are there several times count as
+/// often: a few lists that hold each other twice would take forever to print.
+struct Extent {
+  uint32_t depth = 0;
+  uint64_t values = 1;
+};
+
 using Items = std::vector<Value>;
 struct List {
   std::shared_ptr<const Items> items;
+  Extent extent;
 };
 struct Tuple {
   std::shared_ptr<const Items> items;
+  Extent extent;
 };
 
 using Entry = std::pair<Value, Value>;
 struct Dict {
   std::shared_ptr<const std::vector<Entry>> entries;
+  Extent extent;
   const Value *find(const Value &key) const;
 };
 /// keys(), values() or items() of a dict.
@@ -61,6 +71,7 @@ struct Range {
 struct Iterator {
   std::shared_ptr<const Items> items;
   std::shared_ptr<size_t> next;
+  Extent extent;
 };
 
 /// namespace(): the one value that templates change.
@@ -92,14 +103,11 @@ public:
   Value(std::string text) : Value(Text(std::move(text))) {}
   Value(const char *text) : Value(Text(text)) {}
   static Value integer(Integer value) { return Value(value); }
-  static Value list(Items items) { return List{std::make_shared<Items>(std::move(items))}; }
-  static Value tuple(Items items) { return Tuple{std::make_shared<Items>(std::move(items))}; }
-  static Value dict(std::vector<Entry> entries) {
-    return Dict{std::make_shared<std::vector<Entry>>(std::move(entries))};
-  }
-  static Value iterator(Items items) {
-    return Iterator{std::make_shared<Items>(std::move(items)), std::make_shared<size_t>(0)};
-  }
+  /// These fail if the value would be too deep or hold too many.
+  static Value list(Items items);
+  static Value tuple(Items items);
+  static Value dict(std::vector<Entry> entries);
+  static Value iterator(Items items);
   static Value undefined(std::string message) { return Undefined{std::move(message)}; }
   /// Texts of it are data if `isData`.
   static Value fromJson(const nlohmann::ordered_json &json, bool isData);
@@ -124,6 +132,8 @@ public:
   Text repr() const;
 
 private:
+  Extent extent() const;
+  static Extent extentOf(const Items &items);
   void addRepr(Text &to, size_t depth) const;
   Variant content;
 };

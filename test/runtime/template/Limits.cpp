@@ -66,6 +66,30 @@ TEST(Template, EndsHostileTemplatesSoon) {
       bytes);
 }
 
+TEST(Template, RefusesValuesThatNobodyCouldGoThrough) {
+  auto grown = [](const std::string &step, int times) {
+    return "{% set ns = namespace(l=['x']) %}{% for i in range(" + std::to_string(times) +
+           ") %}{% set ns.l = " + step + " %}{% endfor %}";
+  };
+  const std::string refused = "error: the chat template cannot be rendered: ";
+  EXPECT_EQ(outcome(grown("[ns.l, ns.l]", 60) + "{{ ns.l == 1 }}"),
+            refused + "a value holds too many others");
+  EXPECT_EQ(outcome(grown("{'a': ns.l, 'b': ns.l}", 60)),
+            refused + "a value holds too many others");
+  EXPECT_EQ(outcome(grown("[ns.l]", 50000)), refused + "values are nested too deeply");
+  EXPECT_EQ(outcome(grown("{'a': ns.l}", 50000)), refused + "values are nested too deeply");
+  EXPECT_EQ(outcome(grown("(ns.l,)", 50000)), refused + "values are nested too deeply");
+  EXPECT_EQ(outcome(grown("[ns.l, 'x']", 10) + "{{ ns.l | length }}"), "2");
+}
+
+TEST(Template, RefusesNumbersBeyondItsOwn) {
+  const std::string refused = "error: the chat template cannot be rendered: ";
+  EXPECT_EQ(outcome("{{ range(0 - 2**126 - 2**126, 2**126 + 5)[0:3] }}"),
+            refused + "range() is supported up to 2**64");
+  EXPECT_EQ(outcome("{{ -(0 - 2**126 - 2**126) }}"),
+            refused + "integers are supported up to 2**127");
+}
+
 TEST(Template, RefusesDepthWithoutEnd) {
   EXPECT_EQ(outcome("{{ " + repeated("(", 10000) + repeated(")", 10000) + " }}").substr(0, 80),
             "error: the chat template cannot be rendered: line 1: the template is nested too ");
