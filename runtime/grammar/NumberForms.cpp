@@ -190,9 +190,9 @@ public:
     std::string digits;
     bool isExclusive;
   };
-  Fractions(std::optional<End> low, std::optional<End> high)
+  Fractions(std::optional<End> low, std::optional<End> high, size_t digits)
       : low(std::move(low)), high(std::move(high)) {
-    most = kFractionDigits;
+    most = digits;
     for (const std::optional<End> *end : {&this->low, &this->high})
       if (*end)
         most = std::max(most, (*end)->digits.size() + 2);
@@ -260,8 +260,19 @@ WideInteger readWhole(const std::string &digits) {
   return value;
 }
 
+// Where a bound is exclusive, numbers have no more digits than a double tells apart: it would take
+// 99.9999999999999999 for 100.
+size_t fractionDigits(const NumberBound &least, const std::optional<NumberBound> &most) {
+  constexpr size_t kTold = 15;
+  if (!least.isExclusive && !(most && most->isExclusive))
+    return kFractionDigits;
+  size_t whole = std::max(least.value.whole.size(), most ? most->value.whole.size() : 0);
+  return whole < kTold ? kTold - whole : 1;
+}
+
 // Numbers that are not negative.
 Expression magnitudes(const NumberBound &least, const std::optional<NumberBound> &most) {
+  size_t digits = fractionDigits(least, most);
   Fractions::End low{least.value.fraction, least.isExclusive};
   auto withWhole = [](Expression whole, const Fractions &fractions) {
     return sequenceOf({std::move(whole), fractions.make()});
@@ -270,17 +281,18 @@ Expression magnitudes(const NumberBound &least, const std::optional<NumberBound>
   if (most && isLess(most->value.whole, from))
     return nothing();
   if (most && most->value.whole == from)
-    return withWhole(textOf(from),
-                     Fractions(low, Fractions::End{most->value.fraction, most->isExclusive}));
-  std::vector<Expression> ways = {withWhole(textOf(from), Fractions(low, std::nullopt))};
+    return withWhole(
+        textOf(from),
+        Fractions(low, Fractions::End{most->value.fraction, most->isExclusive}, digits));
+  std::vector<Expression> ways = {withWhole(textOf(from), Fractions(low, std::nullopt, digits))};
   WideInteger first = readWhole(from) + 1;
   WideInteger last = most ? readWhole(most->value.whole) - 1 : std::max(kGreatest, first);
   if (first <= last)
-    ways.push_back(withWhole(integersBetween({first, last}), Fractions({}, {})));
+    ways.push_back(withWhole(integersBetween({first, last}), Fractions({}, {}, digits)));
   if (most)
     ways.push_back(
         withWhole(textOf(most->value.whole),
-                  Fractions({}, Fractions::End{most->value.fraction, most->isExclusive})));
+                  Fractions({}, Fractions::End{most->value.fraction, most->isExclusive}, digits)));
   return choiceOf(std::move(ways));
 }
 
@@ -293,8 +305,8 @@ Expression numbersBetween(const std::optional<NumberBound> &least,
     Expression exponent =
         sequenceOf({classOf(CodeSet({{'e', 'e'}, {'E', 'E'}})),
                     optional(classOf(CodeSet({{'+', '+'}, {'-', '-'}}))), repeatOf(digit(), 1, 2)});
-    return sequenceOf({optional(textOf("-")), std::move(whole), Fractions({}, {}).make(),
-                       optional(std::move(exponent))});
+    return sequenceOf({optional(textOf("-")), std::move(whole),
+                       Fractions({}, {}, kFractionDigits).make(), optional(std::move(exponent))});
   }
   std::vector<Expression> ways;
   if (!most || !most->value.isNegative) {

@@ -5,6 +5,7 @@
 // `valid` ones, and `invalid` ones that the schema does not hold for or that are written otherwise.
 #include "runtime/grammar/Schema.h"
 
+#include <cmath>
 #include <fstream>
 #include <gtest/gtest.h>
 #include <nlohmann/json.hpp>
@@ -69,6 +70,31 @@ TEST(Schema, KeepsToBoundsOfNumbers) {
         bool isEmpty = least > most || (least == most && exclusive != 0);
         EXPECT_EQ(bool(made), !isEmpty) << least << " to " << most << ", " << exclusive;
       }
+}
+
+// However many digits: what reads them as a double must find them within the bounds.
+TEST(Schema, KeepsToExclusiveBoundsOfDoubles) {
+  for (double bound : {5.0, 100.0, 0.1, 1e14, 0.0})
+    for (bool isMost : {false, true}) {
+      auto made = grammar::fromSchema(ordered_json{
+          {"type", "number"}, {isMost ? "exclusiveMaximum" : "exclusiveMinimum", bound}});
+      ASSERT_TRUE(made) << made.message();
+      size_t taken = 0;
+      for (double step : {1.0, -1.0})
+        for (int digits = 1; digits <= 17; ++digits) {
+          char text[64];
+          std::snprintf(text, sizeof(text), "%.*f", digits, bound + step * std::pow(10, -digits));
+          std::string nines = std::to_string(int64_t(bound) - 1) + "." + std::string(digits, '9');
+          for (const std::string &number : {std::string(text), nines}) {
+            if (!grammar::matches(*made, number))
+              continue;
+            ++taken;
+            double value = std::stod(number);
+            EXPECT_TRUE(isMost ? value < bound : value > bound) << number << " by " << bound;
+          }
+        }
+      EXPECT_GT(taken, 0u) << bound;
+    }
 }
 
 TEST(Schema, MultiplesOfAnyLength) {
