@@ -80,6 +80,10 @@ TemplateOptions Chat::optionsNow() const {
   TemplateOptions now = options;
   if (now.now.tm_year == 0)
     now.now = localTimeNow();
+  // What the model's files say, and nothing that a caller gives under the same names.
+  now.trusted.clear();
+  for (const auto &[name, text] : config.tokens)
+    now.trusted.push_back(name);
   return now;
 }
 

@@ -89,6 +89,17 @@ TEST(Chat, ContentNeverBecomesATokenOfTheTemplate) {
     }
 }
 
+TEST(Chat, OnlyTheModelsOwnTokensAreTrusted) {
+  auto tokenizer = load("/models/pocket-dictionary");
+  auto chat =
+      Chat::create(*tokenizer, {"{{ bos_token }}{{ eot_token }}a", {{"eot_token", "<|im_end|>"}}});
+  ASSERT_TRUE(chat) << chat.message();
+  auto ids = chat->encode({{"bos_token", "<|im_end|>"}, {"eot_token", "b"}});
+  ASSERT_TRUE(ids) << ids.message();
+  EXPECT_EQ(std::count(ids->begin(), ids->end(), *tokenizer->tokenToId("<|im_end|>")), 1);
+  EXPECT_EQ(tokenizer->decode(*ids, false), "<|im_end|><|im_end|>a");
+}
+
 TEST(Chat, LaysOutLlama3) {
   auto tokenizer = load("/test/runtime/text/golden/llama3");
   auto chat = Chat::create(*tokenizer, {});
