@@ -16,12 +16,21 @@ using namespace transformer;
 
 namespace {
 
-bool isAnchor(Operation *op) { return isa<EmbedOp, LinearOp, LmHeadOp, AttentionOp>(op); }
-
-// The norm of whole rows, which every reader computes for itself.
-bool isPrologue(Operation *op) {
+bool isRowNorm(Operation *op) {
   auto norm = dyn_cast_or_null<NormOp>(op);
   return norm && !norm.getHeads();
+}
+
+// A norm of whole rows that linears alone read, each of which computes it for itself.
+bool isPrologue(Operation *op) {
+  return isRowNorm(op) && llvm::all_of(op->getUsers(), [](Operation *user) {
+           return isa<LinearOp, LmHeadOp, ObserveOp>(user);
+         });
+}
+
+// What begins a stage. Of a norm that others read, too, a tile is a row.
+bool isAnchor(Operation *op) {
+  return isa<EmbedOp, LinearOp, LmHeadOp, AttentionOp>(op) || (isRowNorm(op) && !isPrologue(op));
 }
 
 // Linears and heads may share a stage; embeddings and attention stand alone.
@@ -39,6 +48,12 @@ bool needsHeads(Operation *op) {
   return isa<RopeOp, AppendOp>(op) || (norm && norm.getHeads());
 }
 
+// A stage that only needs whole heads of rows begins with none.
+Operation *anchorOf(ArrayRef<Operation *> ops) {
+  const auto *anchor = llvm::find_if(ops, isAnchor);
+  return anchor == ops.end() ? ops.front() : *anchor;
+}
+
 StringRef labelOf(Operation *op) {
   if (auto name = dyn_cast<NameLoc>(op->getLoc()))
     return name.getName().getValue();
@@ -49,12 +64,23 @@ StringRef labelOf(Operation *op) {
 struct Grouping {
   SmallVector<SmallVector<Operation *>> stages;
   DenseMap<Operation *, unsigned> stageOf;
+
+  // The last stage that an op reads from.
+  std::optional<unsigned> lastRead(Operation *op) const {
+    std::optional<unsigned> last;
+    for (Value operand : op->getOperands())
+      if (auto found = stageOf.find(operand.getDefiningOp()); found != stageOf.end())
+        last = std::max(last.value_or(0), found->second);
+    return last;
+  }
+  bool isOfRows(unsigned stage) const { return isRowNorm(stages[stage].front()); }
 };
 
 FailureOr<Grouping> group(func::FuncOp function, bool headsAtReaders) {
   Grouping grouping;
   SmallVector<Operation *> waiting; // for the attention that reads them
   DenseMap<Value, unsigned> stageOfInput;
+  DenseMap<unsigned, unsigned> rowsOf, headsOf; // stages that read a stage's rows, or whole heads
   auto put = [&](Operation *op, unsigned stage) {
     grouping.stages[stage].push_back(op);
     grouping.stageOf[op] = stage;
@@ -66,21 +92,23 @@ FailureOr<Grouping> group(func::FuncOp function, bool headsAtReaders) {
   for (Operation &op : function.getBody().front().without_terminator()) {
     if (isa<ObserveOp>(op) || isPrologue(&op))
       continue;
+    // Those that read the same stage share one.
+    auto shared = [&](DenseMap<unsigned, unsigned> &stages, unsigned read) {
+      auto [place, isNew] = stages.try_emplace(read, grouping.stages.size());
+      isNew ? open(&op) : put(&op, place->second);
+    };
     if (headsAtReaders && needsHeads(&op)) {
       waiting.push_back(&op);
-    } else if (!isAnchor(&op)) {
-      // An epilogue follows the last stage that it reads from.
-      std::optional<unsigned> last;
-      for (Value operand : op.getOperands()) {
-        Operation *producer = operand.getDefiningOp();
-        if (isPrologue(producer))
-          return op.emitOpError("reads a norm of whole rows, which only a linear can follow");
-        if (auto found = grouping.stageOf.find(producer); found != grouping.stageOf.end())
-          last = std::max(last.value_or(0), found->second);
-      }
+    } else if (isRowNorm(&op) || !isAnchor(&op)) {
+      std::optional<unsigned> last = grouping.lastRead(&op);
       if (!last)
         return op.emitOpError("depends on no stage that it could be part of");
-      put(&op, *last);
+      if (isRowNorm(&op))
+        shared(rowsOf, *last);
+      else if (needsHeads(&op) && grouping.isOfRows(*last))
+        shared(headsOf, *last);
+      else // an epilogue
+        put(&op, *last);
     } else if (Value input = sharedInput(&op)) {
       auto [place, isNew] = stageOfInput.try_emplace(input, grouping.stages.size());
       if (isNew || isa<LmHeadOp>(op)) {
@@ -146,7 +174,7 @@ struct FuseStages : impl::FuseStagesBase<FuseStages> {
               }))
             yielded.push_back(result);
       auto stage = builder.create<StageOp>(ops.front()->getLoc(), ValueRange(yielded).getTypes(),
-                                           labelOf(*llvm::find_if(ops, isAnchor)));
+                                           labelOf(anchorOf(ops)));
       OpBuilder inner = OpBuilder::atBlockBegin(&stage.getBody().emplaceBlock());
       IRMapping mapping = outer;
       for (Operation *op : ops)

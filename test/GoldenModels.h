@@ -8,8 +8,10 @@
 namespace pianola {
 
 constexpr const char *kGoldenModels[] = {
-    "glm",      "granite",  "llama", "llama2",    "llama_bias", "mistral",    "phi3",
-    "phi3_win", "phi4mini", "qwen2", "qwen2_win", "qwen3",      "qwen3_yarn", "smollm3"};
+    "gemma2",   "gemma3_text", "gemma3_v5", "glm",        "glm4",     "gpt2",
+    "gpt_neox", "granite",     "llama",     "ministral3", "llama2",   "llama_bias",
+    "mistral",  "olmo2",       "olmo3",     "phi3",       "phi3_win", "phi4mini",
+    "qwen2",    "qwen2_win",   "qwen3",     "qwen3_yarn", "smollm3"};
 
 /// Linears of four and eight bits.
 constexpr const char *kQuantisedGoldens[] = {"qwen3_awq",     "qwen3_ct_w4a16", "qwen3_ct_w8a16",

@@ -118,7 +118,7 @@ Work WorkOfProgram::ofBlock(StepOp step, Block &block, ArrayRef<int64_t> at) {
           work.reads += slots * rotate.getRotation().getType().getPairs() * 8;
         })
         .Case([&](tile::NormaliseOp norm) {
-          int64_t bytes = constantBytes(norm.getVector());
+          int64_t bytes = constantBytes(norm.getVector()) * (norm.getBias() ? 2 : 1);
           work.reads += bytes;
           int64_t columns = cast<RankedTensorType>(norm.getValue().getType()).getDimSize(1);
           if (early && slots == 1 && columns <= kColumnsOfNorm &&

@@ -39,7 +39,10 @@ static void collect(Block &block, ArrayRef<int64_t> at, SmallVectorImpl<Access> 
                               (half + evaluate(append.getHeadAttr(), at)) * type.getSize(),
                               type.getSize()});
         })
-        .Case([&](GatherOp) { accesses.push_back({kTokens, false, 0, 0, 0, 1, /*past=*/true}); })
+        .Case([&](GatherOp gather) {
+          if (!gather.getByPosition())
+            accesses.push_back({kTokens, false, 0, 0, 0, 1, /*past=*/true});
+        })
         .Case([&](SampleOp sample) {
           BufferType type = sample.getLogits().getType();
           accesses.push_back({argumentOf(sample.getLogits()), false, 0, type.getSlots(), 0,

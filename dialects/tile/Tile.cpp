@@ -304,6 +304,18 @@ LogicalResult NormaliseOp::verify() {
     return emitOpError("size ") << getSize() << " is not in 1 .. " << columns / groups;
   if (cast<RankedTensorType>(getResult().getType()).getShape() != value.getShape())
     return emitOpError("changes the shape from ") << value << " to " << getResult().getType();
+  if (getCentred() && (groups != 1 || vector.getBlocks() != 1))
+    return emitOpError("is centred, and its columns are not one row with padding at its end");
+  if (getBias() && getBias().getType() != vector)
+    return emitOpError("has a bias of ") << getBias().getType() << " and a vector of " << vector;
+  return success();
+}
+
+LogicalResult ScaleOp::verify() {
+  if (cast<RankedTensorType>(getResult().getType()).getShape() !=
+      cast<RankedTensorType>(getValue().getType()).getShape())
+    return emitOpError("changes the shape from ")
+           << getValue().getType() << " to " << getResult().getType();
   return success();
 }
 

@@ -142,9 +142,10 @@ def Tile_StoreOp : Tile_Op<"store"> {
 }
 
 def Tile_GatherOp : Tile_Op<"gather"> {
-  let summary = "rows of the embedding table, by the slots' token ids";
+  let summary = "rows of a table, by the slots' token ids or positions";
   let description = [{
-    Result slot i is the table's row of the token in slot `slots + i`, as f32, times `scale`.
+    Result slot i is the table's row of the token in slot `slots + i`, as f32, times `scale`; with
+    `by_position` it is the row of that slot's position.
 
     ```mlir
     tile.stage @embed(%e: !tile.table<rows = 322, columns = 96, column_pad = 96, tile_rows = 32, element = bf16>,
@@ -157,10 +158,12 @@ def Tile_GatherOp : Tile_Op<"gather"> {
     }
     ```
   }];
-  let arguments = (ins Tile_TableType:$table, OptionalAttr<AffineMapAttr>:$slots, F32Attr:$scale);
+  let arguments = (ins Tile_TableType:$table, UnitAttr:$by_position,
+                       OptionalAttr<AffineMapAttr>:$slots, F32Attr:$scale);
   let results = (outs Tile_Value:$result);
   let assemblyFormat = [{
-    $table (`slots` $slots^)? `scale` `=` $scale attr-dict `:` type($table) `->` type($result)
+    $table (`by_position` $by_position^)? (`slots` $slots^)? `scale` `=` $scale attr-dict `:`
+    type($table) `->` type($result)
   }];
 }
 
@@ -260,12 +263,13 @@ def Tile_BiasOp : Tile_Op<"bias", [Pure, AllTypesMatch<["value", "result"]>]> {
 }
 
 def Tile_NormaliseOp : Tile_Op<"normalise", [Pure]> {
-  let summary = "RMS normalisation of each group of columns, times the vector";
+  let summary = "normalisation of each group of columns, times the vector";
   let description = [{
     The columns are `groups` equal groups; of each the first `size` lanes are the model's (the rest is
     padding, and zero). For a group x: `y[i] = x[i] * rsqrt(mean(x[0..size)^2) + eps) * vector[i]`, in f32
-    (Zhang and Sennrich, 2019). A vector of one group serves all groups. The result may be
-    bf16: it is then rounded once, at the end.
+    (Zhang and Sennrich, 2019). A vector of one group serves all groups. With `centred` (Ba et al., 2016)
+    the group's mean is first taken from each x[i]; the group is then whole, without padding but at its
+    end. With `bias` b, b[i] is added. The result may be bf16: it is then rounded once, at the end.
 
     ```mlir
     tile.stage @n(%x: !tile.buffer<1 x 64 x f32>, %w: !tile.vector<blocks = 1, size = 57, pad = 64, per_tile = false>,
@@ -279,12 +283,13 @@ def Tile_NormaliseOp : Tile_Op<"normalise", [Pure]> {
     }
     ```
   }];
-  let arguments = (ins Tile_Value:$value, Tile_VectorType:$vector, I64Attr:$groups, I64Attr:$size,
-                       F32Attr:$eps);
+  let arguments = (ins Tile_Value:$value, Tile_VectorType:$vector, Optional<Tile_VectorType>:$bias,
+                       I64Attr:$groups, I64Attr:$size, F32Attr:$eps, UnitAttr:$centred);
   let results = (outs Tile_Value:$result);
   let assemblyFormat = [{
-    $value `,` $vector `groups` `=` $groups `size` `=` $size `eps` `=` $eps attr-dict `:` type($value) `,`
-    type($vector) `->` type($result)
+    $value `,` $vector (`bias` $bias^)? `groups` `=` $groups `size` `=` $size `eps` `=` $eps
+    (`centred` $centred^)? attr-dict `:` type($value) `,` type($vector) (`,` type($bias)^)? `->`
+    type($result)
   }];
   let hasVerifier = 1;
 }
@@ -316,8 +321,9 @@ def Tile_RotateOp : Tile_Op<"rotate", [Pure, AllTypesMatch<["value", "result"]>]
 }
 
 def Tile_ActivateOp : Tile_Op<"activate",
-    [Pure, AllTypesMatch<["gate", "up", "result"]>]> {
-  let summary = "gated linear unit: act(gate) * up";
+    [Pure, AllTypesMatch<["gate", "result"]>,
+     OptionalTypesMatchWith<"gate and up have the same type", "gate", "up", "$_self">]> {
+  let summary = "act(gate), or a gated linear unit: act(gate) * up";
   let description = [{
     `silu(x) = x / (1 + exp(-x))`; `gelu_tanh(x) = x/2 (1 + tanh(sqrt(2/pi) (x + 0.044715 x^3)))`;
     `gelu(x) = x/2 (1 + erf(x / sqrt 2))` (Shazeer, 2020).
@@ -334,22 +340,23 @@ def Tile_ActivateOp : Tile_Op<"activate",
     }
     ```
   }];
-  let arguments = (ins Tile_Value:$gate, Tile_Value:$up, Tile_ActivationEnum:$function);
+  let arguments = (ins Tile_Value:$gate, Optional<Tile_Value>:$up, Tile_ActivationEnum:$function);
   let results = (outs Tile_Value:$result);
-  let assemblyFormat = "$gate `,` $up $function attr-dict `:` type($result)";
+  let assemblyFormat = "$gate (`,` $up^)? $function attr-dict `:` type($gate)";
 }
 
-def Tile_ScaleOp : Tile_Op<"scale", [Pure, AllTypesMatch<["value", "result"]>]> {
+def Tile_ScaleOp : Tile_Op<"scale", [Pure]> {
   let summary = "a tile value times a number";
   let description = [{
-    `result = factor * value`, elementwise, f32.
+    `result = factor * value`, elementwise, f32. The result may be bf16: it is then rounded once, at the
+    end.
 
     ```mlir
     tile.stage @s(%x: !tile.buffer<1 x 32 x f32>, %y: !tile.buffer<1 x 32 x f32>) {
       tile.section grid = [1] {
       ^bb0(%t: index):
         %0 = tile.load %x : !tile.buffer<1 x 32 x f32> -> tensor<1x32xf32>
-        %1 = tile.scale %0 by 0.25 : tensor<1x32xf32>
+        %1 = tile.scale %0 by 0.25 : tensor<1x32xf32> -> tensor<1x32xf32>
         tile.store %1, %y : tensor<1x32xf32>, !tile.buffer<1 x 32 x f32>
       }
     }
@@ -357,7 +364,29 @@ def Tile_ScaleOp : Tile_Op<"scale", [Pure, AllTypesMatch<["value", "result"]>]> 
   }];
   let arguments = (ins Tile_Value:$value, F32Attr:$factor);
   let results = (outs Tile_Value:$result);
-  let assemblyFormat = "$value `by` $factor attr-dict `:` type($result)";
+  let assemblyFormat = "$value `by` $factor attr-dict `:` type($value) `->` type($result)";
+  let hasVerifier = 1;
+}
+
+def Tile_SoftcapOp : Tile_Op<"softcap", [Pure, AllTypesMatch<["value", "result"]>]> {
+  let summary = "a tile value between a bound and its negative";
+  let description = [{
+    `result = cap * tanh(value / cap)`, elementwise, f32.
+
+    ```mlir
+    tile.stage @s(%x: !tile.buffer<1 x 32 x f32>, %y: !tile.buffer<1 x 32 x f32>) {
+      tile.section grid = [1] {
+      ^bb0(%t: index):
+        %0 = tile.load %x : !tile.buffer<1 x 32 x f32> -> tensor<1x32xf32>
+        %1 = tile.softcap %0 at 30.0 : tensor<1x32xf32>
+        tile.store %1, %y : tensor<1x32xf32>, !tile.buffer<1 x 32 x f32>
+      }
+    }
+    ```
+  }];
+  let arguments = (ins Tile_Value:$value, F32Attr:$cap);
+  let results = (outs Tile_Value:$result);
+  let assemblyFormat = "$value `at` $cap attr-dict `:` type($result)";
 }
 
 def Tile_AddOp : Tile_Op<"add", [Pure, SameOperandsAndResultType]> {
@@ -373,7 +402,7 @@ def Tile_AttendOp : Tile_Op<"attend", [AttrSizedOperandSegments]> {
   let description = [{
     `queries` holds, for slots `slots + i`, the g query heads of key/value head `head`, each as wide as
     the context's heads. For slot position q the keys are positions p with `p <= q` and, with a
-    `window` W > 0, `q - W < p`. `score = scale * (query . key)`, softmax in f32 (online, Milakov and
+    `window` W > 0, `q - W < p`. `score = scale * (query . key)`, with `cap` c then `c * tanh(score / c)`, softmax in f32 (online, Milakov and
     Gimelshein, 2018), times values.
 
     With `fresh` keys and values, of all slots of the play, these are taken for the positions of the
@@ -404,11 +433,11 @@ def Tile_AttendOp : Tile_Op<"attend", [AttrSizedOperandSegments]> {
                        AffineMapAttr:$head,
                        OptionalAttr<AffineMapAttr>:$slots, OptionalAttr<AffineMapAttr>:$split,
                        F32Attr:$scale, I64Attr:$window, I64Attr:$splits,
-                       OptionalAttr<I64Attr>:$least);
+                       OptionalAttr<I64Attr>:$least, OptionalAttr<F32Attr>:$cap);
   let results = (outs Tile_Value:$output, Optional<Tile_Value>:$statistics);
   let assemblyFormat = [{
     $queries `,` $past (`fresh` $keys^ `,` $values)? `head` $head (`slots` $slots^)? (`split` $split^)?
-    `scale` `=` $scale `window` `=` $window `splits` `=` $splits (`least` `=` $least^)? attr-dict `:`
+    `scale` `=` $scale `window` `=` $window `splits` `=` $splits (`least` `=` $least^)? (`cap` `=` $cap^)? attr-dict `:`
     type($queries) `,` type($past) (`fresh` type($keys)^ `,` type($values))? `->` type($output)
     (`,` type($statistics)^)?
   }];

@@ -30,7 +30,7 @@ static int64_t findHeads(Value value, llvm::SmallPtrSetImpl<void *> &seen) {
         return heads;
     } else if (int64_t heads = headsSeen(op)) {
       return heads;
-    } else if (isa<AddOp, GluOp, ScaleOp>(op)) {
+    } else if (isa<ActivateOp, AddOp, GluOp, ScaleOp, SoftcapOp>(op)) {
       for (Value operand : op->getOperands())
         if (int64_t heads = findHeads(operand, seen))
           return heads;
@@ -41,7 +41,7 @@ static int64_t findHeads(Value value, llvm::SmallPtrSetImpl<void *> &seen) {
     int64_t heads = headsSeen(user);
     if (!heads && isa<YieldOp>(user))
       heads = findHeads(user->getParentOp()->getResult(use.getOperandNumber()), seen);
-    else if (!heads && isa<AddOp, GluOp, ScaleOp>(user))
+    else if (!heads && isa<ActivateOp, AddOp, GluOp, ScaleOp, SoftcapOp>(user))
       heads = findHeads(user->getResult(0), seen);
     if (heads)
       return heads;

@@ -91,6 +91,12 @@ LogicalResult RopeTableOp::verify() {
       return emitOpError("@") << getSymName() << " frequency " << i << " is negative or not finite";
   if (!getScale().isFinite())
     return emitOpError("@") << getSymName() << " scale is not finite";
+  if (!getGrowth())
+    return success();
+  if (!getGrowth()->isFinite())
+    return emitOpError("@") << getSymName() << " growth is not finite";
+  if (!getPeriod() || !getFrom() || int64_t(*getPeriod()) < 1 || int64_t(*getFrom()) < 0)
+    return emitOpError("@") << getSymName() << " grows every 1 or more positions, from 0 or later";
   return success();
 }
 
@@ -118,18 +124,32 @@ LogicalResult EmbedOp::verifySymbolUses(SymbolTableCollection &symbols) {
   if (weight.getShape().size() != 2 || weight.getShape()[1] != width(getResult()))
     return emitOpError("weight ") << getWeightAttr() << " is " << show(weight.getShape())
                                   << ", expected rows of " << width(getResult());
+  if (!getPositions())
+    return success();
+  auto positions = lookUp<WeightOp>(*this, symbols, getPositionsAttr());
+  if (!positions)
+    return failure();
+  if (positions.getShape().size() != 2 || positions.getShape()[1] != width(getResult()))
+    return emitOpError("positions ") << getPositionsAttr() << " are " << show(positions.getShape())
+                                     << ", expected rows of " << width(getResult());
   return success();
 }
 
 LogicalResult NormOp::verify() {
   if (getEps().isNegative() || !getEps().isFinite())
     return emitOpError("eps is negative or not finite");
+  if (getCentred() && getHeads())
+    return emitOpError("of each head is not centred");
+  if (getBias() && !getCentred())
+    return emitOpError("has a bias, and is not centred");
   return getHeads() ? checkHeads(*this, width(getInput()), *getHeads()) : success();
 }
 
 LogicalResult NormOp::verifySymbolUses(SymbolTableCollection &symbols) {
-  return checkWeight(*this, symbols, getWeightAttr(),
-                     {width(getInput()) / int64_t(getHeads().value_or(1))});
+  int64_t size = width(getInput()) / int64_t(getHeads().value_or(1));
+  if (failed(checkWeight(*this, symbols, getWeightAttr(), {size})))
+    return failure();
+  return getBias() ? checkWeight(*this, symbols, getBiasAttr(), {size}) : success();
 }
 
 LogicalResult LinearOp::verify() { return checkSlots(*this); }

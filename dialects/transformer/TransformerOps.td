@@ -16,13 +16,15 @@ class Transformer_SymbolUser<string mnemonic, list<Trait> traits = []>
 def Transformer_EmbedOp : Transformer_SymbolUser<"embed", [Pure]> {
   let summary = "rows of the embedding";
   let description = [{
-    `y[i] = scale * W[ids[i]]`, with W[V, H] and no factor if `scale` is absent. Shapes: ids [S],
-    y [S, H]. An id outside of 0 .. V-1 is an error of the caller.
+    `y[i] = scale * W[ids[i]]`, with W[V, H] and no factor if `scale` is absent. With `positions` P
+    (transformers' `GPT2Model.wpe`) it is `scale * W[ids[i]] + P[p]`, P[N, H] for positions below N.
+    Shapes: ids [S], y [S, H]. An id outside of 0 .. V-1 is an error of the caller.
 
     ```mlir
     transformer.weight @embed_tokens [96, 64] bf16 from "model.embed_tokens.weight"
+    transformer.weight @wpe [256, 64] bf16 from "wpe.weight"
     func.func @f(%ids: tensor<?xi32>) -> tensor<?x64xf32> {
-      %x = transformer.embed %ids, @embed_tokens : tensor<?xi32> -> tensor<?x64xf32>
+      %x = transformer.embed %ids, @embed_tokens positions @wpe : tensor<?xi32> -> tensor<?x64xf32>
       %y = transformer.embed %ids, @embed_tokens scale = 8.0 : tensor<?xi32> -> tensor<?x64xf32>
       %z = transformer.add %x, %y : tensor<?x64xf32>
       return %z : tensor<?x64xf32>
@@ -30,20 +32,24 @@ def Transformer_EmbedOp : Transformer_SymbolUser<"embed", [Pure]> {
     ```
   }];
   let arguments = (ins Transformer_Ids:$ids, FlatSymbolRefAttr:$weight,
-                       OptionalAttr<F32Attr>:$scale);
+                       OptionalAttr<FlatSymbolRefAttr>:$positions, OptionalAttr<F32Attr>:$scale);
   let results = (outs Transformer_Rows:$result);
   let assemblyFormat = [{
-    $ids `,` $weight (`scale` `=` $scale^)? attr-dict `:` type($ids) `->` type($result)
+    $ids `,` $weight (`positions` $positions^)? (`scale` `=` $scale^)? attr-dict `:` type($ids) `->`
+    type($result)
   }];
 }
 
 def Transformer_NormOp
     : Transformer_SymbolUser<"norm", [Pure, AllTypesMatch<["input", "result"]>]> {
-  let summary = "root-mean-square norm of a row, or of each head of it";
+  let summary = "norm of a row, or of each head of it";
   let description = [{
     RMSNorm (Zhang and Sennrich, 2019; transformers' `LlamaRMSNorm`), with all of it in f32:
 
         y[i, j] = w[j] * x[i, j] / sqrt(mean_j(x[i, j]^2) + eps)
+
+    With `centred` it is LayerNorm (Ba et al., 2016): first the mean of the row is taken from each
+    x[i, j]. With `bias` b, which only a centred norm may have, b[j] is added at the end.
 
     With `heads = n` each row is n equal slices, and each slice is normalised by itself with the same
     w, which has N/n elements (transformers' `Qwen3Attention.q_norm`). Shapes: x and y [S, N], w [N] or
@@ -52,18 +58,23 @@ def Transformer_NormOp
     ```mlir
     transformer.weight @input_layernorm [64] bf16 from "model.layers.0.input_layernorm.weight"
     transformer.weight @q_norm [16] bf16 from "model.layers.0.self_attn.q_norm.weight"
+    transformer.weight @ln_1 [64] f32 from "h.0.ln_1.weight"
+    transformer.weight @ln_1.bias [64] f32 from "h.0.ln_1.bias"
     func.func @f(%x: tensor<?x64xf32>) -> tensor<?x64xf32> {
       %n = transformer.norm %x, @input_layernorm eps = 1.0e-6 : tensor<?x64xf32>
       %q = transformer.norm %n, @q_norm heads = 4 eps = 1.0e-6 : tensor<?x64xf32>
-      return %q : tensor<?x64xf32>
+      %c = transformer.norm %q, @ln_1 bias @ln_1.bias eps = 1.0e-5 centred : tensor<?x64xf32>
+      return %c : tensor<?x64xf32>
     }
     ```
   }];
   let arguments = (ins Transformer_Rows:$input, FlatSymbolRefAttr:$weight,
-                       OptionalAttr<I64Attr>:$heads, F32Attr:$eps);
+                       OptionalAttr<FlatSymbolRefAttr>:$bias, OptionalAttr<I64Attr>:$heads,
+                       F32Attr:$eps, UnitAttr:$centred);
   let results = (outs Transformer_Rows:$result);
   let assemblyFormat = [{
-    $input `,` $weight (`heads` `=` $heads^)? `eps` `=` $eps attr-dict `:` type($input)
+    $input `,` $weight (`bias` $bias^)? (`heads` `=` $heads^)? `eps` `=` $eps (`centred` $centred^)?
+    attr-dict `:` type($input)
   }];
   let hasVerifier = 1;
 }
@@ -157,6 +168,7 @@ def Transformer_AttentionOp
         a[k]   = scale * dot(query[h], key[k])                  for every visible position k
         y[h]   = sum_k softmax(a)[k] value[k]
 
+    With `cap = c` it is `c * tanh(a[k] / c)` in place of a[k] (Bello et al., 2016; transformers' `Gemma2Attention`).
     Visible are k <= p and, with `window = W`, of these only k > p - W: W positions with p itself.
     Shapes: query and result [S, heads D], context of G x D.
 
@@ -171,10 +183,10 @@ def Transformer_AttentionOp
     ```
   }];
   let arguments = (ins Transformer_Rows:$query, Transformer_ContextType:$context, I64Attr:$heads,
-                       F32Attr:$scale, OptionalAttr<I64Attr>:$window);
+                       F32Attr:$scale, OptionalAttr<I64Attr>:$window, OptionalAttr<F32Attr>:$cap);
   let results = (outs Transformer_Rows:$result);
   let assemblyFormat = [{
-    $query `,` $context `heads` `=` $heads `scale` `=` $scale (`window` `=` $window^)? attr-dict
+    $query `,` $context `heads` `=` $heads `scale` `=` $scale (`window` `=` $window^)? (`cap` `=` $cap^)? attr-dict
     `:` type($query) `,` qualified(type($context))
   }];
   let hasVerifier = 1;
@@ -217,6 +229,25 @@ def Transformer_ScaleOp
   let assemblyFormat = "$input `by` $factor attr-dict `:` type($result)";
 }
 
+def Transformer_SoftcapOp
+    : Transformer_Op<"softcap", [Pure, AllTypesMatch<["input", "result"]>]> {
+  let summary = "a row between a bound and its negative";
+  let description = [{
+    `y = cap * tanh(x / cap)`, element by element: what Gemma 2 does to its logits (transformers'
+    `Gemma2ForCausalLM`). Shapes: all [S, N].
+
+    ```mlir
+    func.func @f(%x: tensor<?x64xf32>) -> tensor<?x64xf32> {
+      %y = transformer.softcap %x at 30.0 : tensor<?x64xf32>
+      return %y : tensor<?x64xf32>
+    }
+    ```
+  }];
+  let arguments = (ins Transformer_Rows:$input, F32Attr:$cap);
+  let results = (outs Transformer_Rows:$result);
+  let assemblyFormat = "$input `at` $cap attr-dict `:` type($result)";
+}
+
 def Transformer_GluOp
     : Transformer_Op<"glu", [Pure, AllTypesMatch<["gate", "up", "result"]>]> {
   let summary = "gated linear unit";
@@ -235,6 +266,25 @@ def Transformer_GluOp
                        Transformer_ActivationAttr:$activation);
   let results = (outs Transformer_Rows:$result);
   let assemblyFormat = "$gate `,` $up `` $activation attr-dict `:` type($result)";
+}
+
+def Transformer_ActivateOp
+    : Transformer_Op<"activate", [Pure, AllTypesMatch<["input", "result"]>]> {
+  let summary = "an activation function";
+  let description = [{
+    `y = act(x)`, element by element: between the two linears of an MLP without a gate
+    (transformers' `GPT2MLP`). Shapes: all [S, I].
+
+    ```mlir
+    func.func @f(%x: tensor<?x96xf32>) -> tensor<?x96xf32> {
+      %h = transformer.activate %x gelu_tanh : tensor<?x96xf32>
+      return %h : tensor<?x96xf32>
+    }
+    ```
+  }];
+  let arguments = (ins Transformer_Rows:$input, Transformer_ActivationAttr:$activation);
+  let results = (outs Transformer_Rows:$result);
+  let assemblyFormat = "$input `` $activation attr-dict `:` type($result)";
 }
 
 def Transformer_LmHeadOp : Transformer_SymbolUser<"lm_head", [Pure]> {

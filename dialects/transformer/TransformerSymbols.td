@@ -41,14 +41,22 @@ def Transformer_RopeTableOp : Transformer_Op<"rope_table", [Symbol]> {
 
     How the frequencies come about (plain, linear, llama3, yarn) is settled at import.
 
+    With `growth = b every n from f`, which models put on queries for the sake of long contexts, both are
+    multiplied by `1 + b ln(1 + floor((p + f) / n))` too, computed in f32 (transformers'
+    `get_llama_4_attn_scale` has f = 0, `Llama4TextAttention` f = 1). A table of zeros alone does not turn.
+
     ```mlir
     transformer.rope_table @rope inv_freq = array<f32: 1.0, 0.1, 0.01, 0.001> scale = 1.0
+    transformer.rope_table @rope.query inv_freq = array<f32: 1.0, 0.1, 0.01, 0.001> scale = 1.0 growth = 0.1 every 8192 from 0
     ```
   }];
-  let arguments = (ins SymbolNameAttr:$sym_name, DenseF32ArrayAttr:$inv_freq, F32Attr:$scale);
+  let arguments = (ins SymbolNameAttr:$sym_name, DenseF32ArrayAttr:$inv_freq, F32Attr:$scale,
+                       OptionalAttr<F32Attr>:$growth, OptionalAttr<I64Attr>:$period,
+                       OptionalAttr<I64Attr>:$from);
   // qualified: the bare form would print six digits and lose the rest.
   let assemblyFormat = [{
-    $sym_name `inv_freq` `=` qualified($inv_freq) `scale` `=` $scale attr-dict
+    $sym_name `inv_freq` `=` qualified($inv_freq) `scale` `=` $scale
+    (`growth` `=` $growth^ `every` $period `from` $from)? attr-dict
   }];
   let hasVerifier = 1;
 }

@@ -43,7 +43,10 @@
  *                  "window"}],                of i8 and f8e4m3, a position has an f32 scale too for
  *                                             each head's key and value. window, optional: how many
  *                                             positions attention looks at, counted backwards
- *    "rotations": [{"inv_freq": [...], "scale"}],
+ *    "rotations": [{"inv_freq": [...], "scale",
+ *                   "growth": {"factor", "period", "from"}}],  optional: position p's cosines and
+ *                                             sines are 1 + factor ln(1 + floor((p + from) /
+ *                                             period)) times as large
  *    "tables": [{"space": "table" | "tiles", "offset", "count"}],
  *                                             table: first byte and bytes in the table section;
  *                                             tiles: first index and number of entries in tiles

@@ -58,8 +58,27 @@ std::string showJson(const json &value) {
 }
 
 const json *JsonFields::find(llvm::StringRef key) const {
+  ignore(key);
   auto it = object.find(key.str());
   return it == object.end() || it->is_null() ? nullptr : &*it;
+}
+
+bool JsonFields::contains(llvm::StringRef key) const {
+  ignore(key);
+  return object.contains(key.str());
+}
+
+void JsonFields::leave(llvm::StringRef key, const JsonFields &inner) const {
+  for (const std::string &field : inner.unread())
+    left.insert((key + "." + field).str());
+}
+
+std::vector<std::string> JsonFields::unread() const {
+  std::set<std::string> keys = left;
+  for (const auto &[key, value] : object.items())
+    if (!asked.count(key) && value != false && !value.empty())
+      keys.insert(key);
+  return {keys.begin(), keys.end()};
 }
 
 void JsonFields::fail(llvm::StringRef key, const llvm::Twine &text) {
@@ -118,6 +137,12 @@ void JsonFields::boolean(llvm::StringRef key, std::optional<bool> &out) {
   if (!value->is_boolean())
     return wrong(key, "true or false");
   out = value->get<bool>();
+}
+
+bool JsonFields::flag(llvm::StringRef key, bool ifAbsent) {
+  std::optional<bool> value;
+  boolean(key, value);
+  return value.value_or(ifAbsent);
 }
 
 void JsonFields::integer(llvm::StringRef key, int64_t least, int64_t most, int64_t &out) {

@@ -9,7 +9,9 @@
 
 #include <cstdint>
 #include <optional>
+#include <set>
 #include <string>
+#include <vector>
 
 namespace pianola {
 
@@ -39,9 +41,19 @@ public:
   void number(llvm::StringRef key, double least, double most, std::optional<double> &out);
   void string(llvm::StringRef key, std::optional<std::string> &out);
   void boolean(llvm::StringRef key, std::optional<bool> &out);
+  bool flag(llvm::StringRef key, bool ifAbsent);
 
   /// The field, or null where it is absent or JSON's null.
   const nlohmann::json *find(llvm::StringRef key) const;
+  /// Whether the field is there, if only to be null.
+  bool contains(llvm::StringRef key) const;
+  /// Marks the field as read: it is known to say nothing here.
+  void ignore(llvm::StringRef key) const { asked.insert(key.str()); }
+  /// Counts what nobody read of `inner`, the object in field `key`, as unread here.
+  void leave(llvm::StringRef key, const JsonFields &inner) const;
+  /// The fields that nobody asked for, sorted; not those that are null, false or empty.
+  std::vector<std::string> unread() const;
+
   /// Remembers an error about `key`: "place: key: message".
   void fail(llvm::StringRef key, const llvm::Twine &message);
   /// Remembers that `key` should be `expected`, and what it is instead.
@@ -54,6 +66,7 @@ private:
   const nlohmann::json &object;
   std::string place;
   std::string message;
+  mutable std::set<std::string> asked, left;
 };
 
 } // namespace pianola

@@ -4,6 +4,7 @@
 #include "lib/checkpoint/InputFile.h"
 #include "lib/checkpoint/JsonFields.h"
 #include "lib/checkpoint/Refusal.h"
+#include "lib/checkpoint/TextConfig.h"
 
 #include "llvm/ADT/SmallString.h"
 #include "llvm/ADT/StringExtras.h"
@@ -19,14 +20,29 @@ namespace {
 constexpr int64_t mostLayers = 4096;
 constexpr int64_t mostPositions = 1 << 30;
 
+/// The first of `keys` that is there; if none is, the first.
+llvm::StringRef spelling(const JsonFields &fields, std::initializer_list<llvm::StringRef> keys) {
+  const auto *found =
+      llvm::find_if(keys, [&](llvm::StringRef key) { return fields.find(key) != nullptr; });
+  return found == keys.end() ? *keys.begin() : *found;
+}
+
 void readSizes(JsonFields &fields, ModelConfig &config) {
-  fields.integer("vocab_size", 1, 1 << 24, config.vocabulary);
-  fields.integer("hidden_size", 1, 1 << 20, config.hidden);
-  fields.integer("intermediate_size", 1, 1 << 22, config.intermediate);
-  fields.integer("num_hidden_layers", 1, mostLayers, config.layers);
-  fields.integer("num_attention_heads", 1, 4096, config.heads);
-  fields.integer("max_position_embeddings", 1, mostPositions, config.maxPositions);
-  fields.number("rms_norm_eps", 0, 1, config.normEps);
+  auto read = [&](std::initializer_list<llvm::StringRef> keys, int64_t most, int64_t &out) {
+    fields.integer(spelling(fields, keys), 1, most, out);
+  };
+  read({"vocab_size"}, 1 << 24, config.vocabulary);
+  read({"hidden_size", "n_embd"}, 1 << 20, config.hidden);
+  read({"num_hidden_layers", "n_layer"}, mostLayers, config.layers);
+  read({"num_attention_heads", "n_head"}, 4096, config.heads);
+  read({"max_position_embeddings", "n_positions"}, mostPositions, config.maxPositions);
+  fields.number(spelling(fields, {"rms_norm_eps", "layer_norm_eps", "layer_norm_epsilon"}), 0, 1,
+                config.normEps);
+  // GPT-2 need not say that its MLP is four times as wide as the rest.
+  if (fields.find("n_embd") && !fields.find("n_inner"))
+    config.intermediate = 4 * config.hidden;
+  else
+    read({"intermediate_size", "n_inner"}, 1 << 22, config.intermediate);
   if (fields.failed())
     return;
 
@@ -87,6 +103,8 @@ void readRopeScaling(JsonFields &scaling, std::optional<int64_t> outer, ModelCon
   scaling.string("type", legacy);
   scaling.string("rope_type", type);
   std::string kind = type ? *type : legacy.value_or("default");
+  if (type && legacy && type != legacy)
+    scaling.fail("rope_type", "is another one than type beside it, " + inQuotes(*legacy));
   std::optional<int64_t> original = outer;
   scaling.integer("original_max_position_embeddings", 1, mostPositions, original);
   rope.originalMaxPositions = original.value_or(config.maxPositions);
@@ -97,6 +115,9 @@ void readRopeScaling(JsonFields &scaling, std::optional<int64_t> outer, ModelCon
     scaling.fail("original_max_position_embeddings",
                  "is another one than that beside it, " + llvm::Twine(*outer));
   scaling.number("partial_rotary_factor", 1e-3, 1, config.rotaryShare);
+
+  scaling.ignore("max_position_embeddings"); // that outside counts
+  scaling.number("llama_4_scaling_beta", 0, 1e3, rope.queryGrowth);
 
   std::optional<double> factor;
   scaling.number("factor", 1, 1e6, factor);
@@ -149,15 +170,47 @@ void readRopeScaling(JsonFields &scaling, std::optional<int64_t> outer, ModelCon
   }
 }
 
+/// Of layers that see all and of those with a window, each by itself (Gemma 3).
+llvm::Error readRopeByLayerType(const json &scaling, llvm::StringRef key, JsonFields &fields,
+                                std::optional<int64_t> original, ModelConfig &config) {
+  std::string place = "config.json: " + key.str();
+  JsonFields outer(scaling, place);
+  for (llvm::StringRef type : {"sliding_attention", "full_attention"}) {
+    const json *table = outer.find(type);
+    if (!table || !table->is_object()) {
+      outer.wrong(type, "an object");
+      return outer.takeError();
+    }
+    JsonFields inner(*table, place + ": " + type.str());
+    std::optional<double> &theta =
+        type == "full_attention" ? config.ropeTheta : config.localRopeTheta;
+    inner.number("rope_theta", 1.1, 1e15, theta);
+    if (type == "full_attention") {
+      readRopeScaling(inner, original, config);
+    } else {
+      std::optional<std::string> kind;
+      inner.string("rope_type", kind);
+      if (kind.value_or("default") != "default")
+        inner.wrong("rope_type", "default");
+    }
+    if (llvm::Error error = inner.takeError())
+      return error;
+    outer.leave(type, inner);
+  }
+  fields.leave(key, outer);
+  return llvm::Error::success();
+}
+
 llvm::Error readRope(JsonFields &fields, ModelConfig &config) {
   // From 1.1, because yarn divides by the logarithm of theta.
   auto readTheta = [&](JsonFields &from) {
-    from.number("rope_theta", 1.1, 1e15, config.ropeTheta);
+    from.number(spelling(from, {"rope_theta", "rotary_emb_base"}), 1.1, 1e15, config.ropeTheta);
   };
   readTheta(fields);
   std::optional<int64_t> original;
   fields.integer("original_max_position_embeddings", 1, mostPositions, original);
-  fields.number("partial_rotary_factor", 1e-3, 1, config.rotaryShare);
+  fields.number(spelling(fields, {"partial_rotary_factor", "rotary_pct"}), 1e-3, 1,
+                config.rotaryShare);
   const json *parameters = fields.find("rope_parameters"), *scaling = fields.find("rope_scaling");
   if (parameters && scaling && *parameters != *scaling) {
     fields.fail("rope_scaling", "says something else than rope_parameters beside it");
@@ -171,59 +224,32 @@ llvm::Error readRope(JsonFields &fields, ModelConfig &config) {
       fields.wrong(key, "an object or null");
       break;
     }
+    if (scaling->contains("full_attention"))
+      return readRopeByLayerType(*scaling, key, fields, original, config);
     JsonFields inner(*scaling, "config.json: " + key.str());
     readTheta(inner);
     readRopeScaling(inner, original, config);
+    fields.leave(key, inner);
     return inner.takeError();
   }
   return llvm::Error::success();
 }
 
-/// An array with one entry per layer, each turned into a bool by `read`, which returns whether the
-/// entry is good.
-void readPerLayer(JsonFields &fields, llvm::StringRef key, llvm::StringRef expected, int64_t layers,
-                  std::optional<std::vector<bool>> &out,
-                  llvm::function_ref<std::optional<bool>(const json &)> read) {
-  const json *value = fields.find(key);
-  if (!value)
-    return;
-  if (!value->is_array() || value->size() != size_t(layers))
-    return fields.wrong(key, "an array of " + llvm::Twine(layers) + ", one per layer");
-  out.emplace();
-  for (size_t i = 0; i < value->size(); ++i) {
-    std::optional<bool> entry = read((*value)[i]);
-    if (!entry)
-      return fields.fail(key, "layer " + llvm::Twine(i) + ": expected " + expected + ", found " +
-                                  showJson((*value)[i]));
-    out->push_back(*entry);
-  }
-}
+struct ConfigFile {
+  ConfigFile(json object, const char *place)
+      : object(std::move(object)), fields(this->object, place) {}
 
-void readLayerKinds(const json &object, JsonFields &fields, ModelConfig &config) {
-  fields.integer("sliding_window", 1, mostPositions, config.slidingWindow);
-  config.saysWindow = object.contains("sliding_window");
-  fields.boolean("use_sliding_window", config.useSlidingWindow);
-  fields.integer("max_window_layers", 0, 1 << 20, config.maxWindowLayers);
-  readPerLayer(fields, "layer_types", "full_attention or sliding_attention", config.layers,
-               config.slidingLayers, [](const json &entry) -> std::optional<bool> {
-                 if (entry == "sliding_attention")
-                   return true;
-                 return entry == "full_attention" ? std::optional<bool>(false) : std::nullopt;
-               });
-  readPerLayer(fields, "no_rope_layers", "0 or 1", config.layers, config.ropeLayers,
-               [](const json &entry) -> std::optional<bool> {
-                 if (entry == 1)
-                   return true;
-                 return entry == 0 ? std::optional<bool>(false) : std::nullopt;
-               });
-  std::optional<int64_t> interval;
-  fields.integer("no_rope_layer_interval", 1, mostLayers, interval);
-  config.noRopeLayerInterval = interval.value_or(4);
-}
+  json object;
+  JsonFields fields;
+};
 
-llvm::Expected<ModelConfig> readConfig(const json &object) {
+llvm::Expected<ModelConfig> readConfig(json object) {
   ModelConfig config;
-  JsonFields fields(object, "config.json");
+  config.isNested = takeTextConfig(object);
+  auto file = std::make_shared<ConfigFile>(
+      std::move(object), config.isNested ? "config.json: text_config" : "config.json");
+  config.fields = std::shared_ptr<JsonFields>(file, &file->fields);
+  JsonFields &fields = file->fields;
   const json *architectures = fields.find("architectures");
   if (!architectures || !architectures->is_array() || architectures->size() != 1 ||
       !architectures->front().is_string())
@@ -237,21 +263,7 @@ llvm::Expected<ModelConfig> readConfig(const json &object) {
     config.quantisation = std::move(*quantisation);
   }
   readSizes(fields, config);
-  std::optional<std::string> activation;
-  fields.string("hidden_act", activation);
-  config.activation = activation.value_or("silu");
   fields.boolean("tie_word_embeddings", config.tied);
-  fields.number("embedding_multiplier", -1e6, 1e6, config.embeddingMultiplier);
-  fields.number("residual_multiplier", -1e6, 1e6, config.residualMultiplier);
-  fields.number("attention_multiplier", -1e6, 1e6, config.attentionMultiplier);
-  fields.number("logits_scaling", 1e-6, 1e6, config.logitsScaling);
-  std::optional<bool> attentionBias, mlpBias;
-  fields.boolean("attention_bias", attentionBias);
-  fields.boolean("mlp_bias", mlpBias);
-  config.attentionBias = attentionBias;
-  config.mlpBias = mlpBias.value_or(false);
-  if (!fields.failed())
-    readLayerKinds(object, fields, config);
   if (!fields.failed())
     if (llvm::Error error = readRope(fields, config))
       return std::move(error);
@@ -277,7 +289,7 @@ llvm::Expected<ModelConfig> ModelConfig::fromText(llvm::StringRef text,
                                                   found->front().is_string())
     if (auto name = found->front().get<std::string>(); !llvm::is_contained(known, name))
       return refuseArchitecture(name, known);
-  return readConfig(*object);
+  return readConfig(std::move(*object));
 }
 
 llvm::Expected<ModelConfig> ModelConfig::fromDirectory(llvm::StringRef directory,

@@ -3,10 +3,12 @@
 // A release writes its config in one of two spellings (transformers 4: `rope_theta`,
 // `rope_scaling`; transformers 5: `rope_parameters`) and leaves out what it deems obvious. This is
 // the one form that families read. What means the same in every family is resolved here; what has a
-// default that depends on the family is optional, and the family's importer fills it in.
+// default that depends on the family is optional, and the family's importer fills it in. What only
+// some families know stays in `fields`, where they read it.
 #ifndef PIANOLA_LIB_CHECKPOINT_MODELCONFIG_H
 #define PIANOLA_LIB_CHECKPOINT_MODELCONFIG_H
 
+#include "lib/checkpoint/JsonFields.h"
 #include "lib/checkpoint/Quantisation.h"
 
 #include "llvm/ADT/ArrayRef.h"
@@ -14,6 +16,7 @@
 #include "llvm/Support/Error.h"
 
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
@@ -32,11 +35,13 @@ struct RopeScaling {
   bool truncate = true;                         // yarn
   std::optional<double> attentionFactor;        // yarn, longrope
   std::optional<double> mscale, mscaleAllDim;   // yarn
+  std::optional<double> queryGrowth;            // llama_4_scaling_beta
   std::vector<float> shortFactors, longFactors; // longrope, of each pair
 };
 
 struct ModelConfig {
   std::string architecture; // architectures[0], such as "Qwen3ForCausalLM"
+  bool isNested = false;    // it is the text_config of a model that has more parts
 
   int64_t vocabulary = 0; // rows of the embedding
   int64_t hidden = 0;
@@ -47,9 +52,10 @@ struct ModelConfig {
   int64_t headSize = 0;
   int64_t maxPositions = 0; // with yarn, at least factor times the original
   double normEps = 0;
-  std::string activation; // hidden_act
 
   std::optional<double> ropeTheta;
+  /// Of layers with a window, where rope_parameters has one rope for these and one for the others.
+  std::optional<double> localRopeTheta;
   RopeScaling rope;
   std::optional<double> rotaryShare; // partial_rotary_factor: of a head's lanes
   int64_t rotaryLanes(double shareIfAbsent) const {
@@ -57,23 +63,11 @@ struct ModelConfig {
   }
 
   std::optional<bool> tied; // tie_word_embeddings
-  std::optional<bool> attentionBias;
-  bool mlpBias = false;
-
-  std::optional<int64_t> slidingWindow;
-  bool saysWindow = false; // sliding_window is there, if only to be null
-  std::optional<bool> useSlidingWindow;
-  std::optional<int64_t> maxWindowLayers;
-  /// One per layer where given: whether its type is sliding_attention.
-  std::optional<std::vector<bool>> slidingLayers;
-  /// One per layer where given: no_rope_layers, in which 1 means rope.
-  std::optional<std::vector<bool>> ropeLayers;
-  int64_t noRopeLayerInterval = 4;
-
-  // Granite's multipliers.
-  std::optional<double> embeddingMultiplier, residualMultiplier, attentionMultiplier, logitsScaling;
 
   std::optional<Quantisation> quantisation; // quantization_config
+
+  /// All of them. Who reads one marks it as read.
+  std::shared_ptr<JsonFields> fields;
 
   /// Positions that will be used; 0: all. Not in the file: who compiles for fewer may get other
   /// frequencies (longrope).

@@ -161,6 +161,11 @@ void Puncher::collectSymbols() {
           module.lookupSymbol<transformer::RopeTableOp>(rotation.getTable().getRootReference());
       result.manifest["rotations"].push_back({{"inv_freq", std::vector<float>(table.getInvFreq())},
                                               {"scale", table.getScale().convertToFloat()}});
+      if (table.getGrowth())
+        result.manifest["rotations"].back()["growth"] = {
+            {"factor", table.getGrowth()->convertToFloat()},
+            {"period", int64_t(*table.getPeriod())},
+            {"from", int64_t(*table.getFrom())}};
     } else if (auto table = dyn_cast<schedule::TableOp>(op)) {
       tables(table.getWeight());
       if (seen.insert(table.getWeight()).second)

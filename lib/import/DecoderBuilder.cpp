@@ -19,8 +19,6 @@ using namespace pianola::transformer;
 namespace pianola {
 namespace {
 
-constexpr llvm::StringLiteral ropeSymbol = "rope";
-
 std::optional<Activation> activationNamed(llvm::StringRef name) {
   return llvm::StringSwitch<std::optional<Activation>>(name)
       .Cases("silu", "swish", Activation::Silu)
@@ -46,12 +44,14 @@ DecoderBuilder::DecoderBuilder(MLIRContext &context, const ModelConfig &config,
                                          symbols.getFunctionType({ids}, {rows(config.vocabulary)}));
   symbols.setInsertionPoint(forward);
   body.setInsertionPointToStart(forward.addEntryBlock());
-  if (std::optional<Activation> known = activationNamed(config.activation))
-    activation = *known;
-  else
-    fail(refuse("config.json: hidden_act: expected one of silu, swish, gelu, gelu_new, "
-                "gelu_pytorch_tanh, found " +
-                inQuotes(config.activation)));
+  if (!config.isNested)
+    return;
+  // As transformers 4 and 5 save it.
+  for (llvm::StringRef outer : {"language_model.model.", "model.language_model."})
+    if (has((outer + "embed_tokens.weight").str()))
+      prefix = outer;
+  if (prefix == "language_model.model.")
+    headPrefix = "language_model.";
 }
 
 DecoderBuilder::~DecoderBuilder() {
@@ -64,6 +64,15 @@ void DecoderBuilder::fail(llvm::Error problem) {
     llvm::consumeError(std::move(problem));
   else
     error.emplace(std::move(problem));
+}
+
+void DecoderBuilder::setActivation(llvm::StringRef field, llvm::StringRef ifAbsent) {
+  std::optional<std::string> name;
+  fields().string(field, name);
+  if (std::optional<Activation> known = activationNamed(name ? *name : ifAbsent))
+    activation = *known;
+  else
+    fields().wrong(field, "one of silu, swish, gelu, gelu_new, gelu_pytorch_tanh");
 }
 
 RankedTensorType DecoderBuilder::rows(int64_t width) {
@@ -93,25 +102,31 @@ void StoredRows::separatePairs(int64_t headSize, int64_t lanes) {
 // another.
 static std::string nameOf(llvm::StringRef tensor, const StoredRows &stored) {
   auto [least, greatest] = std::minmax_element(stored.rows.begin(), stored.rows.end());
-  return (tensor + "[" + llvm::Twine(*least) + ":" + llvm::Twine(*greatest + 1) +
-          (llvm::is_sorted(stored.rows) ? "]" : ", pairs apart]"))
+  llvm::StringRef order = !llvm::is_sorted(stored.rows)                       ? ", pairs apart"
+                          : *greatest - *least >= int64_t(stored.rows.size()) ? ", some"
+                                                                              : "";
+  return (tensor + "[" + llvm::Twine(*least) + ":" + llvm::Twine(*greatest + 1) + order + "]")
       .str();
 }
 
 FlatSymbolRefAttr DecoderBuilder::weight(llvm::StringRef symbol, llvm::StringRef tensor,
                                          llvm::ArrayRef<int64_t> shape, TensorRole role,
-                                         const StoredRows *stored) {
+                                         const StoredRows *stored, bool plusOne) {
   auto name = FlatSymbolRefAttr::get(symbols.getContext(), symbol);
-  std::string part = stored ? nameOf(tensor, *stored) : tensor.str();
+  std::string part = stored ? nameOf(tensor, *stored) : ((plusOne ? "1 + " : "") + tensor).str();
   if (!used.insert(part).second)
     return name;
   used.insert(tensor); // of which others may be left
   llvm::SmallVector<int64_t, 2> whole(shape);
+  bool isTransposed = stored && stored->transposed && role == TensorRole::Matrix;
   if (stored)
     whole.front() = stored->count;
+  if (isTransposed)
+    std::swap(whole.front(), whole.back());
   llvm::Expected<const TensorInfo *> info =
-      stored ? weights.derive(part, tensor, whole, role, stored->rows)
-             : weights.require(tensor, shape, role);
+      stored    ? weights.derive(part, tensor, whole, role, stored->rows, isTransposed)
+      : plusOne ? weights.derivePlusOne(part, tensor, shape)
+                : weights.require(tensor, shape, role);
   if (!info) {
     fail(info.takeError());
     return name;
@@ -126,12 +141,12 @@ FlatSymbolRefAttr DecoderBuilder::weight(llvm::StringRef symbol, llvm::StringRef
   return name;
 }
 
-void DecoderBuilder::ropeTable(double theta, int64_t lanes) {
+void DecoderBuilder::ropeTable(llvm::StringRef symbol, double theta, int64_t lanes,
+                               const RopeScaling &scaling, std::optional<Growth> growth) {
   if (lanes < 2 || lanes % 2)
     return fail(
         refuse("config.json: partial_rotary_factor: expected an even number of lanes, found " +
                llvm::Twine(lanes) + " of head_dim " + llvm::Twine(model.headSize)));
-  const RopeScaling &scaling = model.rope;
   int64_t positions = model.positionsUsed ? model.positionsUsed : model.maxPositions;
   if (scaling.kind == RopeScaling::Kind::LongRope) {
     for (const auto *factors : {&scaling.shortFactors, &scaling.longFactors})
@@ -149,28 +164,59 @@ void DecoderBuilder::ropeTable(double theta, int64_t lanes) {
                         std::to_string(original) + " has those for shorter ones");
   }
   RopeTable table = ropeFrequencies(theta, lanes, scaling, positions);
-  symbols.create<RopeTableOp>(at(ropeSymbol), ropeSymbol, table.inverseFrequencies,
-                              llvm::APFloat(table.scale));
+  auto op = symbols.create<RopeTableOp>(at(symbol), symbol, table.inverseFrequencies,
+                                        llvm::APFloat(table.scale), FloatAttr(), IntegerAttr(),
+                                        IntegerAttr());
+  if (!growth)
+    return;
+  op.setGrowth(llvm::APFloat(float(growth->factor)));
+  op.setPeriod(growth->period);
+  op.setFrom(growth->from);
 }
 
-Value DecoderBuilder::embed(llvm::StringRef name, std::optional<double> scale) {
-  auto symbol = weight(name, ("model." + name + ".weight").str(), {model.vocabulary, model.hidden},
-                       TensorRole::Matrix);
-  return body.create<EmbedOp>(at(name), rows(model.hidden), forward.getArgument(0), symbol,
+double DecoderBuilder::roundToEmbedding(double value) {
+  const TensorInfo *tensor = weights.find(prefix + "embed_tokens.weight");
+  if (tensor && tensor->dtype == DType::F16)
+    return fromF16(toF16(float(value)));
+  // Made-up weights are there only once they are wanted; they are bf16.
+  return tensor && tensor->dtype == DType::F32 ? value : fromBf16(toBf16(float(value)));
+}
+
+Value DecoderBuilder::embed(llvm::StringRef name, std::optional<double> scale,
+                            llvm::StringRef positions) {
+  auto table = [&](llvm::StringRef called, int64_t count) {
+    return weight(called, prefix + (called + ".weight").str(), {count, model.hidden},
+                  TensorRole::Matrix);
+  };
+  FlatSymbolRefAttr symbol = table(name, model.vocabulary), places;
+  if (!positions.empty())
+    places = table(positions, model.maxPositions);
+  return body.create<EmbedOp>(at(name), rows(model.hidden), forward.getArgument(0), symbol, places,
                               scale ? body.getF32FloatAttr(float(*scale)) : FloatAttr());
 }
 
-Value DecoderBuilder::norm(Value input, const llvm::Twine &name, std::optional<int64_t> heads) {
-  auto symbol = weight(name.str(), ("model." + name + ".weight").str(),
-                       {width(input) / heads.value_or(1)}, TensorRole::Norm);
-  return body.create<NormOp>(at(name), input.getType(), input, symbol,
+Value DecoderBuilder::norm(Value input, const llvm::Twine &name, bool plusOne,
+                           std::optional<int64_t> heads) {
+  auto symbol = weight(name.str(), (prefix + name + ".weight").str(),
+                       {width(input) / heads.value_or(1)}, TensorRole::Norm, nullptr, plusOne);
+  return body.create<NormOp>(at(name), input.getType(), input, symbol, FlatSymbolRefAttr(),
                              heads ? body.getI64IntegerAttr(*heads) : IntegerAttr(),
-                             body.getF32FloatAttr(float(model.normEps)));
+                             body.getF32FloatAttr(float(model.normEps)), /*centred=*/UnitAttr());
+}
+
+Value DecoderBuilder::layerNorm(Value input, const llvm::Twine &name) {
+  auto vector = [&](const std::string &symbol, llvm::StringRef suffix, TensorRole role) {
+    return weight(symbol, (prefix + name + suffix).str(), {width(input)}, role);
+  };
+  FlatSymbolRefAttr factors = vector(name.str(), ".weight", TensorRole::Norm);
+  FlatSymbolRefAttr bias = vector((name + ".bias").str(), ".bias", TensorRole::Bias);
+  return body.create<NormOp>(at(name), input.getType(), input, factors, bias, IntegerAttr(),
+                             body.getF32FloatAttr(float(model.normEps)), body.getUnitAttr());
 }
 
 Value DecoderBuilder::linear(Value input, const llvm::Twine &name, int64_t out, bool bias,
                              const StoredRows *stored) {
-  std::string symbol = name.str(), tensor = "model." + (stored ? stored->name : symbol);
+  std::string symbol = name.str(), tensor = prefix + (stored ? stored->name : symbol);
   auto matrix = weight(symbol, tensor + ".weight", {out, width(input)}, TensorRole::Matrix, stored);
   FlatSymbolRefAttr vector;
   if (bias)
@@ -178,14 +224,16 @@ Value DecoderBuilder::linear(Value input, const llvm::Twine &name, int64_t out, 
   return body.create<LinearOp>(at(name), rows(out), input, matrix, vector);
 }
 
-Value DecoderBuilder::rope(Value input, const llvm::Twine &location, int64_t heads) {
+Value DecoderBuilder::rope(Value input, const llvm::Twine &location, int64_t heads,
+                           llvm::StringRef table) {
   return body.create<RopeOp>(at(location), input.getType(), input,
-                             FlatSymbolRefAttr::get(body.getContext(), ropeSymbol),
+                             FlatSymbolRefAttr::get(body.getContext(), table),
                              body.getI64IntegerAttr(heads));
 }
 
 Value DecoderBuilder::attend(Value query, Value key, Value value, int64_t layer,
-                             std::optional<int64_t> window, std::optional<double> scale) {
+                             std::optional<int64_t> window, std::optional<double> scale,
+                             std::optional<double> cap) {
   std::string cache = "cache." + std::to_string(layer);
   symbols.create<CacheOp>(at(cache), cache, model.kvHeads, model.headSize, mlir::TypeAttr());
   Location location = at("layers." + llvm::Twine(layer) + ".self_attn");
@@ -193,14 +241,18 @@ Value DecoderBuilder::attend(Value query, Value key, Value value, int64_t layer,
       location, ContextType::get(body.getContext(), model.kvHeads, model.headSize), key, value,
       FlatSymbolRefAttr::get(body.getContext(), cache));
   double factor = scale.value_or(1.0 / std::sqrt(double(model.headSize)));
-  return body.create<AttentionOp>(location, query.getType(), query, context,
-                                  body.getI64IntegerAttr(model.heads),
-                                  body.getF32FloatAttr(float(factor)),
-                                  window ? body.getI64IntegerAttr(*window) : IntegerAttr());
+  return body.create<AttentionOp>(
+      location, query.getType(), query, context, body.getI64IntegerAttr(model.heads),
+      body.getF32FloatAttr(float(factor)), window ? body.getI64IntegerAttr(*window) : IntegerAttr(),
+      cap ? body.getF32FloatAttr(float(*cap)) : FloatAttr());
 }
 
 Value DecoderBuilder::glu(Value gate, Value up, const llvm::Twine &location) {
   return body.create<GluOp>(at(location), gate.getType(), gate, up, activation);
+}
+
+Value DecoderBuilder::activate(Value input, const llvm::Twine &location) {
+  return body.create<ActivateOp>(at(location), input.getType(), input, activation);
 }
 
 Value DecoderBuilder::add(Value lhs, Value rhs, const llvm::Twine &location) {
@@ -219,24 +271,29 @@ void DecoderBuilder::observe(Value value, const llvm::Twine &name) {
   body.create<ObserveOp>(at(name), value, body.getStringAttr(name));
 }
 
-void DecoderBuilder::head(Value input, llvm::StringRef embedding, bool tied,
-                          std::optional<double> scale) {
-  constexpr llvm::StringLiteral headTensor = "lm_head.weight";
-  std::string embeddingTensor = ("model." + embedding + ".weight").str();
+void DecoderBuilder::head(Value input, llvm::StringRef name, llvm::StringRef embedding, bool tied,
+                          std::optional<double> scale, std::optional<double> cap) {
+  std::string headTensor = headPrefix + (name + ".weight").str();
+  std::string embeddingTensor = prefix + (embedding + ".weight").str();
   auto symbol = FlatSymbolRefAttr::get(body.getContext(), embedding);
   if (!tied) {
-    symbol = weight("lm_head", headTensor, {model.vocabulary, model.hidden}, TensorRole::Matrix);
+    symbol = weight(name, headTensor, {model.vocabulary, model.hidden}, TensorRole::Matrix);
   } else if (!failed() && weights.find(headTensor)) {
     if (llvm::Error different = checkTiedHead(weights, headTensor, embeddingTensor))
       fail(std::move(different));
     used.insert(headTensor);
   }
-  Value logits = body.create<LmHeadOp>(at("lm_head"), rows(model.vocabulary), input, symbol);
-  logits = this->scale(logits, scale, "lm_head");
-  body.create<func::ReturnOp>(at("lm_head"), logits);
+  Value logits = body.create<LmHeadOp>(at(name), rows(model.vocabulary), input, symbol);
+  logits = this->scale(logits, scale, name);
+  if (cap)
+    logits = body.create<SoftcapOp>(at(name), logits.getType(), logits,
+                                    body.getF32FloatAttr(float(*cap)));
+  body.create<func::ReturnOp>(at(name), logits);
 }
 
 llvm::Expected<OwningOpRef<ModuleOp>> DecoderBuilder::finish() {
+  if (llvm::Error problem = fields().takeError())
+    return std::move(problem);
   if (error)
     return std::move(*error);
   std::string problem;
@@ -251,9 +308,13 @@ llvm::Expected<OwningOpRef<ModuleOp>> DecoderBuilder::finish() {
 
 std::vector<std::string> DecoderBuilder::unusedTensors() const {
   std::vector<std::string> unused;
-  for (std::string &name : weights.names())
-    if (!used.contains(name) && !llvm::StringRef(name).ends_with("rotary_emb.inv_freq"))
+  for (std::string &name : weights.names()) {
+    bool isOther = model.isNested && !llvm::StringRef(name).starts_with(prefix);
+    bool isBuffer = llvm::any_of(
+        buffers, [&](llvm::StringRef end) { return llvm::StringRef(name).ends_with(end); });
+    if (!isOther && !isBuffer && !used.contains(name))
       unused.push_back(std::move(name));
+  }
   return unused;
 }
 

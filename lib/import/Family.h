@@ -14,10 +14,18 @@ struct Family {
   void (*build)(DecoderBuilder &decoder); // emits the body of @forward
 };
 
+extern const Family gemma2;
+extern const Family gemma3;
 extern const Family glm;
+extern const Family glm4;
+extern const Family gpt2;
+extern const Family gptNeoX;
 extern const Family granite;
 extern const Family llama;
+extern const Family ministral3;
 extern const Family mistral;
+extern const Family olmo2;
+extern const Family olmo3;
 extern const Family phi3;
 extern const Family qwen2;
 extern const Family qwen3;

@@ -2,20 +2,24 @@
 #include "lib/import/Import.h"
 
 #include "lib/checkpoint/Refusal.h"
+#include "lib/checkpoint/TextConfig.h"
 #include "lib/import/Family.h"
+#include "lib/import/InertFields.h"
 
 #include "llvm/ADT/STLExtras.h"
 #include "llvm/ADT/StringExtras.h"
 
 namespace pianola {
 
-static const Family *const families[] = {&glm,  &granite, &llama, &mistral,
-                                         &phi3, &qwen2,   &qwen3, &smolLM3};
+static const Family *const families[] = {&gemma2,  &gemma3, &glm,        &glm4,    &gpt2,  &gptNeoX,
+                                         &granite, &llama,  &ministral3, &mistral, &olmo2, &olmo3,
+                                         &phi3,    &qwen2,  &qwen3,      &smolLM3};
 
 std::vector<std::string> knownArchitectures() {
   std::vector<std::string> names;
   for (const Family *family : families)
     names.push_back(family->architecture.str());
+  llvm::append_range(names, nestingArchitectures());
   llvm::sort(names);
   return names;
 }
@@ -34,6 +38,13 @@ llvm::Expected<mlir::OwningOpRef<mlir::ModuleOp>> importModel(mlir::MLIRContext 
   if (module && notes) {
     notes->unusedTensors = decoder.unusedTensors();
     notes->remarks = decoder.remarks;
+    if (config.isNested)
+      notes->remarks.push_back("only the text model is compiled");
+    std::vector<std::string> unread = decoder.fields().unread();
+    llvm::erase_if(unread, isInert);
+    if (!unread.empty())
+      notes->remarks.push_back("config.json: " + config.architecture + " has no use for " +
+                               llvm::join(unread, ", "));
   }
   return module;
 }

@@ -2,17 +2,16 @@
 //
 // Biases, if any, are on all four attention linears and on all three of the MLP. Llama 3.1 and
 // later scale rope (llama3); see RopeFrequencies.h. transformers: modeling_llama.py.
+#include "lib/import/Decoder.h"
 #include "lib/import/Family.h"
-#include "lib/import/PreNormDecoder.h"
 
 namespace pianola {
 
 static void build(DecoderBuilder &decoder) {
-  const ModelConfig &config = decoder.config();
   LayerCard card;
-  card.queryKeyValueBias = card.outputBias = config.attentionBias.value_or(false);
-  card.mlpBias = config.mlpBias;
-  buildPreNormDecoder(decoder, {}, [&](int64_t) { return card; });
+  card.queryKeyValueBias = card.outputBias = decoder.fields().flag("attention_bias", false);
+  card.mlpBias = decoder.fields().flag("mlp_bias", false);
+  buildDecoder(decoder, {}, [&](int64_t) { return card; });
 }
 
 const Family llama = {"LlamaForCausalLM", "llama", build};

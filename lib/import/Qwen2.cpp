@@ -2,17 +2,19 @@
 //
 // Llama with a bias on q, k and v only, whatever config.json says of biases.
 // transformers: modeling_qwen2.py.
+#include "lib/import/Decoder.h"
 #include "lib/import/Family.h"
-#include "lib/import/PreNormDecoder.h"
-#include "lib/import/QwenWindow.h"
+#include "lib/import/LayerTypes.h"
 
 namespace pianola {
 
 static void build(DecoderBuilder &decoder) {
-  buildPreNormDecoder(decoder, {}, [&](int64_t layer) {
-    LayerCard card;
-    card.queryKeyValueBias = true;
-    card.window = qwenWindow(decoder.config(), layer);
+  decoder.fields().ignore("attention_bias");
+  LayerCard card;
+  card.queryKeyValueBias = true;
+  std::vector<std::optional<int64_t>> windows = qwenWindows(decoder);
+  buildDecoder(decoder, {}, [&](int64_t layer) {
+    card.window = windows[size_t(layer)];
     return card;
   });
 }

@@ -178,25 +178,45 @@ llvm::Expected<const Rows *> Interpreter::weight(Operation *user, FlatSymbolRefA
 }
 
 /// Reads the rows that it needs and no others: the table may be the largest tensor of the model.
-llvm::Error Interpreter::embed(EmbedOp op) {
-  auto table = SymbolTable::lookupNearestSymbolFrom<WeightOp>(op, op.getWeightAttr());
+llvm::Expected<Rows> Interpreter::lookUp(WeightOp table, llvm::ArrayRef<int32_t> numbers) const {
   llvm::Expected<const TensorInfo *> tensor = tensorOf(table);
   if (!tensor)
     return tensor.takeError();
-  int64_t vocabulary = table.getShape()[0], width = table.getShape()[1];
-  Rows y(int64_t(ids.size()), width);
-  for (auto [i, id] : llvm::enumerate(ids)) {
+  int64_t width = table.getShape()[1];
+  Rows y(int64_t(numbers.size()), width);
+  for (auto [i, number] : llvm::enumerate(numbers))
+    if (llvm::Error error =
+            weights.readFloats(**tensor, uint64_t(number) * uint64_t(width), y.row(int64_t(i))))
+      return std::move(error);
+  return y;
+}
+
+llvm::Error Interpreter::embed(EmbedOp op) {
+  auto table = SymbolTable::lookupNearestSymbolFrom<WeightOp>(op, op.getWeightAttr());
+  int64_t vocabulary = table.getShape()[0];
+  for (auto [i, id] : llvm::enumerate(ids))
     if (id < 0 || id >= vocabulary)
       return refuse("id " + llvm::Twine(i) + ": expected 0 to " + llvm::Twine(vocabulary - 1) +
                     ", found " + llvm::Twine(id));
-    if (llvm::Error error =
-            weights.readFloats(**tensor, uint64_t(id) * uint64_t(width), y.row(int64_t(i))))
-      return error;
-  }
+  llvm::Expected<Rows> y = lookUp(table, ids);
+  if (!y)
+    return y.takeError();
   if (op.getScale())
-    for (float &value : y.values)
-      value *= op.getScale()->convertToFloat();
-  set(op.getResult(), std::move(y));
+    y = reference::scale(*y, op.getScale()->convertToFloat());
+  if (op.getPositions()) {
+    auto places = SymbolTable::lookupNearestSymbolFrom<WeightOp>(op, op.getPositionsAttr());
+    int64_t known = places.getShape()[0], sequence = length ? length : int64_t(ids.size());
+    if (base + sequence > known)
+      return refuse("position " + llvm::Twine(known) + " has no embedding");
+    std::vector<int32_t> positions;
+    for (size_t i = 0; i < ids.size(); ++i)
+      positions.push_back(int32_t(base + int64_t(i) % sequence));
+    llvm::Expected<Rows> added = lookUp(places, positions);
+    if (!added)
+      return added.takeError();
+    y = reference::add(*y, *added);
+  }
+  set(op.getResult(), std::move(*y));
   return llvm::Error::success();
 }
 
@@ -225,9 +245,20 @@ llvm::Error Interpreter::evaluate(Operation &operation) {
         llvm::Expected<const Rows *> w = weight(op, op.getWeightAttr());
         if (!w)
           return w.takeError();
-        set(op.getResult(),
-            reference::norm(rows(op.getInput()), (*w)->values, int64_t(op.getHeads().value_or(1)),
-                            op.getEps().convertToFloat()));
+        float eps = op.getEps().convertToFloat();
+        if (!op.getCentred()) {
+          set(op.getResult(), reference::norm(rows(op.getInput()), (*w)->values,
+                                              int64_t(op.getHeads().value_or(1)), eps));
+          return Error::success();
+        }
+        std::vector<float> factors = (*w)->values, bias;
+        if (op.getBias()) {
+          llvm::Expected<const Rows *> b = weight(op, op.getBiasAttr());
+          if (!b)
+            return b.takeError();
+          bias = (*b)->values;
+        }
+        set(op.getResult(), reference::layerNorm(rows(op.getInput()), factors, bias, eps));
         return Error::success();
       })
       .Case([&](LinearOp op) -> Error {
@@ -253,9 +284,8 @@ llvm::Error Interpreter::evaluate(Operation &operation) {
       .Case([&](RopeOp op) {
         auto table = SymbolTable::lookupNearestSymbolFrom<RopeTableOp>(op, op.getTableAttr());
         set(op.getResult(), eachSequence([&](int64_t first, int64_t count) {
-              return reference::rope(rows(op.getInput()).slice(first, count), table.getInvFreq(),
-                                     table.getScale().convertToFloat(), int64_t(op.getHeads()),
-                                     base);
+              return reference::rope(rows(op.getInput()).slice(first, count), table,
+                                     int64_t(op.getHeads()), base);
             }));
         return Error::success();
       })
@@ -267,8 +297,13 @@ llvm::Error Interpreter::evaluate(Operation &operation) {
                   rows(op.getQuery()).slice(first, count), cache.keys.slice(first, base + count),
                   cache.values.slice(first, base + count), int64_t(op.getHeads()),
                   op.getContext().getType().getHeadSize(), op.getScale().convertToFloat(),
+                  op.getCap() ? op.getCap()->convertToFloat() : 0,
                   int64_t(op.getWindow().value_or(0)), base);
             }));
+        return Error::success();
+      })
+      .Case([&](ActivateOp op) {
+        set(op.getResult(), reference::activate(rows(op.getInput()), op.getActivation()));
         return Error::success();
       })
       .Case([&](GluOp op) {
@@ -278,6 +313,10 @@ llvm::Error Interpreter::evaluate(Operation &operation) {
       })
       .Case([&](AddOp op) {
         set(op.getResult(), reference::add(rows(op.getLhs()), rows(op.getRhs())));
+        return Error::success();
+      })
+      .Case([&](SoftcapOp op) {
+        set(op.getResult(), reference::softcap(rows(op.getInput()), op.getCap().convertToFloat()));
         return Error::success();
       })
       .Case([&](ScaleOp op) {

@@ -72,6 +72,8 @@ private:
   void forgetDead(mlir::Operation &op);
   llvm::Error evaluateBlock(mlir::Block &block);
   llvm::Error evaluateRegion(mlir::Operation &op);
+  llvm::Expected<reference::Rows> lookUp(transformer::WeightOp table,
+                                         llvm::ArrayRef<int32_t> numbers) const;
   llvm::Error embed(transformer::EmbedOp op);
   llvm::Error append(transformer::AppendOp op);
 

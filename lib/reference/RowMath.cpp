@@ -68,6 +68,22 @@ Rows linear(const Rows &x, const Rows &weight) {
   return y;
 }
 
+Rows layerNorm(const Rows &x, llvm::ArrayRef<float> weight, llvm::ArrayRef<float> bias, float eps) {
+  Rows y(x.rows, x.columns);
+  for (int64_t i = 0; i < x.rows; ++i) {
+    double sum = 0, squares = 0, size = double(x.columns);
+    for (float value : x.row(i))
+      sum += double(value);
+    auto mean = float(sum / size);
+    for (float value : x.row(i))
+      squares += double(value - mean) * double(value - mean);
+    float factor = 1.0f / std::sqrt(float(squares / size) + eps);
+    for (size_t j = 0; j < size_t(x.columns); ++j)
+      y.row(i)[j] = weight[j] * ((x.row(i)[j] - mean) * factor) + (bias.empty() ? 0 : bias[j]);
+  }
+  return y;
+}
+
 Rows norm(const Rows &x, llvm::ArrayRef<float> weight, int64_t heads, float eps) {
   Rows y(x.rows, x.columns);
   size_t size = size_t(x.columns / heads);
@@ -82,12 +98,21 @@ Rows norm(const Rows &x, llvm::ArrayRef<float> weight, int64_t heads, float eps)
   return y;
 }
 
-Rows rope(const Rows &x, llvm::ArrayRef<float> frequencies, float scale, int64_t heads,
-          int64_t base) {
+static float scaleAt(transformer::RopeTableOp table, int64_t position) {
+  float scale = table.getScale().convertToFloat();
+  if (!table.getGrowth())
+    return scale;
+  int64_t passed = (position + int64_t(*table.getFrom())) / int64_t(*table.getPeriod());
+  return scale * (1.0f + table.getGrowth()->convertToFloat() * std::log(1.0f + float(passed)));
+}
+
+Rows rope(const Rows &x, transformer::RopeTableOp table, int64_t heads, int64_t base) {
+  llvm::ArrayRef<float> frequencies = table.getInvFreq();
   Rows y = x;
   int64_t size = x.columns / heads;
   size_t half = frequencies.size();
-  for (int64_t i = 0; i < x.rows; ++i)
+  for (int64_t i = 0; i < x.rows; ++i) {
+    float scale = scaleAt(table, base + i);
     for (size_t pair = 0; pair < half; ++pair) {
       float angle = float(base + i) * frequencies[pair];
       float cosine = scale * float(std::cos(double(angle)));
@@ -99,6 +124,7 @@ Rows rope(const Rows &x, llvm::ArrayRef<float> frequencies, float scale, int64_t
         y.row(i)[second] = b * cosine + a * sine;
       }
     }
+  }
   return y;
 }
 
@@ -126,7 +152,7 @@ void roundTo(Rows &rows, mlir::Type element, int64_t headSize) {
 }
 
 Rows attention(const Rows &query, const Rows &keys, const Rows &values, int64_t heads,
-               int64_t headSize, float scale, int64_t window, int64_t base) {
+               int64_t headSize, float scale, float cap, int64_t window, int64_t base) {
   Rows y(query.rows, query.columns);
   size_t size = size_t(headSize);
   int64_t sharing = heads * headSize / keys.columns; // query heads per key head
@@ -141,6 +167,9 @@ Rows attention(const Rows &query, const Rows &keys, const Rows &values, int64_t 
       for (int64_t k = first; k <= last; ++k)
         weights.push_back(
             scale * float(dot(query.row(i).slice(mine, size), keys.row(k).slice(theirs, size))));
+      if (cap)
+        for (float &weight : weights)
+          weight = cap * std::tanh(weight / cap);
       float largest = *llvm::max_element(weights);
       double total = 0;
       for (float &weight : weights)
@@ -170,6 +199,13 @@ static float activate(float x, transformer::Activation activation) {
   llvm_unreachable("an activation without a formula");
 }
 
+Rows activate(const Rows &rows, transformer::Activation activation) {
+  Rows y = rows;
+  for (float &value : y.values)
+    value = activate(value, activation);
+  return y;
+}
+
 Rows glu(const Rows &gate, const Rows &up, transformer::Activation activation) {
   Rows y(gate.rows, gate.columns);
   for (size_t i = 0; i < y.values.size(); ++i)
@@ -188,6 +224,13 @@ Rows scale(const Rows &rows, float factor) {
   Rows y = rows;
   for (float &value : y.values)
     value *= factor;
+  return y;
+}
+
+Rows softcap(const Rows &rows, float cap) {
+  Rows y = rows;
+  for (float &value : y.values)
+    value = cap * std::tanh(value / cap);
   return y;
 }
 

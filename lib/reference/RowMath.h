@@ -40,27 +40,34 @@ double dot(llvm::ArrayRef<float> a, llvm::ArrayRef<float> b);
 /// y[i] = W x[i].
 Rows linear(const Rows &x, const Rows &weight);
 
+/// Layer norm of every row; no `bias`: none.
+Rows layerNorm(const Rows &x, llvm::ArrayRef<float> weight, llvm::ArrayRef<float> bias, float eps);
+
 /// RMS norm of each of `heads` equal slices of every row.
 Rows norm(const Rows &x, llvm::ArrayRef<float> weight, int64_t heads, float eps);
 
 /// Rotates every head of row i to position base + i.
-Rows rope(const Rows &x, llvm::ArrayRef<float> frequencies, float scale, int64_t heads,
-          int64_t base);
+Rows rope(const Rows &x, transformer::RopeTableOp table, int64_t heads, int64_t base);
 
 /// Rounds numbers to those that a cache of `element` (see transformer.cache) can keep, every head
 /// of `headSize` of a row for itself; no element: as they are.
 void roundTo(Rows &rows, mlir::Type element, int64_t headSize);
 
 /// Attention of the query at position base + i over keys and values of positions 0, 1, ...
-/// `window` of 0 is none.
+/// `cap` and `window` of 0 are none.
 Rows attention(const Rows &query, const Rows &keys, const Rows &values, int64_t heads,
-               int64_t headSize, float scale, int64_t window, int64_t base);
+               int64_t headSize, float scale, float cap, int64_t window, int64_t base);
+
+Rows activate(const Rows &rows, transformer::Activation activation);
 
 Rows glu(const Rows &gate, const Rows &up, transformer::Activation activation);
 
 Rows add(const Rows &lhs, const Rows &rhs);
 
 Rows scale(const Rows &rows, float factor);
+
+/// cap * tanh(x / cap).
+Rows softcap(const Rows &rows, float cap);
 
 /// Adds the same numbers to each row.
 void addToRows(Rows &rows, llvm::ArrayRef<float> bias);

@@ -158,7 +158,7 @@ FailureOr<Value> ProgramBuilder::buildRows(Value value, StageOp reader, StringAt
   Value buffer = builder.create<schedule::BufferOp>(reader.getLoc(), type, label, IntegerAttr());
   StageBuilder stageBuilder(*this, reader);
   stageBuilder.stage.setHiddenStates(areHiddenStates);
-  if (failed(stageBuilder.buildRows(value, buffer))) {
+  if (failed(stageBuilder.emitRows(value, buffer))) {
     stageBuilder.stage.erase();
     return failure();
   }

@@ -51,9 +51,20 @@ LogicalResult StageBuilder::emitEmbed(EmbedOp embed, Value buffer) {
   section({(owner.slots + block - 1) / block});
   AffineMapAttr from = owner.slots > block ? map(1, 0, block) : AffineMapAttr();
   Value table = bindValue(owner.bind(embed, embed.getWeightAttr(), type));
-  Value value = builder.create<tile::GatherOp>(
-      loc, values(block, layout.columns(), owner.f32()), table, from,
-      embed.getScaleAttr() ? embed.getScaleAttr() : builder.getF32FloatAttr(1.0f));
+  auto row = values(block, layout.columns(), owner.f32());
+  FloatAttr one = builder.getF32FloatAttr(1.0f);
+  Value value = builder.create<tile::GatherOp>(loc, row, table, /*by_position=*/UnitAttr(), from,
+                                               embed.getScaleAttr() ? embed.getScaleAttr() : one);
+  if (auto symbol = embed.getPositionsAttr()) {
+    auto positions = owner.symbols.lookup<WeightOp>(symbol.getValue());
+    auto type =
+        tile::TableType::get(owner.context, positions.getShape()[0], layout.size, layout.pad,
+                             /*tileRows=*/0, owner.elementOnTape(positions, layout), /*panel=*/0);
+    Value places = bindValue(owner.bind(embed, symbol, type));
+    Value place =
+        builder.create<tile::GatherOp>(loc, row, places, builder.getUnitAttr(), from, one);
+    value = builder.create<tile::AddOp>(loc, value, place);
+  }
   builder.create<tile::StoreOp>(loc, value, bindValue(buffer), from, nullptr);
   return success();
 }
@@ -95,7 +106,7 @@ LogicalResult StageBuilder::emitAttention(AttentionOp attention, const Placed &t
       newValues, map(3, 0, 1), slots, splits > 1 ? map(3, 2, 1) : AffineMapAttr(),
       attention.getScaleAttr(), builder.getI64IntegerAttr(attention.getWindow().value_or(0)),
       builder.getI64IntegerAttr(splits),
-      keys ? builder.getI64IntegerAttr(kLeastPart) : IntegerAttr());
+      keys ? builder.getI64IntegerAttr(kLeastPart) : IntegerAttr(), attention.getCapAttr());
 
   // Parts stand one after the other, in each the key/value heads.
   auto store = [&](Value value, Value buffer) {
@@ -132,8 +143,8 @@ FailureOr<Value> StageBuilder::emitHeads(Value value, AffineMapAttr slots, int64
   if (auto norm = dyn_cast<NormOp>(op))
     return builder
         .create<tile::NormaliseOp>(loc, input->getType(), *input,
-                                   vector(norm.getWeightAttr(), layout), heads, layout.size,
-                                   norm.getEps())
+                                   vector(norm.getWeightAttr(), layout), /*bias=*/Value(), heads,
+                                   layout.size, norm.getEps(), /*centred=*/false)
         .getResult();
   auto rope = cast<RopeOp>(op);
   auto table = owner.symbols.lookup<RopeTableOp>(rope.getTable());

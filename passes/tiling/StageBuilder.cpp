@@ -77,8 +77,8 @@ int64_t ProgramBuilder::panelOf(Type element) {
   return codes ? machine.getPanel() * 16 / codes.getCodeBits() : machine.getPanel();
 }
 
-Value StageBuilder::vector(SymbolRefAttr symbol, Layout layout) {
-  return weight(symbol, tile::VectorType::get(owner.context, 1, layout.size, layout.pad, false,
+Value StageBuilder::vector(SymbolRefAttr symbol, Layout layout, int64_t blocks) {
+  return weight(symbol, tile::VectorType::get(owner.context, blocks, layout.size, layout.pad, false,
                                               owner.machine.getRows() > 0, false));
 }
 
@@ -145,29 +145,51 @@ FailureOr<Value> StageBuilder::emitRow(Value value, AffineMapAttr slots, int64_t
                                  statistics, heads, op.getHeads() / heads, from.splits)
         .getResult();
   };
-  if (auto norm = value.getDefiningOp<NormOp>(); norm && norm->getParentOp() == source) {
-    Layout row = layoutOf(norm.getInput());
-    if (row.byHead)
-      return norm.emitOpError("normalises rows that stand head by head");
-    Value weights = vector(norm.getWeightAttr(), row);
-    FailureOr<Value> input = loadPlaced(norm.getInput());
-    if (failed(input))
-      return failure();
-    return builder
-        .create<tile::NormaliseOp>(loc, values(count, row.columns(), element), *input, weights, 1,
-                                   row.size, norm.getEps())
-        .getResult();
+  auto round = [&](Value row) -> Value {
+    return builder.create<tile::ScaleOp>(loc, values(count, layout.columns(), element), row,
+                                         builder.getF32FloatAttr(1));
+  };
+  Operation *op = value.getDefiningOp();
+  if (!op || op->getParentOp() != source) {
+    if (!owner.placed.count(value))
+      return source.emitOpError("\"") << source.getLabel() << "\" reads a value that has no buffer";
+    FailureOr<Value> result = loadPlaced(value);
+    if (failed(result) || cast<RankedTensorType>(result->getType()).getElementType() == element)
+      return result;
+    return round(*result); // others read it as it is
   }
-  if (!owner.placed.count(value))
-    return source.emitOpError("\"")
-           << source.getLabel() << "\" has a linear that reads another of the same stage";
-  FailureOr<Value> result = loadPlaced(value);
-  if (failed(result))
-    return failure();
-  if (cast<RankedTensorType>(result->getType()).getElementType() != element)
-    return source.emitOpError("\"")
-           << source.getLabel() << "\" multiplies a value that others read unrounded";
-  return result;
+  RankedTensorType type = values(count, layout.columns(), element);
+  auto recurse = [&](Value operand) { return emitRow(operand, slots, count, owner.f32()); };
+  return TypeSwitch<Operation *, FailureOr<Value>>(op)
+      .Case([&](NormOp norm) -> FailureOr<Value> {
+        FailureOr<Value> input = recurse(norm.getInput());
+        if (failed(input))
+          return failure();
+        Value factors = vector(norm.getWeightAttr(), layout, layout.blocks), bias;
+        if (norm.getBias())
+          bias = vector(norm.getBiasAttr(), layout, layout.blocks);
+        return builder
+            .create<tile::NormaliseOp>(loc, type, *input, factors, bias, 1,
+                                       layout.blocks * layout.size, norm.getEps(),
+                                       norm.getCentred())
+            .getResult();
+      })
+      .Case([&](AddOp add) -> FailureOr<Value> {
+        FailureOr<Value> lhs = recurse(add.getLhs()), rhs = recurse(add.getRhs());
+        if (failed(lhs) || failed(rhs))
+          return failure();
+        Value sum = builder.create<tile::AddOp>(loc, *lhs, *rhs);
+        return element == owner.f32() ? sum : round(sum);
+      })
+      .Case([&](ScaleOp scale) -> FailureOr<Value> {
+        FailureOr<Value> input = recurse(scale.getInput());
+        if (failed(input))
+          return failure();
+        return builder.create<tile::ScaleOp>(loc, type, *input, scale.getFactorAttr()).getResult();
+      })
+      .Default([&](Operation *other) -> FailureOr<Value> {
+        return other->emitOpError("cannot be computed row by row");
+      });
 }
 
 // As `weight` takes it, if it has an order of its own: each such weight gets a copy.
@@ -220,7 +242,7 @@ FailureOr<Value> StageBuilder::emitOperand(Value value, SymbolRefAttr weight) {
   return loadWhole(*buffer);
 }
 
-LogicalResult StageBuilder::buildRows(Value value, Value buffer) {
+LogicalResult StageBuilder::emitRows(Value value, Value buffer) {
   // Weights that stand on a tape are of the same tiles in all programs.
   int64_t tiles = owner.machine.getRows() ? owner.slots : 1, count = owner.slots / tiles;
   section({tiles});
@@ -231,6 +253,13 @@ LogicalResult StageBuilder::buildRows(Value value, Value buffer) {
     return failure();
   builder.create<tile::StoreOp>(loc, *row, bindValue(buffer), slots, nullptr);
   return success();
+}
+
+// Whether a tile of it is a row: it has a norm of whole rows, and no products that read it.
+bool StageBuilder::isOfRows() {
+  Block &ops = source.getBody().front();
+  return ops.getOps<LinearOp>().empty() && ops.getOps<LmHeadOp>().empty() &&
+         llvm::any_of(ops.getOps<NormOp>(), [](NormOp norm) { return !norm.getHeads(); });
 }
 
 // One tile of `value`: `rows` padded columns of it, from column t * rows on.
@@ -275,8 +304,8 @@ FailureOr<Value> StageBuilder::emitTile(Value value, Layout layout, int64_t rows
           return failure();
         return builder
             .create<tile::NormaliseOp>(loc, input->getType(), *input,
-                                       vector(norm.getWeightAttr(), layout), 1, layout.size,
-                                       norm.getEps())
+                                       vector(norm.getWeightAttr(), layout), /*bias=*/Value(), 1,
+                                       layout.size, norm.getEps(), /*centred=*/false)
             .getResult();
       })
       .Case([&](RopeOp rope) -> FailureOr<Value> {
@@ -292,6 +321,14 @@ FailureOr<Value> StageBuilder::emitTile(Value value, Layout layout, int64_t rows
                                     bindValue(owner.bind(rope, rope.getTableAttr(), type)), 1)
             .getResult();
       })
+      .Case([&](ActivateOp activate) -> FailureOr<Value> {
+        FailureOr<Value> input = recurse(activate.getInput());
+        if (failed(input))
+          return failure();
+        auto function = static_cast<tile::Activation>(activate.getActivation());
+        return builder.create<tile::ActivateOp>(loc, input->getType(), *input, Value(), function)
+            .getResult();
+      })
       .Case([&](GluOp glu) -> FailureOr<Value> {
         FailureOr<Value> gate = recurse(glu.getGate()), up = recurse(glu.getUp());
         if (failed(gate) || failed(up))
@@ -304,7 +341,14 @@ FailureOr<Value> StageBuilder::emitTile(Value value, Layout layout, int64_t rows
         FailureOr<Value> input = recurse(scale.getInput());
         if (failed(input))
           return failure();
-        return builder.create<tile::ScaleOp>(loc, *input, scale.getFactorAttr()).getResult();
+        return builder.create<tile::ScaleOp>(loc, input->getType(), *input, scale.getFactorAttr())
+            .getResult();
+      })
+      .Case([&](SoftcapOp cap) -> FailureOr<Value> {
+        FailureOr<Value> input = recurse(cap.getInput());
+        if (failed(input))
+          return failure();
+        return builder.create<tile::SoftcapOp>(loc, *input, cap.getCapAttr()).getResult();
       })
       .Case([&](AddOp add) -> FailureOr<Value> {
         FailureOr<Value> lhs = recurse(add.getLhs()), rhs = recurse(add.getRhs());
@@ -328,7 +372,9 @@ LogicalResult StageBuilder::build(StringRef label) {
             .Case([&](EmbedOp embed) { return emitEmbed(embed, to.buffer); })
             .Case([&](AttentionOp attention) { return emitAttention(attention, to); })
             .Case([&](AppendOp append) { return emitAppend(append, to.buffer); })
-            .Default([&](Operation *) { return emitStore(value, to); });
+            .Default([&](Operation *) {
+              return isOfRows() ? emitRows(value, to.buffer) : emitStore(value, to);
+            });
     if (failed(built))
       return failure();
   }

@@ -30,8 +30,8 @@ public:
   }
 
   mlir::LogicalResult build(llvm::StringRef label);
-  // A stage that computes what a prologue of `source` would.
-  mlir::LogicalResult buildRows(mlir::Value value, mlir::Value buffer);
+  // A section of whole rows: what a prologue of `source` would compute, or what `source` yields.
+  mlir::LogicalResult emitRows(mlir::Value value, mlir::Value buffer);
 
   tile::StageOp stage;
   llvm::SmallVector<mlir::Value> bindings;
@@ -54,7 +54,7 @@ private:
   mlir::Value matrix(mlir::SymbolRefAttr symbol, transformer::Layout output, int64_t rows,
                      transformer::Layout input);
   // A norm weight.
-  mlir::Value vector(mlir::SymbolRefAttr symbol, transformer::Layout layout);
+  mlir::Value vector(mlir::SymbolRefAttr symbol, transformer::Layout layout, int64_t blocks = 1);
   mlir::Value bias(mlir::SymbolRefAttr symbol, mlir::Value value, transformer::Layout layout,
                    int64_t rows);
   mlir::Value weight(mlir::SymbolRefAttr symbol, mlir::Type type);
@@ -65,6 +65,7 @@ private:
            owner.slots * layout.columns() * 4 <= owner.machine.getScratch();
   }
   mlir::Value loadWhole(mlir::Value buffer);
+  bool isOfRows();
   mlir::FailureOr<mlir::Value> emitRow(mlir::Value value, mlir::AffineMapAttr slots, int64_t count,
                                        mlir::Type element);
   mlir::FailureOr<mlir::Value> emitOperand(mlir::Value value, mlir::SymbolRefAttr weight);

@@ -174,6 +174,11 @@ RollRotation readRotation(Reader in) {
   if (rotation.invFreq.empty() || rotation.invFreq.size() > 4096)
     in["inv_freq"].fail("expected 1 to 4096 numbers");
   rotation.scale = static_cast<float>(in["scale"].number());
+  if (Reader growth = in["growth"]; growth.present()) {
+    rotation.growth = static_cast<float>(growth["factor"].number());
+    rotation.period = growth["period"].size(1);
+    rotation.from = growth["from"].size();
+  }
   return rotation;
 }
 

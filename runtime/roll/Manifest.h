@@ -57,6 +57,8 @@ struct RollContext {
 struct RollRotation {
   std::vector<float> invFreq;
   float scale;
+  float growth = 0; // on the scale, with the logarithm of periods passed
+  uint64_t period = 1, from = 0;
 };
 
 struct RollTable {

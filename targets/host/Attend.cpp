@@ -238,7 +238,10 @@ void AttendEmitter::softmaxRows(Value first, ArrayRef<Value> rows, ArrayRef<Valu
     for (auto [i, sees] : llvm::enumerate(visible)) {
       Value s = e.fmul(e.load(f32x16, e.at(each.place, i * 64)),
                        e.real(f32x16, op.getScale().convertToFloat()));
-      each.score.push_back(e.select(sees, scaled(s, keys, i), e.real(f32x16, kLowest)));
+      s = scaled(s, keys, i);
+      if (op.getCap())
+        s = e.softcap(s, op.getCap()->convertToFloat());
+      each.score.push_back(e.select(sees, s, e.real(f32x16, kLowest)));
       most = most ? e.fmax(most, each.score.back()) : each.score.back();
     }
     each.before = e.load(e.f32(), entry(greatest, row));

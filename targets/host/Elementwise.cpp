@@ -1,5 +1,6 @@
 //===- Elementwise.cpp - Ops on the columns of a slot ---------------------===//
 
+#include "targets/Erfc.h"
 #include "targets/host/Stage.h"
 
 using namespace mlir;
@@ -49,10 +50,14 @@ void PartEmitter::lowerScale(tile::ScaleOp op) {
   });
 }
 
-// x / (1 + e^-x), and x/2 (1 + tanh y) = x / (1 + e^-2y). For x/2 (1 + erf(x / sqrt 2)) the smaller
-// of the two halves of 1 + erf must keep its digits: with z >= 0 and t = 1 / (1 + 0.4 z),
-// erfc(z) = t e^(-z^2) q(t), where q of degree 8 interpolates at the Chebyshev points of 0 <= z
-// <= 9.5 with a relative error below 1e-7.
+void PartEmitter::lowerSoftcap(tile::SoftcapOp op) {
+  Place from = places.lookup(op.getValue()), to = place(op.getResult());
+  forLanes(to.columns, [&](Value slot, Value column) {
+    setLanes(softcap(lanes(from, slot, column), op.getCap().convertToFloat()), to, slot, column);
+  });
+}
+
+// x / (1 + e^-x), x/2 (1 + tanh y) = x / (1 + e^-2y), and x/2 (1 + erf(x / sqrt 2)): see Erfc.h.
 static Value emitActivation(PartEmitter &e, tile::Activation function, Value x) {
   Type type = x.getType();
   auto c = [&](double value) { return e.real(type, static_cast<float>(value)); };
@@ -68,12 +73,10 @@ static Value emitActivation(PartEmitter &e, tile::Activation function, Value x) 
     Value y = e.fmul(x, c(0.7071067811865476));
     Value magnitude = e.fmax(y, e.fmul(y, c(-1)));
     Value t = e.fdiv(c(1), e.fma(magnitude, c(0.4), c(1)));
-    Value q = c(0.0373838358);
-    for (double coefficient : {-0.121834666, 0.0465339124, 0.1298884, 0.0514787249, 0.205131158,
-                               0.198966056, 0.226841092, 0.225611538})
+    Value q = c(kErfcTail[0]);
+    for (double coefficient : ArrayRef(kErfcTail).drop_front())
       q = e.fma(q, t, c(coefficient));
     Value tail = e.fmul(e.fmul(q, t), e.exp(e.fmul(e.fmul(y, y), c(-1))));
-    // 1 + erf(y): 2 - erfc(y) for positive y, erfc(-y) for negative.
     Value positive = e.builder.create<arith::CmpFOp>(e.loc, arith::CmpFPredicate::OGE, y, c(0));
     return e.fmul(e.fmul(x, c(0.5)), e.select(positive, e.fsub(c(2), tail), tail));
   }
@@ -82,11 +85,13 @@ static Value emitActivation(PartEmitter &e, tile::Activation function, Value x) 
 }
 
 void PartEmitter::lowerActivate(tile::ActivateOp op) {
-  Place gate = places.lookup(op.getGate()), up = places.lookup(op.getUp());
+  Place gate = places.lookup(op.getGate());
   Place to = place(op.getResult());
   forLanes(to.columns, [&](Value slot, Value column) {
     Value activated = emitActivation(*this, op.getFunction(), lanes(gate, slot, column));
-    setLanes(fmul(activated, lanes(up, slot, column)), to, slot, column);
+    if (op.getUp())
+      activated = fmul(activated, lanes(places.lookup(op.getUp()), slot, column));
+    setLanes(activated, to, slot, column);
   });
 }
 

@@ -89,6 +89,22 @@ Value Emitter::select(Value condition, Value a, Value b) {
   return builder.create<arith::SelectOp>(loc, condition, a, b);
 }
 
+Value Emitter::lanesBelow(Value count) {
+  SmallVector<int32_t> ramp(16);
+  std::iota(ramp.begin(), ramp.end(), 0);
+  Value lane = builder.create<arith::ConstantOp>(
+      loc, DenseElementsAttr::get(vector(i32()), ArrayRef<int32_t>(ramp)));
+  Value end = splat(builder.create<arith::TruncIOp>(loc, i32(), count));
+  return builder.create<arith::CmpIOp>(loc, arith::CmpIPredicate::slt, lane, end);
+}
+
+// tanh(x) = 1 - 2 / (e^2x + 1).
+Value Emitter::softcap(Value a, float cap) {
+  auto c = [&](float value) { return real(a.getType(), value); };
+  Value twice = exp(fmul(a, c(2 / cap)));
+  return fmul(fsub(c(1), fdiv(c(2), fadd(twice, c(1)))), c(cap));
+}
+
 // x = n ln 2 + r with |r| <= ln 2 / 2, so exp(x) = 2^n exp(r); ln 2 in two parts (Cody and Waite,
 // 1980), exp(r) by its Taylor polynomial of degree 7, whose remainder is 0.347^8 / 8! < 2^-27.
 Value Emitter::exp(Value a) {

@@ -78,8 +78,12 @@ public:
   Value greatest(Value a);
   /// e to the a, within 2 ulp; 0 below -87.
   Value exp(Value a);
+  /// cap * tanh(a / cap).
+  Value softcap(Value a, float cap);
   Value select(Value condition, Value a, Value b);
 
+  /// Of 16 lanes those whose number is below `count`, an i64.
+  Value lanesBelow(Value count);
   // Vectors of 16 integers, and their bits as another type.
   Value lanesOf(int32_t value);
   Value bits(Value vector, Type element);

@@ -44,6 +44,13 @@ void PartEmitter::lowerStore(tile::StoreOp op) {
   copyRows(from, slice(op.getBuffer(), from.columns, op.getSlotsAttr(), op.getColumnsAttr()));
 }
 
+Value PartEmitter::rowToGather(tile::GatherOp op, Value slot) {
+  if (op.getByPosition())
+    return positionOf(slot);
+  return builder.create<arith::ExtUIOp>(loc, i64(),
+                                        load(i32(), at(tokens, mul(add(slotBegin, slot), 4))));
+}
+
 void PartEmitter::lowerGather(tile::GatherOp op) {
   tile::TableType table = op.getTable().getType();
   Place to = place(op.getResult());
@@ -54,8 +61,7 @@ void PartEmitter::lowerGather(tile::GatherOp op) {
     return gatherCodes(op, scaled, to);
   int64_t bytes = element.getIntOrFloatBitWidth() / 8, depth = table.getColumnPad();
   loop(low, high, 1, [&](Value slot) {
-    Value id = builder.create<arith::ExtUIOp>(
-        loc, i64(), load(i32(), at(tokens, mul(add(slotBegin, slot), 4))));
+    Value id = rowToGather(op, slot);
     if (table.getTileRows() == 0) {
       Value from = at(base, mul(id, depth * bytes));
       loop(constant(0), constant(to.columns), 16, [&](Value column) {
@@ -97,8 +103,7 @@ void PartEmitter::gatherCodes(tile::GatherOp op, encoding::ScaledType type, cons
     return builder.create<arith::ExtUIOp>(loc, i64(), load(i8, pointer, 1));
   };
   loop(low, high, 1, [&](Value slot) {
-    Value id = builder.create<arith::ExtUIOp>(
-        loc, i64(), load(i32(), at(tokens, mul(add(slotBegin, slot), 4))));
+    Value id = rowToGather(op, slot);
     Value from, lanes = constant(1), lane = constant(0);
     if (int64_t rows = table.getTileRows()) {
       int64_t whole = tile::padToLanes(rows) / 32 * 32;

@@ -1,4 +1,4 @@
-//===- Normalise.cpp - RMS normalisation and rotary embedding -------------===//
+//===- Normalise.cpp - Normalisation and rotary embedding -----------------===//
 
 #include "targets/host/Stage.h"
 
@@ -10,24 +10,42 @@ void PartEmitter::lowerNormalise(tile::NormaliseOp op) {
   Place from = places.lookup(op.getValue());
   Place to = place(op.getResult());
   Value weights = weightAt(op.getVector());
-  int64_t groups = op.getGroups(), columns = to.columns / groups;
+  Value biases = op.getBias() ? weightAt(op.getBias()) : Value();
+  int64_t groups = op.getGroups(), columns = to.columns / groups, size = op.getSize();
   Value zero = real(vector(f32()), 0);
   loop(low, high, 1, [&](Value slot) {
     loop(constant(0), constant(groups), 1, [&](Value group) {
       Value first = mul(group, columns);
+      auto sumOf = [&](llvm::function_ref<Value(Value column, Value before)> addTo) {
+        return sum(loop(constant(0), constant(columns), 16, zero,
+                        [&](Value column, ValueRange carried) -> SmallVector<Value> {
+                          return {addTo(column, carried[0])};
+                        })[0]);
+      };
+      auto read = [&](Value column) { return lanes(from, slot, add(first, column)); };
       // Padding is zero and adds nothing.
-      Value squares = loop(constant(0), constant(columns), 16, zero,
-                           [&](Value column, ValueRange carried) -> SmallVector<Value> {
-                             Value x = lanes(from, slot, add(first, column));
-                             return {fma(x, x, carried[0])};
-                           })[0];
-      Value mean = fmul(sum(squares), real(1.0f / op.getSize()));
-      Value factor = fdiv(real(1), sqrt(fadd(mean, real(op.getEps().convertToFloat()))));
+      Value mean;
+      if (op.getCentred())
+        mean = splat(
+            fmul(sumOf([&](Value column, Value before) { return fadd(before, read(column)); }),
+                 real(1.0f / size)));
+      auto centred = [&](Value column) { return mean ? fsub(read(column), mean) : read(column); };
+      Value squares = sumOf([&](Value column, Value before) {
+        Value x = centred(column);
+        if (mean && size != columns) // what was padding is not zero any more
+          x = select(lanesBelow(sub(constant(size), column)), x, zero);
+        return fma(x, x, before);
+      });
+      Value factor =
+          fdiv(real(1),
+               sqrt(fadd(fmul(squares, real(1.0f / size)), real(op.getEps().convertToFloat()))));
       Value factors = splat(factor);
       loop(constant(0), constant(columns), 16, [&](Value column) {
-        Value x = lanes(from, slot, add(first, column));
         Value weight = loadLanes(f32(), at(weights, mul(column, 4)));
-        setLanes(fmul(fmul(x, factors), weight), to, slot, add(first, column));
+        Value y = fmul(fmul(centred(column), factors), weight);
+        if (biases)
+          y = fadd(y, loadLanes(f32(), at(biases, mul(column, 4))));
+        setLanes(y, to, slot, add(first, column));
       });
     });
   });

@@ -132,6 +132,7 @@ void PartEmitter::lower(Operation &op) {
       .Case([&](tile::BiasOp op) { lowerBias(op); })
       .Case([&](tile::AddOp op) { lowerAdd(op); })
       .Case([&](tile::ScaleOp op) { lowerScale(op); })
+      .Case([&](tile::SoftcapOp op) { lowerSoftcap(op); })
       .Case([&](tile::ActivateOp op) { lowerActivate(op); })
       .Case([&](tile::NormaliseOp op) { lowerNormalise(op); })
       .Case([&](tile::RotateOp op) { lowerRotate(op); })

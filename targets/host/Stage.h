@@ -97,12 +97,14 @@ public:
   void lowerLoad(tile::LoadOp op);
   void lowerStore(tile::StoreOp op);
   void lowerGather(tile::GatherOp op);
+  Value rowToGather(tile::GatherOp op, Value slot);
   void gatherCodes(tile::GatherOp op, encoding::ScaledType type, const Place &to);
   void lowerAppend(tile::AppendOp op);
   // Elementwise.cpp
   void lowerBias(tile::BiasOp op);
   void lowerAdd(tile::AddOp op);
   void lowerScale(tile::ScaleOp op);
+  void lowerSoftcap(tile::SoftcapOp op);
   void lowerActivate(tile::ActivateOp op);
   void lowerReorder(tile::ReorderOp op);
   void lowerNormalise(tile::NormaliseOp op);

@@ -303,6 +303,8 @@ void AttendEmitter::weigh(Value block, ArrayRef<Value> products) {
     Value score = e.fmul(product, e.real(op.getScale().convertToDouble()));
     if (layout.hasCodes)
       score = e.fmul(score, scale(tile::ContextPart::Key, i).get(e));
+    if (op.getCap())
+      score = e.softcap(score, op.getCap()->convertToDouble());
     scores.push_back(e.select(counts, score, e.real(-std::numeric_limits<float>::infinity())));
     most = most ? e.fmax(most, scores.back()) : scores.back();
   }

@@ -105,7 +105,8 @@ LogicalResult checkRow(Operation &op) {
       return op.emitOpError("must have the peaks of each 8 or 16 logits");
   }
   if (isa<tile::LoadOp, tile::StoreOp, tile::GatherOp, tile::AppendOp, tile::NormaliseOp,
-          tile::RotateOp, tile::CombineOp, tile::AttendOp, tile::SampleOp, tile::YieldOp>(op))
+          tile::AddOp, tile::ScaleOp, tile::RotateOp, tile::CombineOp, tile::AttendOp,
+          tile::SampleOp, tile::YieldOp>(op))
     return checkMaps(op);
   return op.emitOpError("stands where no inner products are taken, which the nvptx target cannot "
                         "lower");
@@ -114,14 +115,11 @@ LogicalResult checkRow(Operation &op) {
 LogicalResult checkProducts(tile::SectionOp section) {
   RankedTensorType first;
   for (Operation &op : section.getBody().front()) {
-    if (!isa<tile::ContractOp, tile::BiasOp, tile::AddOp, tile::ScaleOp, tile::ActivateOp,
-             tile::LoadOp, tile::StoreOp, tile::PeakOp>(op))
+    if (!isa<tile::ContractOp, tile::BiasOp, tile::AddOp, tile::ScaleOp, tile::SoftcapOp,
+             tile::ActivateOp, tile::LoadOp, tile::StoreOp, tile::PeakOp>(op))
       return op.emitOpError("needs more than its own element, and follows inner products");
     if (failed(checkMaps(op)))
       return failure();
-    if (auto activate = dyn_cast<tile::ActivateOp>(op);
-        activate && activate.getFunction() == tile::Activation::Gelu)
-      return op.emitOpError("gelu without tanh is not known to the nvptx target");
     if (auto contract = dyn_cast<tile::ContractOp>(op)) {
       auto type = cast<RankedTensorType>(contract.getResult().getType());
       if (first && type != first)

@@ -196,6 +196,9 @@ Value Emitter::tanh(Value a) {
   Value twice = exp(fadd(a, a));
   return fsub(real(1), fdiv(real(2), fadd(twice, real(1))));
 }
+Value Emitter::softcap(Value a, double cap) {
+  return fmul(tanh(fmul(a, real(1 / cap))), real(cap));
+}
 Value Emitter::packBf16(Value low, Value high) {
   Type pair = vector(builder.getBF16Type(), 2);
   return bits(call("llvm.nvvm.ff2bf16x2.rn", pair, {high, low}), i32());

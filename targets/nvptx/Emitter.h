@@ -122,7 +122,8 @@ public:
   Value exp(Value a) { return exp2(fmul(a, real(1.4426950408889634))); }
   Value rsqrt(Value a);
   Value reciprocal(Value a);
-  Value tanh(Value a); // 1 - 2 / (1 + e^2a)
+  Value tanh(Value a);                // 1 - 2 / (1 + e^2a)
+  Value softcap(Value a, double cap); // cap * tanh(a / cap)
   /// Two f32 rounded to bf16, `low` in the lower half of the i32.
   struct Pairs {
     llvm::SmallVector<Value> greater, lesser;

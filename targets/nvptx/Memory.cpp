@@ -149,10 +149,14 @@ void StageEmitter::lowerGather(tile::GatherOp op) {
   Value tokens = e.globalAt(e.field(e.i64(), e.state, offsetof(PianolaCudaState, tokens)));
   Value begin = slotBeginOf(op.getResult());
   Type element = table.getElement();
+  auto rowOf = [&](Value slot) {
+    return op.getByPosition() ? e.narrow(e.add(e.position(), e.widen(e.add(begin, slot))))
+                              : e.load(e.i32(), e.at(tokens, e.mul(e.add(begin, slot), 4)));
+  };
   if (isa<encoding::ScaledType>(element)) {
     Value scale = e.real(op.getScale().convertToDouble());
     forQuads(highOf(op.getResult()), to.columns, [&](Value slot, Value column) {
-      Value id = e.load(e.i32(), e.at(tokens, e.mul(e.add(begin, slot), 4)));
+      Value id = rowOf(slot);
       SmallVector<Value, 4> values = decodeQuad(e, table, base, id, column);
       for (Value &value : values)
         value = e.fmul(value, scale);
@@ -163,7 +167,7 @@ void StageEmitter::lowerGather(tile::GatherOp op) {
   }
   int64_t bytes = element.getIntOrFloatBitWidth() / 8, rows = table.getTileRows();
   forQuads(highOf(op.getResult()), to.columns, [&](Value slot, Value column) {
-    Value id = e.load(e.i32(), e.at(tokens, e.mul(e.add(begin, slot), 4)));
+    Value id = rowOf(slot);
     Value from;
     if (rows == 0) {
       Value offset = e.add(e.mul(e.widen(id), table.getColumnPad()), e.widen(column));

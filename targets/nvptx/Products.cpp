@@ -7,6 +7,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "targets/nvptx/Products.h"
+#include "targets/Erfc.h"
 #include "llvm/ADT/TypeSwitch.h"
 
 using namespace mlir;
@@ -146,10 +147,18 @@ static Value activate(Kernel &e, tile::Activation function, Value x) {
     Value inner = e.fmul(e.real(0.7978845608028654), e.fma(cube, e.real(0.044715), x));
     return e.fmul(e.fmul(e.real(0.5), x), e.fadd(e.real(1), e.tanh(inner)));
   }
-  case tile::Activation::Gelu:
-    break;
+  case tile::Activation::Gelu: {
+    Value y = e.fmul(x, e.real(0.7071067811865476));
+    Value t = e.fdiv(e.real(1), e.fma(e.fabs(y), e.real(0.4), e.real(1)));
+    Value q = e.real(kErfcTail[0]);
+    for (double coefficient : llvm::ArrayRef(kErfcTail).drop_front())
+      q = e.fma(q, t, e.real(coefficient));
+    Value tail = e.fmul(e.fmul(q, t), e.exp(e.fmul(e.fmul(y, y), e.real(-1))));
+    Value sum = e.select(e.fless(y, e.real(0)), tail, e.fsub(e.real(2), tail));
+    return e.fmul(e.fmul(x, e.real(0.5)), sum);
   }
-  llvm_unreachable("refused by checkStage");
+  }
+  llvm_unreachable("unknown activation");
 }
 
 // What an op reads from global memory for an element of the tile.
@@ -181,11 +190,15 @@ Value ProductEmitter::finish(Value value, Value tileOfBatch, Value slot, Value r
       })
       .Case([&](tile::BiasOp op) { return e.fadd(recurse(op.getValue()), readOnce(op)); })
       .Case([&](tile::AddOp op) { return e.fadd(recurse(op.getLhs()), recurse(op.getRhs())); })
+      .Case([&](tile::SoftcapOp op) {
+        return e.softcap(recurse(op.getValue()), op.getCap().convertToDouble());
+      })
       .Case([&](tile::ScaleOp op) {
         return e.fmul(recurse(op.getValue()), e.real(op.getFactor().convertToFloat()));
       })
       .Case([&](tile::ActivateOp op) {
-        return e.fmul(activate(e, op.getFunction(), recurse(op.getGate())), recurse(op.getUp()));
+        Value activated = activate(e, op.getFunction(), recurse(op.getGate()));
+        return op.getUp() ? e.fmul(activated, recurse(op.getUp())) : activated;
       })
       .Case([&](tile::LoadOp op) { return readOnce(op); });
 }

@@ -230,6 +230,8 @@ void StageEmitter::lowerRow(Operation &op) {
       .Case([&](tile::AppendOp append) { lowerAppend(append); })
       .Case([&](tile::NormaliseOp normalise) { lowerNormalise(normalise); })
       .Case([&](tile::RotateOp rotate) { lowerRotate(rotate); })
+      .Case([&](tile::AddOp add) { lowerAdd(add); })
+      .Case([&](tile::ScaleOp scale) { lowerScale(scale); })
       .Case([&](tile::CombineOp combine) { lowerCombine(combine); })
       .Case([&](tile::AttendOp attend) { lowerAttend(attend); })
       .Case([&](tile::SampleOp sample) { lowerSample(sample); })

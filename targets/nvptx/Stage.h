@@ -97,13 +97,18 @@ private:
       llvm::function_ref<void(Value slot, Value scale)> storeScale,
       llvm::function_ref<void(Value slot, Value column, llvm::ArrayRef<Value> codes)> storeCodes);
 
-  // Rows.cpp
+  // Normalise.cpp
   void anticipateNorm(tile::NormaliseOp op);
   void lowerNormalise(tile::NormaliseOp op);
+  std::pair<Value, Value> loadFactors(tile::NormaliseOp op, Value column);
   void normaliseByWarp(tile::NormaliseOp op, const Place &from, const Place &to);
   void normaliseOneRow(tile::NormaliseOp op, const Place &from, const Place &to);
   void normaliseByBlock(tile::NormaliseOp op, const Place &from, const Place &to);
+
+  // Rows.cpp
   void lowerRotate(tile::RotateOp op);
+  void lowerAdd(tile::AddOp op);
+  void lowerScale(tile::ScaleOp op);
   void lowerCombine(tile::CombineOp op);
 
   // Attend.cpp, Sample.cpp
@@ -124,8 +129,10 @@ private:
   llvm::DenseMap<Value, Place> places;
   /// Of each section: registers, in the tape's order.
   llvm::SmallVector<llvm::SmallVector<Value>> takenWeights;
-  llvm::DenseMap<mlir::Operation *, llvm::SmallVector<Variable>> anticipated; // what was read
-  Value isFirstTile;                                                          // of a section, i1
+  using ReadEarly = llvm::DenseMap<mlir::Operation *, llvm::SmallVector<Variable>>;
+  ReadEarly anticipatedBiases;             // of norms
+  ReadEarly anticipated;                   // what was read
+  Value isFirstTile;                       // of a section, i1
   llvm::DenseMap<Value, Value> slotBegins; // of values that do not start at slot 0 of the play
   int64_t scratchUsed = 0, scratchPeak = 0;
 };

@@ -33,7 +33,7 @@ std::vector<Case> cases() {
   for (size_t i = 0; i < std::size(kGoldenModels); ++i)
     for (size_t other = 0; other < (isLongRun() ? 2 : 1); ++other) {
       std::string model = kGoldenModels[i];
-      bool splits = model == "llama_bias" || model == "qwen2";
+      bool splits = model == "llama_bias" || model == "qwen2" || model == "gemma3_v5";
       all.push_back({kGoldenModels[i], kDevices[(i + other) % 2], 4, {1, 8}, splits});
     }
   all.push_back({"llama", "a100", 7, {1, 4}, true});

@@ -85,7 +85,7 @@ TEST_P(TilesOfGoldens, AgreeWithTheInterpreter) {
   options.directory = PIANOLA_SOURCE_DIR "/test/golden/" + GetParam();
   options.workers = 2;
   std::vector<int32_t> ids;
-  for (int i = 0; i < 100; ++i)
+  for (int i = 0; i < (GetParam() == "gpt2" ? 48 : 100); ++i) // it has no more positions
     ids.push_back(i * 7 % 300);
   compare(options, ids);
 }

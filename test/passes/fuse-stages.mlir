@@ -75,15 +75,3 @@ func.func @forward(%ids: tensor<?xi32>) -> tensor<?x96xf32> {
 // expected-error @+1 {{the module has no function @forward}}
 module {
 }
-
-// -----
-
-transformer.weight @embed [96, 64] bf16 from "embed"
-transformer.weight @n [64] f32 from "n"
-func.func @forward(%ids: tensor<?xi32>) -> tensor<?x64xf32> {
-  %x = transformer.embed %ids, @embed : tensor<?xi32> -> tensor<?x64xf32>
-  %n = transformer.norm %x, @n eps = 1.0e-6 : tensor<?x64xf32>
-  // expected-error @+1 {{reads a norm of whole rows, which only a linear can follow}}
-  %y = transformer.add %x, %n : tensor<?x64xf32>
-  return %y : tensor<?x64xf32>
-}

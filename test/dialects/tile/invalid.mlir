@@ -213,3 +213,39 @@ tile.stage @padded_order(%x: !tile.buffer<1 x 64 x f32>, %o: !tile.vector<order 
     %1 = tile.reorder %0, %o : tensor<1x64xf32>, !tile.vector<order = true, blocks = 2, size = 24, pad = 32, per_tile = false> -> tensor<1x64xf32>
   }
 }
+
+// -----
+
+tile.stage @centred(%x: !tile.buffer<1 x 32 x f32>, %w: !tile.vector<blocks = 2, size = 16, pad = 16, per_tile = false>, %y: !tile.buffer<1 x 32 x f32>) {
+  tile.section grid = [1] {
+  ^bb0(%t: index):
+    %0 = tile.load %x : !tile.buffer<1 x 32 x f32> -> tensor<1x32xf32>
+    // expected-error@+1 {{is centred, and its columns are not one row with padding at its end}}
+    %1 = tile.normalise %0, %w groups = 1 size = 32 eps = 1.0 centred : tensor<1x32xf32>, !tile.vector<blocks = 2, size = 16, pad = 16, per_tile = false> -> tensor<1x32xf32>
+    tile.store %1, %y : tensor<1x32xf32>, !tile.buffer<1 x 32 x f32>
+  }
+}
+
+// -----
+
+tile.stage @bias(%x: !tile.buffer<1 x 32 x f32>, %w: !tile.vector<blocks = 1, size = 30, pad = 32, per_tile = false>, %b: !tile.vector<blocks = 1, size = 32, pad = 32, per_tile = false>, %y: !tile.buffer<1 x 32 x f32>) {
+  tile.section grid = [1] {
+  ^bb0(%t: index):
+    %0 = tile.load %x : !tile.buffer<1 x 32 x f32> -> tensor<1x32xf32>
+    // expected-error@+1 {{has a bias of '!tile.vector<blocks = 1, size = 32, pad = 32, per_tile = false>' and a vector of '!tile.vector<blocks = 1, size = 30, pad = 32, per_tile = false>'}}
+    %1 = tile.normalise %0, %w bias %b groups = 1 size = 30 eps = 1.0 centred : tensor<1x32xf32>, !tile.vector<blocks = 1, size = 30, pad = 32, per_tile = false>, !tile.vector<blocks = 1, size = 32, pad = 32, per_tile = false> -> tensor<1x32xf32>
+    tile.store %1, %y : tensor<1x32xf32>, !tile.buffer<1 x 32 x f32>
+  }
+}
+
+// -----
+
+tile.stage @scale(%x: !tile.buffer<1 x 32 x f32>, %y: !tile.buffer<1 x 48 x f32>) {
+  tile.section grid = [1] {
+  ^bb0(%t: index):
+    %0 = tile.load %x : !tile.buffer<1 x 32 x f32> -> tensor<1x32xf32>
+    // expected-error@+1 {{changes the shape from 'tensor<1x32xf32>' to 'tensor<1x48xf32>'}}
+    %1 = tile.scale %0 by 2.0 : tensor<1x32xf32> -> tensor<1x48xf32>
+    tile.store %1, %y : tensor<1x48xf32>, !tile.buffer<1 x 48 x f32>
+  }
+}

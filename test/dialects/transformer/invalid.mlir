@@ -41,6 +41,11 @@ transformer.rope_table @rope inv_freq = array<f32: 1.0, -0.5> scale = 1.0
 
 // -----
 
+// expected-error @+1 {{@rope grows every 1 or more positions, from 0 or later}}
+transformer.rope_table @rope inv_freq = array<f32: 1.0> scale = 1.0 growth = 0.1 every 0 from 0
+
+// -----
+
 // expected-error @+1 {{@cache.0 needs at least one head of at least one number}}
 transformer.cache @cache.0 heads = 0 head_size = 16
 
@@ -183,4 +188,32 @@ func.func @f(%x: tensor<8x64xf32>) -> tensor<4x96xf32> {
   // expected-error @+1 {{changes the number of token slots}}
   %y = transformer.lm_head %x, @e : tensor<8x64xf32> -> tensor<4x96xf32>
   return %y : tensor<4x96xf32>
+}
+
+// -----
+
+transformer.weight @embed [96, 64] bf16 from "wte.weight"
+transformer.weight @positions [32, 48] bf16 from "wpe.weight"
+func.func @f(%ids: tensor<?xi32>) -> tensor<?x64xf32> {
+  // expected-error @+1 {{positions @positions are [32, 48], expected rows of 64}}
+  %x = transformer.embed %ids, @embed positions @positions : tensor<?xi32> -> tensor<?x64xf32>
+  return %x : tensor<?x64xf32>
+}
+
+// -----
+
+transformer.weight @w [16] f32 from "w"
+func.func @f(%x: tensor<?x64xf32>) -> tensor<?x64xf32> {
+  // expected-error @+1 {{of each head is not centred}}
+  %y = transformer.norm %x, @w heads = 4 eps = 1.0e-5 centred : tensor<?x64xf32>
+  return %y : tensor<?x64xf32>
+}
+
+// -----
+
+transformer.weight @w [64] f32 from "w"
+func.func @f(%x: tensor<?x64xf32>) -> tensor<?x64xf32> {
+  // expected-error @+1 {{has a bias, and is not centred}}
+  %y = transformer.norm %x, @w bias @w eps = 1.0e-5 : tensor<?x64xf32>
+  return %y : tensor<?x64xf32>
 }

@@ -28,7 +28,6 @@ TEST(ModelConfig, FillsInWhatIsObvious) {
   ModelConfig config = llvm::cantFail(ModelConfig::fromText(plain().dump()));
   EXPECT_EQ(config.headSize, 16);
   EXPECT_EQ(config.kvHeads, 4);
-  EXPECT_EQ(config.activation, "silu");
   EXPECT_FALSE(config.tied.has_value());
   EXPECT_FALSE(config.ropeTheta.has_value());
   EXPECT_EQ(config.rope.kind, RopeScaling::Kind::Default);
@@ -109,22 +108,12 @@ TEST(ModelConfig, RefusesNumbersAndTypes) {
             "config.json: rope_theta: expected a number from 1.1 to 1e+15, found \"1e6\"");
   EXPECT_EQ(with("tie_word_embeddings", "1"),
             "config.json: tie_word_embeddings: expected true or false, found 1");
-  EXPECT_EQ(with("hidden_act", "[]"), "config.json: hidden_act: expected a string, found []");
   EXPECT_EQ(with("architectures", "\"LlamaForCausalLM\""),
             "config.json: architectures: expected an array of one string, found "
             "\"LlamaForCausalLM\"");
   EXPECT_EQ(with("quantization_config", R"({"quant_method":"eetq"})"),
             "config.json: quantization_config: quant_method: expected one of gptq, awq, fp8, "
             "compressed-tensors, found \"eetq\"");
-  EXPECT_EQ(with("layer_types", R"(["full_attention"])"),
-            "config.json: layer_types: expected an array of 2, one per layer, found "
-            "[\"full_attention\"]");
-  EXPECT_EQ(
-      with("layer_types", R"(["full_attention", "linear_attention"])"),
-      "config.json: layer_types: layer 1: expected full_attention or sliding_attention, found "
-      "\"linear_attention\"");
-  EXPECT_EQ(with("no_rope_layers", "[1, 2]"),
-            "config.json: no_rope_layers: layer 1: expected 0 or 1, found 2");
   EXPECT_EQ(with("partial_rotary_factor", "0"),
             "config.json: partial_rotary_factor: expected a number from 0.001 to 1, found 0");
 }
@@ -156,6 +145,21 @@ TEST(ModelConfig, RefusesRopeScaling) {
            R"({"type":"dynamic","factor":2,"original_max_position_embeddings":128})"),
       "config.json: rope_scaling: type: \"dynamic\" is supported up to the trained length only, "
       "and max_position_embeddings, 256, is beyond 128");
+}
+
+TEST(ModelConfig, KnowsWhatNobodyRead) {
+  json object = plain();
+  object["mystery"] = 3;
+  object["switched_off"] = false;
+  object["nothing"] = nullptr;
+  object["empty"] = json::array();
+  object["rope_scaling"] = {{"type", "linear"}, {"factor", 2}, {"riddle", "x"}};
+  object["family"] = 1;
+  ModelConfig config = llvm::cantFail(ModelConfig::fromText(object.dump()));
+  std::optional<int64_t> family;
+  config.fields->integer("family", 0, 1, family);
+  EXPECT_EQ(family, 1);
+  EXPECT_EQ(config.fields->unread(), (std::vector<std::string>{"mystery", "rope_scaling.riddle"}));
 }
 
 TEST(ModelConfig, RefusesText) {

@@ -65,6 +65,42 @@ TEST(DerivedWeights, AreOfTheSourceForWhoeverAsks) {
             "seed 3: tensor \"whole\": shape: expected [9, 6], found [9, 5]");
 }
 
+TEST(DerivedWeights, ReadsColumns) {
+  DerivedWeights weights(std::make_unique<SeededWeights>(3));
+  std::vector<std::string> names = {"a", "b", "c", "d", "e", "f"}; // more than are kept
+  for (int round = 0; round < 2; ++round)
+    for (const std::string &name : names) {
+      const TensorInfo &part = *llvm::cantFail(
+          weights.derive(name, "whole " + name, {5, 9}, TensorRole::Matrix, kRows, true));
+      EXPECT_EQ(part.shape, (llvm::SmallVector<int64_t, 2>{8, 5}));
+      std::vector<float> all = floats(weights, *weights.find("whole " + name)), wanted;
+      for (int64_t column : kRows)
+        for (int64_t k = 0; k < 5; ++k)
+          wanted.push_back(all[size_t(k * 9 + column)]);
+      EXPECT_EQ(floats(weights, part), wanted);
+      std::vector<float> some(7);
+      llvm::cantFail(weights.readFloats(part, 11, some));
+      EXPECT_TRUE(std::equal(some.begin(), some.end(), wanted.begin() + 11));
+    }
+}
+
+TEST(DerivedWeights, AddsOne) {
+  DerivedWeights weights(std::make_unique<SeededWeights>(3));
+  const TensorInfo &sum = *llvm::cantFail(weights.derivePlusOne("1 + n", "n", {6}));
+  EXPECT_EQ(sum.dtype, DType::F32);
+  std::vector<float> wanted = floats(weights, *weights.find("n"));
+  for (float &value : wanted)
+    value += 1;
+  EXPECT_EQ(floats(weights, sum), wanted);
+  std::vector<uint8_t> whole(sum.bytes);
+  llvm::cantFail(weights.read(sum, 0, whole));
+  for (size_t begin = 0; begin < whole.size(); ++begin) {
+    std::vector<uint8_t> some(std::min<size_t>(whole.size() - begin, 5));
+    llvm::cantFail(weights.read(sum, begin, some));
+    EXPECT_TRUE(std::equal(some.begin(), some.end(), whole.begin() + long(begin))) << begin;
+  }
+}
+
 // A row of codes keeps its scales and zero points.
 TEST(DerivedWeights, ReadsRowsOfCodes) {
   for (const char *model : {"qwen3_gptq", "qwen3_awq", "qwen3_ct_w8a16", "qwen3_fp8"}) {

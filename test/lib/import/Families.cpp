@@ -107,6 +107,92 @@ TEST(Families, GranitesFactors) {
   EXPECT_EQ(model.all<transformer::EmbedOp>()[0].getScale()->convertToFloat(), 12);
 }
 
+TEST(Families, WindowsOfGemmaAlternate) {
+  json config = with(smallConfig("Gemma2ForCausalLM", 3), {{"sliding_window", 8}});
+  EXPECT_EQ(SmallModel(config).windows(), (Windows{8, 0, 8}));
+  config = with(smallConfig("Gemma3ForCausalLM", 4),
+                {{"sliding_window", 8}, {"sliding_window_pattern", 2}});
+  SmallModel model(config);
+  EXPECT_EQ(model.windows(), (Windows{8, 0, 8, 0}));
+  std::vector<std::string> tables;
+  for (transformer::RopeOp op : model.all<transformer::RopeOp>())
+    tables.push_back(op.getTable().str());
+  EXPECT_EQ(tables, (std::vector<std::string>{"rope.local", "rope.local", "rope", "rope",
+                                              "rope.local", "rope.local", "rope", "rope"}));
+}
+
+TEST(Families, Gemma2Caps) {
+  SmallModel model(with(smallConfig("Gemma2ForCausalLM", 1), {{"attn_logit_softcapping", 50.0},
+                                                              {"final_logit_softcapping", 30.0},
+                                                              {"query_pre_attn_scalar", 64}}));
+  auto attention = model.all<transformer::AttentionOp>()[0];
+  ASSERT_TRUE(attention.getCap());
+  EXPECT_EQ(attention.getCap()->convertToFloat(), 50);
+  EXPECT_EQ(attention.getScale().convertToFloat(), 0.125f);
+  ASSERT_EQ(model.all<transformer::SoftcapOp>().size(), 1u);
+  EXPECT_EQ(model.all<transformer::SoftcapOp>()[0].getCap().convertToFloat(), 30);
+  EXPECT_EQ(model.all<transformer::EmbedOp>()[0].getScale()->convertToFloat(), 4);
+  EXPECT_EQ(model.module->lookupSymbol<transformer::WeightOp>("norm").getTensor(),
+            "1 + model.norm.weight");
+}
+
+TEST(Families, Ministral3ScalesItsQueries) {
+  json config =
+      with(smallConfig("Ministral3ForCausalLM", 1), {{"rope_parameters",
+                                                      {{"rope_type", "yarn"},
+                                                       {"factor", 4.0},
+                                                       {"original_max_position_embeddings", 16},
+                                                       {"llama_4_scaling_beta", 0.25}}}});
+  SmallModel model(config);
+  auto ropes = model.all<transformer::RopeOp>();
+  ASSERT_EQ(ropes.size(), 2u);
+  EXPECT_EQ(ropes[0].getTable(), "rope.query");
+  EXPECT_EQ(ropes[1].getTable(), "rope");
+  auto table = model.module->lookupSymbol<transformer::RopeTableOp>("rope.query");
+  EXPECT_EQ(table.getGrowth()->convertToFloat(), 0.25f);
+  EXPECT_EQ(int64_t(*table.getPeriod()), 16);
+  EXPECT_EQ(int64_t(*table.getFrom()), 0);
+}
+
+TEST(Families, GptNeoXMayBeSequential) {
+  json config = smallConfig("GPTNeoXForCausalLM", 1);
+  config.erase("num_key_value_heads");
+  config["rotary_pct"] = 0.5;
+  auto inputs = [&](bool isParallel) {
+    config["use_parallel_residual"] = isParallel;
+    SmallModel model(config);
+    auto norms = model.all<transformer::NormOp>();
+    return norms[0].getInput() == norms[1].getInput();
+  };
+  EXPECT_TRUE(inputs(true));
+  EXPECT_FALSE(inputs(false));
+}
+
+TEST(Families, Gpt2ScalesAsItsFlagsSay) {
+  json config = {{"architectures", {"GPT2LMHeadModel"}},
+                 {"vocab_size", 40},
+                 {"n_embd", 16},
+                 {"n_layer", 2},
+                 {"n_head", 4},
+                 {"n_positions", 32},
+                 {"layer_norm_epsilon", 1e-5}};
+  auto scales = [](const json &config) {
+    std::vector<float> all;
+    for (transformer::AttentionOp op : SmallModel(config).all<transformer::AttentionOp>())
+      all.push_back(op.getScale().convertToFloat());
+    return all;
+  };
+  EXPECT_EQ(scales(config), (std::vector<float>{0.5, 0.5}));
+  EXPECT_EQ(scales(with(config, {{"scale_attn_weights", false}})), (std::vector<float>{1, 1}));
+  EXPECT_EQ(scales(with(config, {{"scale_attn_by_inverse_layer_idx", true}})),
+            (std::vector<float>{0.5, 0.25}));
+  SmallModel model(config);
+  EXPECT_EQ(model.module->lookupSymbol<transformer::WeightOp>("h.1.attn.k").getTensor(),
+            "h.1.attn.c_attn.weight[16:32]");
+  EXPECT_EQ(model.all<transformer::ActivateOp>()[0].getActivation(),
+            transformer::Activation::GeluTanh);
+}
+
 TEST(Families, TyingDefaultsByFamily) {
   EXPECT_FALSE(SmallModel(smallConfig("SmolLM3ForCausalLM", 1)).has("lm_head"));
   EXPECT_TRUE(SmallModel(smallConfig("LlamaForCausalLM", 1)).has("lm_head"));

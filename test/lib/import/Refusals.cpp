@@ -4,6 +4,8 @@
 #include "lib/checkpoint/SafeTensorsWriter.h"
 #include "test/lib/checkpoint/ScratchDirectory.h"
 
+#include "llvm/ADT/StringExtras.h"
+
 #include <gtest/gtest.h>
 
 #include <random>
@@ -18,7 +20,7 @@ class Refusals : public testing::Test {
 protected:
   json config = smallConfig("LlamaForCausalLM", 1);
   std::map<std::string, std::pair<llvm::SmallVector<int64_t, 2>, std::vector<float>>> tensors;
-  std::vector<std::string> unused;
+  std::vector<std::string> unused, remarks;
 
   void SetUp() override {
     SmallModel whole(config);
@@ -46,6 +48,7 @@ protected:
     auto module =
         importModel(context, llvm::cantFail(ModelConfig::fromText(config.dump())), weights, &notes);
     unused = notes.unusedTensors;
+    remarks = notes.remarks;
     return messageOf(std::move(module));
   }
 };
@@ -57,16 +60,31 @@ TEST_F(Refusals, NothingToRefuse) {
 
 TEST_F(Refusals, UnknownArchitecture) {
   config["architectures"] = {"MambaForCausalLM"};
-  EXPECT_EQ(import(), "config.json: architectures: expected one of GlmForCausalLM, "
-                      "GraniteForCausalLM, LlamaForCausalLM, MistralForCausalLM, "
-                      "Phi3ForCausalLM, Qwen2ForCausalLM, Qwen3ForCausalLM, "
-                      "SmolLM3ForCausalLM, found \"MambaForCausalLM\"");
+  EXPECT_EQ(import(), "config.json: architectures: expected one of " +
+                          llvm::join(knownArchitectures(), ", ") + ", found \"MambaForCausalLM\"");
 }
 
 TEST_F(Refusals, UnknownActivation) {
   config["hidden_act"] = "relu2";
   EXPECT_EQ(import(), "config.json: hidden_act: expected one of silu, swish, gelu, gelu_new, "
                       "gelu_pytorch_tanh, found \"relu2\"");
+}
+
+TEST_F(Refusals, TypesOfLayers) {
+  config["hidden_act"] = json::array();
+  EXPECT_EQ(import(), "config.json: hidden_act: expected a string, found []");
+  config.erase("hidden_act");
+  config["architectures"] = {"Qwen3ForCausalLM"};
+  config["layer_types"] = {"full_attention", "full_attention"};
+  EXPECT_EQ(import(), "config.json: layer_types: expected an array of 1, one per layer, found "
+                      "[\"full_attention\",\"full_attention\"]");
+  config["layer_types"] = {"linear_attention"};
+  EXPECT_EQ(import(), "config.json: layer_types: layer 0: expected full_attention or "
+                      "sliding_attention, found \"linear_attention\"");
+  config["architectures"] = {"SmolLM3ForCausalLM"};
+  config["layer_types"] = {"sliding_attention"};
+  config["no_rope_layers"] = {2};
+  EXPECT_EQ(import(), "config.json: no_rope_layers: layer 0: expected 0 or 1, found 2");
 }
 
 TEST_F(Refusals, PartialRopeWhereThereIsNone) {
@@ -159,6 +177,14 @@ TEST(ImportOfMutatedConfigs, EndsWell) {
   }
   EXPECT_GT(imported, 50u);
   EXPECT_GT(refused, 200u);
+}
+
+TEST_F(Refusals, NotesFieldsThatNobodyReads) {
+  config["final_logit_softcapping"] = 30.0;
+  config["torch_dtype"] = "bfloat16";
+  EXPECT_EQ(import(), "accepted");
+  EXPECT_EQ(remarks, std::vector<std::string>{"config.json: LlamaForCausalLM has no use for "
+                                              "final_logit_softcapping"});
 }
 
 TEST_F(Refusals, NotesWhatNobodyUses) {

@@ -1,0 +1,76 @@
+// Gemma.cpp - Gemma 2, and the text model of Gemma 3.
+//
+// Norms before and behind attention and MLP, whose weights are kept less one; an embedding times
+// the root of the hidden size, a number of the checkpoint's own type (transformers' `embed_scale`);
+// scores over the root of query_pre_attn_scalar in place of head_dim; windows on some layers. Gemma
+// 2 caps scores and logits. Gemma 3 has a norm of every query and key head, and for layers with a
+// window a rope of their own. transformers: modeling_gemma2.py, modeling_gemma3.py.
+#include "lib/checkpoint/Encoding.h"
+#include "lib/import/Decoder.h"
+#include "lib/import/Family.h"
+#include "lib/import/LayerTypes.h"
+
+#include <cmath>
+
+namespace pianola {
+
+static LayerCard cardOf(JsonFields &fields) {
+  LayerCard card;
+  std::optional<double> scalar;
+  fields.number("query_pre_attn_scalar", 1e-6, 1e6, scalar);
+  fields.number("attn_logit_softcapping", 1e-6, 1e6, card.attentionCap);
+  card.attentionOutput = "post_attention_layernorm";
+  card.mlpInput = "pre_feedforward_layernorm";
+  card.mlpOutput = "post_feedforward_layernorm";
+  card.queryKeyValueBias = card.outputBias = fields.flag("attention_bias", false);
+  card.attentionScale = 1 / std::sqrt(scalar.value_or(256));
+  return card;
+}
+
+static DecoderDefaults defaultsOf(DecoderBuilder &decoder) {
+  DecoderDefaults defaults;
+  // Of the two that old releases have, this one counts.
+  defaults.activationField = "hidden_activation";
+  defaults.activation = "gelu_pytorch_tanh";
+  decoder.fields().ignore("hidden_act");
+  decoder.fields().number("final_logit_softcapping", 1e-6, 1e6, defaults.logitsCap);
+  defaults.tied = defaults.normsPlusOne = true;
+  defaults.embeddingScale = decoder.roundToEmbedding(std::sqrt(double(decoder.config().hidden)));
+  return defaults;
+}
+
+static void buildGemma2(DecoderBuilder &decoder) {
+  LayerCard card = cardOf(decoder.fields());
+  std::optional<int64_t> window = slidingWindow(decoder, 4096);
+  std::vector<bool> slides = slidingLayers(decoder, [](int64_t layer) { return layer % 2 == 0; });
+  buildDecoder(decoder, defaultsOf(decoder), [&](int64_t layer) {
+    card.window = slides[size_t(layer)] ? window : std::nullopt;
+    return card;
+  });
+}
+
+static void buildGemma3(DecoderBuilder &decoder) {
+  JsonFields &fields = decoder.fields();
+  std::optional<int64_t> pattern;
+  fields.integer("sliding_window_pattern", 1, 4096, pattern);
+  DecoderDefaults defaults = defaultsOf(decoder);
+  defaults.ropeTheta = 1000000;
+  defaults.localTheta = decoder.config().localRopeTheta;
+  fields.number("rope_local_base_freq", 1.1, 1e15, defaults.localTheta);
+  defaults.localTheta = defaults.localTheta.value_or(10000);
+  LayerCard card = cardOf(fields);
+  card.queryKeyNorm = LayerCard::QueryKeyNorm::Heads;
+  std::optional<int64_t> window = slidingWindow(decoder, 4096);
+  std::vector<bool> slides =
+      slidingLayers(decoder, [&](int64_t layer) { return (layer + 1) % pattern.value_or(6) != 0; });
+  buildDecoder(decoder, defaults, [&](int64_t layer) {
+    card.localRope = slides[size_t(layer)];
+    card.window = card.localRope ? window : std::nullopt;
+    return card;
+  });
+}
+
+const Family gemma2 = {"Gemma2ForCausalLM", "gemma2", buildGemma2};
+const Family gemma3 = {"Gemma3ForCausalLM", "gemma3", buildGemma3};
+
+} // namespace pianola
