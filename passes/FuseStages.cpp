@@ -60,6 +60,24 @@ StringRef labelOf(Operation *op) {
   return op->getName().stripDialect();
 }
 
+// Ops that import and the interpreter know, and tiles do not.
+LogicalResult checkTiles(Operation &op) {
+  auto refuse = [&](StringRef what) {
+    return op.emitOpError(what) << " can be imported and interpreted, but not compiled yet";
+  };
+  if (isa<RouteOp, RoutedLinearOp, GateOp>(op))
+    return refuse("of a mixture of experts");
+  if (auto attention = dyn_cast<AttentionOp>(op); attention && attention.getSinks())
+    return refuse("with sinks");
+  else if (attention && attention.getChunk())
+    return refuse("of chunks");
+  if (auto norm = dyn_cast<NormOp>(op); norm && !norm.getWeight())
+    return refuse("without a weight");
+  if (auto glu = dyn_cast<GluOp>(op); glu && glu.getLimit())
+    return refuse("with a limit");
+  return success();
+}
+
 // Stages in order, each a list of ops in order.
 struct Grouping {
   SmallVector<SmallVector<Operation *>> stages;
@@ -90,6 +108,8 @@ FailureOr<Grouping> group(func::FuncOp function, bool headsAtReaders) {
     put(op, grouping.stages.size() - 1);
   };
   for (Operation &op : function.getBody().front().without_terminator()) {
+    if (failed(checkTiles(op)))
+      return failure();
     if (isa<ObserveOp>(op) || isPrologue(&op))
       continue;
     // Those that read the same stage share one.

@@ -56,6 +56,13 @@ LogicalResult ModelAttr::verify(function_ref<InFlightDiagnostic()> emitError, St
   return success();
 }
 
+LogicalResult RoutesType::verify(function_ref<InFlightDiagnostic()> emitError, int64_t chosen,
+                                 int64_t experts) {
+  if (chosen < 1 || chosen > experts)
+    return emitError() << "routes: cannot choose " << chosen << " of " << experts << " experts";
+  return success();
+}
+
 LogicalResult ContextType::verify(function_ref<InFlightDiagnostic()> emitError, int64_t heads,
                                   int64_t headSize) {
   if (heads < 1 || headSize < 1)

@@ -73,6 +73,7 @@ def Transformer_Dialect : Dialect {
 include "dialects/transformer/TransformerTypes.td"
 include "dialects/transformer/TransformerSymbols.td"
 include "dialects/transformer/TransformerOps.td"
+include "dialects/transformer/TransformerExperts.td"
 include "dialects/transformer/TransformerStages.td"
 
 #endif

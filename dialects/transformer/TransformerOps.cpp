@@ -142,12 +142,14 @@ LogicalResult NormOp::verify() {
     return emitOpError("of each head is not centred");
   if (getBias() && !getCentred())
     return emitOpError("has a bias, and is not centred");
+  if (getCentred() && !getWeight())
+    return emitOpError("is centred, and has no weight");
   return getHeads() ? checkHeads(*this, width(getInput()), *getHeads()) : success();
 }
 
 LogicalResult NormOp::verifySymbolUses(SymbolTableCollection &symbols) {
   int64_t size = width(getInput()) / int64_t(getHeads().value_or(1));
-  if (failed(checkWeight(*this, symbols, getWeightAttr(), {size})))
+  if (getWeight() && failed(checkWeight(*this, symbols, getWeightAttr(), {size})))
     return failure();
   return getBias() ? checkWeight(*this, symbols, getBiasAttr(), {size}) : success();
 }
@@ -175,10 +177,88 @@ LogicalResult RopeOp::verifySymbolUses(SymbolTableCollection &symbols) {
   return success();
 }
 
+LogicalResult GluOp::verify() {
+  bool isLimited = getActivation() == Activation::SwigluOai;
+  if (isLimited != getLimit().has_value())
+    return emitOpError(isLimited ? "needs a limit" : "has a limit, which is swiglu_oai's alone");
+  if (getLimit() && !(getLimit()->convertToFloat() > 0))
+    return emitOpError("limit must be above 0, found ") << getLimit()->convertToFloat();
+  return success();
+}
+
+LogicalResult ActivateOp::verify() {
+  return getActivation() == Activation::SwigluOai ? emitOpError("swiglu_oai needs a gate")
+                                                  : success();
+}
+
 LogicalResult LmHeadOp::verify() { return checkSlots(*this); }
 
 LogicalResult LmHeadOp::verifySymbolUses(SymbolTableCollection &symbols) {
   return checkWeight(*this, symbols, getWeightAttr(), {width(getResult()), width(getInput())});
+}
+
+//===----------------------------------------------------------------------===//
+// Experts
+//===----------------------------------------------------------------------===//
+
+LogicalResult RouteOp::verify() {
+  RoutesType routes = getResult().getType();
+  if (!getScale().isFinite())
+    return emitOpError("scale is not finite");
+  if (!getGroups())
+    return success();
+  int64_t groups = int64_t(*getGroups()), keep = int64_t(getKeep().value_or(0));
+  int64_t experts = routes.getExperts();
+  if (!getBy() || groups < 1 || experts % groups || keep < 1 || keep > groups)
+    return emitOpError("cannot keep ")
+           << keep << " of " << groups << " groups of " << experts << " experts";
+  if (routes.getChosen() > keep * (experts / groups))
+    return emitOpError("chooses ") << routes.getChosen() << " of the " << keep * (experts / groups)
+                                   << " experts that are kept";
+  if (*getBy() == GroupScore::TopTwo && experts / groups < 2)
+    return emitOpError("has groups of one expert, which have no two greatest scores");
+  return success();
+}
+
+LogicalResult RouteOp::verifySymbolUses(SymbolTableCollection &symbols) {
+  int64_t experts = getResult().getType().getExperts();
+  if (failed(checkWeight(*this, symbols, getWeightAttr(), {experts, width(getInput())})))
+    return failure();
+  for (FlatSymbolRefAttr vector : {getBiasAttr(), getCorrectionAttr()})
+    if (vector && failed(checkWeight(*this, symbols, vector, {experts})))
+      return failure();
+  return success();
+}
+
+LogicalResult RoutedLinearOp::verify() {
+  int64_t chosen = getRoutes().getType().getChosen();
+  if (!getCombined() && width(getResult()) % chosen)
+    return emitOpError("rows of ")
+           << width(getResult()) << " are not those of " << chosen << " experts";
+  return checkSlots(*this);
+}
+
+LogicalResult RoutedLinearOp::verifySymbolUses(SymbolTableCollection &symbols) {
+  RoutesType routes = getRoutes().getType();
+  auto weight = lookUp<WeightOp>(*this, symbols, getWeightAttr());
+  if (!weight)
+    return failure();
+  int64_t out = width(getResult()) / (getCombined() ? 1 : routes.getChosen());
+  int64_t in = width(getInput());
+  ArrayRef<int64_t> shape = weight.getShape();
+  bool isOwn = shape.size() == 2 && shape[1] * routes.getChosen() == in;
+  if (failed(checkWeight(*this, symbols, getWeightAttr(),
+                         {routes.getExperts() * out, isOwn ? in / routes.getChosen() : in})))
+    return failure();
+  return getBias() ? checkWeight(*this, symbols, getBiasAttr(), {routes.getExperts() * out})
+                   : success();
+}
+
+LogicalResult GateOp::verify() {
+  int64_t gates = width(getGate());
+  if (gates != 1 && gates != width(getInput()))
+    return emitOpError("has ") << gates << " gates for rows of " << width(getInput());
+  return success();
 }
 
 //===----------------------------------------------------------------------===//
@@ -219,7 +299,16 @@ LogicalResult AttentionOp::verify() {
     return emitOpError("scale is not finite");
   if (getWindow() && int64_t(*getWindow()) < 1)
     return emitOpError("window must be at least 1, found ") << int64_t(*getWindow());
+  if (getChunk() && int64_t(*getChunk()) < 1)
+    return emitOpError("chunk must be at least 1, found ") << int64_t(*getChunk());
+  if (getChunk() && getWindow())
+    return emitOpError("has both a window and chunks");
   return success();
+}
+
+LogicalResult AttentionOp::verifySymbolUses(SymbolTableCollection &symbols) {
+  return getSinks() ? checkWeight(*this, symbols, getSinksAttr(), {int64_t(getHeads())})
+                    : success();
 }
 
 LogicalResult YieldOp::verify() {

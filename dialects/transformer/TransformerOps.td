@@ -48,6 +48,8 @@ def Transformer_NormOp
 
         y[i, j] = w[j] * x[i, j] / sqrt(mean_j(x[i, j]^2) + eps)
 
+    Without a weight w is 1 (transformers' `Llama4TextL2Norm`).
+
     With `centred` it is LayerNorm (Ba et al., 2016): first the mean of the row is taken from each
     x[i, j]. With `bias` b, which only a centred norm may have, b[j] is added at the end.
 
@@ -68,12 +70,12 @@ def Transformer_NormOp
     }
     ```
   }];
-  let arguments = (ins Transformer_Rows:$input, FlatSymbolRefAttr:$weight,
+  let arguments = (ins Transformer_Rows:$input, OptionalAttr<FlatSymbolRefAttr>:$weight,
                        OptionalAttr<FlatSymbolRefAttr>:$bias, OptionalAttr<I64Attr>:$heads,
                        F32Attr:$eps, UnitAttr:$centred);
   let results = (outs Transformer_Rows:$result);
   let assemblyFormat = [{
-    $input `,` $weight (`bias` $bias^)? (`heads` `=` $heads^)? `eps` `=` $eps (`centred` $centred^)?
+    $input (`,` $weight^)? (`bias` $bias^)? (`heads` `=` $heads^)? `eps` `=` $eps (`centred` $centred^)?
     attr-dict `:` type($input)
   }];
   let hasVerifier = 1;
@@ -158,7 +160,7 @@ def Transformer_AppendOp
 }
 
 def Transformer_AttentionOp
-    : Transformer_Op<"attention", [Pure, AllTypesMatch<["query", "result"]>]> {
+    : Transformer_SymbolUser<"attention", [Pure, AllTypesMatch<["query", "result"]>]> {
   let summary = "causal attention with grouped heads";
   let description = [{
     Scaled dot-product attention (Vaswani et al., 2017) with grouped heads (Ainslie et al., 2023).
@@ -169,7 +171,13 @@ def Transformer_AttentionOp
         y[h]   = sum_k softmax(a)[k] value[k]
 
     With `cap = c` it is `c * tanh(a[k] / c)` in place of a[k] (Bello et al., 2016; transformers' `Gemma2Attention`).
-    Visible are k <= p and, with `window = W`, of these only k > p - W: W positions with p itself.
+    Visible are k <= p and, with `window = W`, of these only k > p - W: W positions with p itself. With
+    `chunk = C` it is of these only k >= C floor(p / C) (transformers' `Llama4TextAttention`).
+
+    With `sinks`, a vector of a number z[h] for each head, softmax is over z[h] too, which has no value and only
+    adds to what the others are divided by; it is neither scaled nor capped (transformers'
+    `GptOssAttention`).
+
     Shapes: query and result [S, heads D], context of G x D.
 
     ```mlir
@@ -183,10 +191,12 @@ def Transformer_AttentionOp
     ```
   }];
   let arguments = (ins Transformer_Rows:$query, Transformer_ContextType:$context, I64Attr:$heads,
-                       F32Attr:$scale, OptionalAttr<I64Attr>:$window, OptionalAttr<F32Attr>:$cap);
+                       F32Attr:$scale, OptionalAttr<I64Attr>:$window, OptionalAttr<I64Attr>:$chunk,
+                       OptionalAttr<F32Attr>:$cap, OptionalAttr<FlatSymbolRefAttr>:$sinks);
   let results = (outs Transformer_Rows:$result);
   let assemblyFormat = [{
-    $query `,` $context `heads` `=` $heads `scale` `=` $scale (`window` `=` $window^)? (`cap` `=` $cap^)? attr-dict
+    $query `,` $context `heads` `=` $heads `scale` `=` $scale (`window` `=` $window^)? (`chunk` `=` $chunk^)?
+    (`cap` `=` $cap^)? (`sinks` $sinks^)? attr-dict
     `:` type($query) `,` qualified(type($context))
   }];
   let hasVerifier = 1;
@@ -258,14 +268,18 @@ def Transformer_GluOp
     ```mlir
     func.func @f(%gate: tensor<?x96xf32>, %up: tensor<?x96xf32>) -> tensor<?x96xf32> {
       %h = transformer.glu %gate, %up silu : tensor<?x96xf32>
-      return %h : tensor<?x96xf32>
+      %y = transformer.glu %gate, %h swiglu_oai limit = 7.0 : tensor<?x96xf32>
+      return %y : tensor<?x96xf32>
     }
     ```
   }];
   let arguments = (ins Transformer_Rows:$gate, Transformer_Rows:$up,
-                       Transformer_ActivationAttr:$activation);
+                       Transformer_ActivationAttr:$activation, OptionalAttr<F32Attr>:$limit);
   let results = (outs Transformer_Rows:$result);
-  let assemblyFormat = "$gate `,` $up `` $activation attr-dict `:` type($result)";
+  let assemblyFormat = [{
+    $gate `,` $up `` $activation (`limit` `=` $limit^)? attr-dict `:` type($result)
+  }];
+  let hasVerifier = 1;
 }
 
 def Transformer_ActivateOp
@@ -285,6 +299,7 @@ def Transformer_ActivateOp
   let arguments = (ins Transformer_Rows:$input, Transformer_ActivationAttr:$activation);
   let results = (outs Transformer_Rows:$result);
   let assemblyFormat = "$input `` $activation attr-dict `:` type($result)";
+  let hasVerifier = 1;
 }
 
 def Transformer_LmHeadOp : Transformer_SymbolUser<"lm_head", [Pure]> {

@@ -34,7 +34,7 @@ def Transformer_ModelAttr : AttrDef<Transformer_Dialect, "Model"> {
 
 def Transformer_Activation : I32EnumAttr<"Activation", "the nonlinearity of a gated unit",
     [I32EnumAttrCase<"Silu", 0, "silu">, I32EnumAttrCase<"GeluTanh", 1, "gelu_tanh">,
-     I32EnumAttrCase<"Gelu", 2, "gelu">]> {
+     I32EnumAttrCase<"Gelu", 2, "gelu">, I32EnumAttrCase<"SwigluOai", 3, "swiglu_oai">]> {
   let cppNamespace = "::pianola::transformer";
   let genSpecializedAttr = 0;
 }
@@ -46,6 +46,8 @@ def Transformer_ActivationAttr
     - `silu`: x / (1 + exp(-x)).
     - `gelu_tanh`: 0.5 x (1 + tanh(sqrt(2/pi) (x + 0.044715 x^3))).
     - `gelu`: 0.5 x (1 + erf(x / sqrt(2))).
+    - `swiglu_oai`, of `glu` alone, with its `limit` L (transformers' `GptOssExperts`): with g = min(gate, L)
+      and u = max(-L, min(up, L)) it is (u + 1) g / (1 + exp(-1.702 g)).
   }];
 }
 
@@ -67,6 +69,51 @@ def Transformer_ContextType : TypeDef<Transformer_Dialect, "Context"> {
   let parameters = (ins "int64_t":$heads, "int64_t":$head_size);
   let assemblyFormat = "`<` $heads `x` $head_size `>`";
   let genVerifyDecl = 1;
+}
+
+def Transformer_RoutesType : TypeDef<Transformer_Dialect, "Routes"> {
+  let mnemonic = "routes";
+  let summary = "which experts each slot has chosen, and how much each counts";
+  let description = [{
+    `!transformer.routes<K of E>`: for every token slot, K numbers of experts out of 0 .. E-1, no two of
+    them the same, the one with the greatest score first, and a weight for each.
+
+    ```mlir
+    func.func private @takes(!transformer.routes<8 of 128>)
+    ```
+  }];
+  let parameters = (ins "int64_t":$chosen, "int64_t":$experts);
+  let assemblyFormat = "`<` $chosen `of` $experts `>`";
+  let genVerifyDecl = 1;
+}
+
+def Transformer_Score : I32EnumAttr<"Score", "how a router scores experts",
+    [I32EnumAttrCase<"Softmax", 0, "softmax">, I32EnumAttrCase<"Sigmoid", 1, "sigmoid">]> {
+  let cppNamespace = "::pianola::transformer";
+  let genSpecializedAttr = 0;
+}
+
+def Transformer_ScoreAttr : EnumAttr<Transformer_Dialect, Transformer_Score, "score"> {
+  let summary = "how a router scores experts";
+  let description = [{
+    - `softmax`: over the logits of all experts.
+    - `sigmoid`: 1 / (1 + exp(-l)), each by itself.
+  }];
+}
+
+def Transformer_GroupScore : I32EnumAttr<"GroupScore", "how a router scores groups of experts",
+    [I32EnumAttrCase<"Max", 0, "max">, I32EnumAttrCase<"TopTwo", 1, "top_two">]> {
+  let cppNamespace = "::pianola::transformer";
+  let genSpecializedAttr = 0;
+}
+
+def Transformer_GroupScoreAttr
+    : EnumAttr<Transformer_Dialect, Transformer_GroupScore, "group_score"> {
+  let summary = "how a router scores groups of experts";
+  let description = [{
+    - `max`: by the greatest of their experts' scores.
+    - `top_two`: by the sum of the two greatest.
+  }];
 }
 
 def Transformer_Rows

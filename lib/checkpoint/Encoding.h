@@ -23,6 +23,12 @@ struct Scaling {
   // Column j of the codes is this column of the matrix; empty: column j.
   std::vector<int32_t> order = {};
 
+  bool operator==(const Scaling &other) const {
+    return code == other.code && group == other.group && scale == other.scale &&
+           zeros == other.zeros && order == other.order;
+  }
+  bool operator!=(const Scaling &other) const { return !(*this == other); }
+
   int64_t groupOf(int64_t columns) const { return group ? group : columns; }
   int64_t groups(int64_t columns) const {
     return (columns + groupOf(columns) - 1) / groupOf(columns);

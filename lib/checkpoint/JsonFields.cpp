@@ -145,6 +145,35 @@ bool JsonFields::flag(llvm::StringRef key, bool ifAbsent) {
   return value.value_or(ifAbsent);
 }
 
+int64_t JsonFields::integerOr(llvm::StringRef key, int64_t least, int64_t most, int64_t ifAbsent) {
+  std::optional<int64_t> value;
+  integer(key, least, most, value);
+  return value.value_or(ifAbsent);
+}
+
+std::vector<int64_t> JsonFields::integers(llvm::StringRef key, int64_t least, int64_t most) {
+  std::vector<int64_t> values;
+  const json *array = find(key);
+  if (!array)
+    return values;
+  std::string expected = ("integers from " + llvm::Twine(least) + " to " + llvm::Twine(most)).str();
+  if (!array->is_array()) {
+    wrong(key, "an array of " + expected);
+    return values;
+  }
+  for (const json &entry : *array) {
+    bool fits = entry.is_number_integer() && entry.get<int64_t>() >= least &&
+                entry.get<int64_t>() <= most &&
+                !(entry.is_number_unsigned() && entry.get<uint64_t>() > uint64_t(INT64_MAX));
+    if (!fits) {
+      fail(key, "expected " + expected + ", found " + showJson(entry));
+      return {};
+    }
+    values.push_back(entry.get<int64_t>());
+  }
+  return values;
+}
+
 void JsonFields::integer(llvm::StringRef key, int64_t least, int64_t most, int64_t &out) {
   std::optional<int64_t> value;
   integer(key, least, most, value);

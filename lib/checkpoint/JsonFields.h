@@ -42,6 +42,9 @@ public:
   void string(llvm::StringRef key, std::optional<std::string> &out);
   void boolean(llvm::StringRef key, std::optional<bool> &out);
   bool flag(llvm::StringRef key, bool ifAbsent);
+  int64_t integerOr(llvm::StringRef key, int64_t least, int64_t most, int64_t ifAbsent);
+  /// An array of integers; none if it is absent.
+  std::vector<int64_t> integers(llvm::StringRef key, int64_t least, int64_t most);
 
   /// The field, or null where it is absent or JSON's null.
   const nlohmann::json *find(llvm::StringRef key) const;

@@ -164,8 +164,10 @@ llvm::Expected<Quantisation> Quantisation::fromJson(const json &field) {
   else if (quantisation.method == "compressed-tensors") {
     if (llvm::Error error = readCompressedTensors(fields, quantisation))
       return std::move(error);
-  } else
-    fields.wrong("quant_method", "one of gptq, awq, fp8, compressed-tensors");
+  } else if (quantisation.method == "mxfp4")
+    quantisation.variants.push_back({Format::Blocks, 4, 32});
+  else
+    fields.wrong("quant_method", "one of gptq, awq, fp8, mxfp4, compressed-tensors");
   if (llvm::Error error = fields.takeError())
     return std::move(error);
   return quantisation;

@@ -11,6 +11,9 @@
 //                 weight_scale, perhaps weight_zero_point; and fp8 as DeepSeek and Qwen publish it:
 //                 weight, weight_scale_inv
 //     mxfp4       compressed-tensors mxfp4-pack-quantized: weight_packed, weight_scale
+//     blocks      the same numbers as GPT-OSS publishes them, of all experts together: X_blocks
+//     [experts,
+//                 rows, columns / 32, 16], X_scales
 #ifndef PIANOLA_LIB_CHECKPOINT_QUANTISATION_H
 #define PIANOLA_LIB_CHECKPOINT_QUANTISATION_H
 
@@ -25,7 +28,7 @@
 namespace pianola {
 
 struct Quantisation {
-  enum class Format { Gptq, Awq, Packed, Codes, Mxfp4 };
+  enum class Format { Gptq, Awq, Packed, Codes, Mxfp4, Blocks };
 
   /// What the weights of one group of linears are.
   struct Weights {

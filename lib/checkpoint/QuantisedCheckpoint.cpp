@@ -15,7 +15,7 @@ const TensorInfo *QuantisedCheckpoint::find(llvm::StringRef name) const {
 llvm::Expected<const TensorInfo *>
 QuantisedCheckpoint::require(llvm::StringRef name, llvm::ArrayRef<int64_t> shape, TensorRole role) {
   llvm::StringRef prefix = name;
-  if (role != TensorRole::Matrix || !prefix.consume_back(".weight"))
+  if (role != TensorRole::Matrix || !(prefix.consume_back(".weight") || shape.size() == 3))
     return stored->require(name, shape, role);
   if (auto it = matrices.find(name); it != matrices.end()) {
     if (llvm::ArrayRef(it->second.tensor.shape) != shape)
@@ -24,7 +24,7 @@ QuantisedCheckpoint::require(llvm::StringRef name, llvm::ArrayRef<int64_t> shape
     return &it->second.tensor;
   }
   llvm::Expected<std::unique_ptr<StoredMatrix>> matrix =
-      openStored(quantisation, *stored, cache, prefix, shape[0], shape[1]);
+      openStored(quantisation, *stored, cache, prefix, shape);
   if (!matrix)
     return matrix.takeError();
   if (!*matrix)
@@ -32,8 +32,11 @@ QuantisedCheckpoint::require(llvm::StringRef name, llvm::ArrayRef<int64_t> shape
   for (const std::string &part : (*matrix)->tensors)
     parts.insert(part);
   Opened &opened = matrices[name];
-  opened.tensor = {name.str(), DType::U8, llvm::SmallVector<int64_t, 2>(shape),
-                   uint64_t(shape[0]) * shape[1], (*matrix)->scaling()};
+  uint64_t elements = 1;
+  for (int64_t size : shape)
+    elements *= uint64_t(size);
+  opened.tensor = {name.str(), DType::U8, llvm::SmallVector<int64_t, 2>(shape), elements,
+                   (*matrix)->scaling()};
   opened.matrix = std::move(*matrix);
   return &opened.tensor;
 }

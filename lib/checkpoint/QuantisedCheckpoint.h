@@ -9,8 +9,8 @@
 
 namespace pianola {
 
-/// Answers for "X.weight" with the codes and scales that the tensors "X.*" hold, exactly as they
-/// are. Tensors that are not quantised are the checkpoint's own.
+/// Answers for "X.weight", or for "X" of all experts, with the codes and scales that the tensors
+/// "X.*" hold, exactly as they are. Tensors that are not quantised are the checkpoint's own.
 class QuantisedCheckpoint : public WeightSource {
 public:
   QuantisedCheckpoint(std::unique_ptr<WeightSource> stored, Quantisation quantisation)

@@ -47,10 +47,10 @@ int64_t divideUp(int64_t a, int64_t b) { return (a + b - 1) / b; }
 class Stored : public StoredMatrix {
 public:
   Stored(const Quantisation &quantisation, const Quantisation::Weights &variant,
-         const WeightSource &weights, TensorCache &cache, llvm::StringRef prefix, int64_t rows,
-         int64_t columns)
+         const WeightSource &weights, TensorCache &cache, llvm::StringRef prefix,
+         llvm::ArrayRef<int64_t> shape)
       : quantisation(quantisation), variant(variant), weights(weights), cache(cache),
-        prefix(prefix), rows(rows), columns(columns) {
+        prefix(prefix), shape(shape), rows(rowsOf(shape)), columns(shape.back()) {
     how.code = variant.bits == 4 ? Code::I4 : Code::I8;
     how.group = variant.group >= columns ? 0 : variant.group;
   }
@@ -59,7 +59,13 @@ public:
   virtual llvm::Error open() = 0;
 
 protected:
-  std::string nameOf(llvm::StringRef part) const { return prefix + "." + part.str(); }
+  static int64_t rowsOf(llvm::ArrayRef<int64_t> shape) {
+    return std::accumulate(shape.begin(), shape.end() - 1, int64_t(1), std::multiplies<>());
+  }
+
+  std::string nameOf(llvm::StringRef part) const {
+    return prefix + (variant.format == Format::Blocks ? "_" : ".") + part.str();
+  }
   const TensorInfo *find(llvm::StringRef part) const { return weights.find(nameOf(part)); }
 
   llvm::Error wrong(llvm::StringRef part, const llvm::Twine &message) const {
@@ -154,6 +160,7 @@ protected:
   const WeightSource &weights;
   TensorCache &cache;
   std::string prefix;
+  llvm::SmallVector<int64_t, 3> shape;
   int64_t rows, columns;
 };
 
@@ -242,6 +249,8 @@ public:
   using Stored::Stored;
 
   llvm::Error open() override {
+    if (variant.format == Format::Blocks)
+      return openBlocks();
     bool isFloat = variant.format == Format::Mxfp4;
     int64_t perWord = isFloat ? 2 : 32 / variant.bits;
     if (isFloat)
@@ -301,6 +310,24 @@ public:
   }
 
 private:
+  llvm::Error openBlocks() {
+    if (columns % 32)
+      return wrong("blocks", "expected a multiple of 32 columns, found " + llvm::Twine(columns));
+    how.code = Code::F4E2M1;
+    how.group = 32;
+    llvm::SmallVector<int64_t, 2> inScales(shape.begin(), shape.end()), inBlocks;
+    inScales.back() = columns / 32;
+    inBlocks = inScales;
+    inBlocks.push_back(16);
+    if (llvm::Error error = require("blocks", {inBlocks}, {DType::U8}).moveInto(codes))
+      return error;
+    if (llvm::Error error =
+            require("scales", {inScales}, {DType::U8, DType::F8E8M0}).moveInto(scales))
+      return error;
+    setScaleType(*scales);
+    return llvm::Error::success();
+  }
+
   int64_t wordBytes = 4;
   const TensorInfo *codes = nullptr, *zeros = nullptr, *scales = nullptr;
 };
@@ -376,28 +403,28 @@ private:
 llvm::Expected<std::unique_ptr<StoredMatrix>> openStored(const Quantisation &quantisation,
                                                          const WeightSource &weights,
                                                          TensorCache &cache, llvm::StringRef prefix,
-                                                         int64_t rows, int64_t columns) {
+                                                         llvm::ArrayRef<int64_t> shape) {
   std::string firstProblem;
   for (const Quantisation::Weights &variant : quantisation.variants) {
     std::unique_ptr<Stored> matrix;
-    llvm::StringRef codes = "weight_packed";
-    if (variant.format == Format::Gptq || variant.format == Format::Awq)
+    std::string codes = "weight_packed";
+    if (variant.format == Format::Blocks)
+      codes = "blocks";
+    else if (variant.format == Format::Gptq || variant.format == Format::Awq)
       codes = "qweight";
     else if (variant.format == Format::Codes)
       codes = "weight";
-    const TensorInfo *tensor = weights.find((prefix + "." + codes).str());
+    const TensorInfo *tensor =
+        weights.find((prefix + (codes == "blocks" ? "_" : ".") + codes).str());
     if (!tensor ||
         (codes == "weight" && tensor->dtype != DType::I8 && tensor->dtype != DType::F8E4M3))
       return nullptr;
     if (codes == "qweight")
-      matrix = std::make_unique<Transposed>(quantisation, variant, weights, cache, prefix, rows,
-                                            columns);
+      matrix = std::make_unique<Transposed>(quantisation, variant, weights, cache, prefix, shape);
     else if (codes == "weight")
-      matrix =
-          std::make_unique<Codes>(quantisation, variant, weights, cache, prefix, rows, columns);
+      matrix = std::make_unique<Codes>(quantisation, variant, weights, cache, prefix, shape);
     else
-      matrix =
-          std::make_unique<Packed>(quantisation, variant, weights, cache, prefix, rows, columns);
+      matrix = std::make_unique<Packed>(quantisation, variant, weights, cache, prefix, shape);
     std::string problem = llvm::toString(matrix->open());
     if (problem.empty())
       return matrix;

@@ -41,12 +41,13 @@ protected:
   Scaling how;
 };
 
-/// The matrix [rows, columns] of the linear `prefix`, such as "model.layers.0.mlp.up_proj", or null
-/// if it is not quantised. Shapes and types of its tensors are checked.
+/// The matrix of the linear `prefix`, such as "model.layers.0.mlp.up_proj", or null if it is not
+/// quantised. Shapes and types of its tensors are checked. `shape` is [rows, columns], or that of
+/// all experts' matrices, whose rows are then counted through.
 llvm::Expected<std::unique_ptr<StoredMatrix>> openStored(const Quantisation &quantisation,
                                                          const WeightSource &weights,
                                                          TensorCache &cache, llvm::StringRef prefix,
-                                                         int64_t rows, int64_t columns);
+                                                         llvm::ArrayRef<int64_t> shape);
 
 } // namespace pianola
 

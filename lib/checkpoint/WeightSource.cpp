@@ -64,7 +64,7 @@ WeightSource::~WeightSource() = default;
 EncodedRows WeightSource::emptyRows(const TensorInfo &tensor, int64_t count) {
   EncodedRows rows;
   rows.rows = count;
-  rows.columns = tensor.shape[1];
+  rows.columns = tensor.shape.back();
   rows.groups = tensor.scaling->groups(rows.columns);
   rows.codes.resize(count * rows.columns);
   rows.scales.resize(count * rows.groups);
@@ -80,7 +80,7 @@ llvm::Expected<EncodedRows> WeightSource::readRows(const TensorInfo &tensor, int
 
 llvm::Error WeightSource::decode(const TensorInfo &tensor, uint64_t firstElement,
                                  llvm::MutableArrayRef<float> out) const {
-  int64_t columns = tensor.shape[1], atOnce = std::max<int64_t>(1, (1 << 18) / columns);
+  int64_t columns = tensor.shape.back(), atOnce = std::max<int64_t>(1, (1 << 18) / columns);
   if (firstElement > tensor.elements() || out.size() > tensor.elements() - firstElement)
     return refuse(origin(tensor.name) + ": tensor " + inQuotes(tensor.name) + ": has no element " +
                   llvm::Twine(firstElement + out.size()));

@@ -8,9 +8,12 @@
 //       q, k = rope(q), rope(k)                              if rope, on the first lanes of a head
 //       x = x + norm(linear(attention(q, k, v), self_attn.o_proj), attentionOutput)
 //       n = norm(x, mlpInput)
-//       x = x + norm(linear(act(linear(n, mlp.gate_proj)) * linear(n, mlp.up_proj), mlp.down_proj),
-//                    mlpOutput)
+//       x = x + norm(mlp(n), mlpOutput)
 //     logits = head(norm(x, norm))
+//
+//     mlp(n) = linear(act(linear(n, mlp.gate_proj)) * linear(n, mlp.up_proj), mlp.down_proj)
+//
+// or a mixture of such, of which a router chooses some for each token, and perhaps one for all.
 #ifndef PIANOLA_LIB_IMPORT_DECODER_H
 #define PIANOLA_LIB_IMPORT_DECODER_H
 
@@ -18,43 +21,73 @@
 
 #include "llvm/ADT/STLFunctionalExtras.h"
 
+#include <functional>
+
 namespace pianola {
+
+enum class ExpertPart { Gate, Up, Down };
+
+/// The experts of a layer, in place of its MLP.
+struct Mixture {
+  DecoderBuilder::Router router;
+  std::string routerName = "mlp.gate";
+  int64_t size = 0; // of an expert
+  /// Where a matrix of an expert stands, in the layer called `layer`.
+  std::function<StoredRows(const std::string &layer, int64_t expert, ExpertPart part)> stored;
+  bool bias = false;
+  bool weighsInput = false; // what an expert counts multiplies its input, and not its output
+  /// The one for all tokens: its name, empty if there is none, and its size; and the name of what
+  /// multiplies it (by its sigmoid), empty if nothing does.
+  std::string shared, sharedGate;
+  int64_t sharedSize = 0;
+};
+
+/// Matrices of their own, such as "layers.3.mlp.experts.5.gate_proj".
+std::function<StoredRows(const std::string &layer, int64_t expert, ExpertPart part)>
+separateExperts(const ModelConfig &config, int64_t size, std::string experts = "mlp.experts",
+                std::string gate = "gate_proj", std::string up = "up_proj",
+                std::string down = "down_proj");
 
 /// One layer. The defaults are those of the plainest of them.
 struct LayerCard {
   /// Names of the norms before and after attention and MLP; empty: there is none.
   std::string attentionInput = "input_layernorm", attentionOutput;
   std::string mlpInput = "post_attention_layernorm", mlpOutput;
+  std::string mlp = "mlp";
+  std::optional<int64_t> mlpSize; // in place of intermediate_size
+  std::optional<Mixture> mixture;
   bool queryKeyValueBias = false;
   bool outputBias = false;
   bool mlpBias = false;
-  /// What q_norm and k_norm are of, if they are there: each head, or all heads at once.
-  enum class QueryKeyNorm { None, Heads, Whole } queryKeyNorm = QueryKeyNorm::None;
-  bool rope = true;
-  bool localRope = false;        // by the table of localTheta, without scaling
-  bool pairedLanes = false;      // rope turns lanes 2i and 2i+1 of q and k as they are stored
-  bool fusedAttention = false;   // q, k and v are rows of one self_attn.qkv_proj, in this order
-  bool fusedMlp = false;         // gate and up are rows of one mlp.gate_up_proj, in this order
-  std::optional<int64_t> window; // keys visible to a query, with its own
-  std::optional<double> attentionScale; // in place of one over the root of head_dim
-  std::optional<double> attentionCap;
+  /// What q_norm and k_norm are of, if they are there: each head, or all heads at once. Turned: of
+  /// each head after rope, and without weights.
+  enum class QueryKeyNorm { None, Heads, Whole, Turned } queryKeyNorm = QueryKeyNorm::None;
+  std::string queryRope = "rope", keyRope = "rope"; // tables; empty: they are not turned
+  bool pairedLanes = false;    // rope turns lanes 2i and 2i+1 of q and k as they are stored
+  bool fusedAttention = false; // q, k and v are rows of one self_attn.qkv_proj, in this order
+  bool fusedMlp = false;       // gate and up are rows of one mlp.gate_up_proj, in this order
+  DecoderBuilder::Attention attention;
+  bool sinks = false;                  // self_attn.sinks
   std::optional<double> residualScale; // on what attention and MLP add to x
+
+  void setRope(const std::string &table) { queryRope = keyRope = table; }
 };
 
 /// What config.json may leave out, and what is so for all layers.
 struct DecoderDefaults {
+  /// The field of config.json with the name of the activation; empty: it is set.
   llvm::StringLiteral activationField = "hidden_act", activation = "silu";
   double ropeTheta = 10000;
-  std::optional<double> localTheta; // if another one than that of the other layers
   bool tied = false;
   /// partial_rotary_factor; where a family has none, another one than 1 is refused.
   std::optional<double> rotaryShare;
-  /// Of queries, once they are turned; what config.json says of it counts.
-  bool queriesGrow = false;
-  std::optional<double> embeddingScale, logitsScale, logitsCap;
+  bool localRope = false;    // knows of rope_parameters by types of layers
+  bool queriesGrow = false;  // knows of llama_4_scaling_beta
   bool normsPlusOne = false; // norms multiply by 1 + w
+  std::optional<double> embeddingScale, logitsScale, logitsCap;
 };
 
+/// Declares the table @rope and writes everything. Other tables that cards name are there already.
 void buildDecoder(DecoderBuilder &decoder, const DecoderDefaults &defaults,
                   llvm::function_ref<LayerCard(int64_t layer)> card);
 

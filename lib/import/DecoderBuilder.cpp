@@ -101,6 +101,8 @@ void StoredRows::separatePairs(int64_t headSize, int64_t lanes) {
 // A name for some rows of a tensor, by the first and the last, and by their order if that is
 // another.
 static std::string nameOf(llvm::StringRef tensor, const StoredRows &stored) {
+  if (stored.rows.empty())
+    return tensor.str();
   auto [least, greatest] = std::minmax_element(stored.rows.begin(), stored.rows.end());
   llvm::StringRef order = !llvm::is_sorted(stored.rows)                       ? ", pairs apart"
                           : *greatest - *least >= int64_t(stored.rows.size()) ? ", some"
@@ -109,24 +111,14 @@ static std::string nameOf(llvm::StringRef tensor, const StoredRows &stored) {
       .str();
 }
 
-FlatSymbolRefAttr DecoderBuilder::weight(llvm::StringRef symbol, llvm::StringRef tensor,
-                                         llvm::ArrayRef<int64_t> shape, TensorRole role,
-                                         const StoredRows *stored, bool plusOne) {
+FlatSymbolRefAttr
+DecoderBuilder::declare(llvm::StringRef symbol, llvm::StringRef tensor,
+                        llvm::ArrayRef<int64_t> shape,
+                        llvm::function_ref<llvm::Expected<const TensorInfo *>()> take) {
   auto name = FlatSymbolRefAttr::get(symbols.getContext(), symbol);
-  std::string part = stored ? nameOf(tensor, *stored) : ((plusOne ? "1 + " : "") + tensor).str();
-  if (!used.insert(part).second)
+  if (!used.insert(tensor).second)
     return name;
-  used.insert(tensor); // of which others may be left
-  llvm::SmallVector<int64_t, 2> whole(shape);
-  bool isTransposed = stored && stored->transposed && role == TensorRole::Matrix;
-  if (stored)
-    whole.front() = stored->count;
-  if (isTransposed)
-    std::swap(whole.front(), whole.back());
-  llvm::Expected<const TensorInfo *> info =
-      stored    ? weights.derive(part, tensor, whole, role, stored->rows, isTransposed)
-      : plusOne ? weights.derivePlusOne(part, tensor, shape)
-                : weights.require(tensor, shape, role);
+  llvm::Expected<const TensorInfo *> info = take();
   if (!info) {
     fail(info.takeError());
     return name;
@@ -137,8 +129,59 @@ FlatSymbolRefAttr DecoderBuilder::weight(llvm::StringRef symbol, llvm::StringRef
                 ": dtype: expected F32, BF16 or F16, found " + dtypeName((*info)->dtype)));
     return name;
   }
-  symbols.create<WeightOp>(at(symbol), symbol, shape, encoding, part);
+  symbols.create<WeightOp>(at(symbol), symbol, shape, encoding, tensor);
   return name;
+}
+
+FlatSymbolRefAttr DecoderBuilder::weight(llvm::StringRef symbol, llvm::StringRef tensor,
+                                         llvm::ArrayRef<int64_t> shape, TensorRole role,
+                                         bool plusOne) {
+  if (!plusOne)
+    return declare(symbol, tensor, shape, [&] { return weights.require(tensor, shape, role); });
+  std::string sum = ("1 + " + tensor).str();
+  used.insert(tensor);
+  return declare(symbol, sum, shape, [&] { return weights.derivePlusOne(sum, tensor, shape); });
+}
+
+// A name for what is made of parts: that of the only one, or of the first, with how many more.
+static std::string nameOf(llvm::ArrayRef<WeightPart> parts, llvm::ArrayRef<StoredRows> stored) {
+  std::string first = nameOf(parts.front().tensor, stored.front());
+  return parts.size() == 1 ? first : first + " and " + std::to_string(parts.size() - 1) + " more";
+}
+
+FlatSymbolRefAttr DecoderBuilder::weightOf(llvm::StringRef symbol,
+                                           llvm::ArrayRef<StoredRows> stored, int64_t out,
+                                           int64_t in, TensorRole role) {
+  std::vector<WeightPart> parts;
+  bool isMatrix = role == TensorRole::Matrix;
+  for (const StoredRows &rows : stored) {
+    WeightPart &part = parts.emplace_back();
+    part.tensor = prefix + rows.name + (isMatrix ? rows.suffix : rows.biasSuffix);
+    part.rows = rows.rows;
+    used.insert(part.tensor); // of which others may be left
+    if (rows.slices)
+      part.shape.push_back(rows.slices);
+    part.shape.push_back(rows.count);
+    if (!isMatrix) {
+      // Of slices, elements are counted through.
+      for (int64_t &row : part.rows)
+        row += rows.slice * rows.count;
+      continue;
+    }
+    part.shape.push_back(in);
+    if (rows.transposed) {
+      part.columnsOf = rows.slice;
+      std::swap(part.shape.back(), part.shape[part.shape.size() - 2]);
+    } else {
+      for (int64_t &row : part.rows)
+        row += rows.slice * rows.count;
+    }
+  }
+  llvm::SmallVector<int64_t, 2> shape = {out};
+  if (isMatrix)
+    shape.push_back(in);
+  std::string name = nameOf(parts, stored);
+  return declare(symbol, name, shape, [&] { return weights.derive(name, parts, role); });
 }
 
 void DecoderBuilder::ropeTable(llvm::StringRef symbol, double theta, int64_t lanes,
@@ -164,14 +207,50 @@ void DecoderBuilder::ropeTable(llvm::StringRef symbol, double theta, int64_t lan
                         std::to_string(original) + " has those for shorter ones");
   }
   RopeTable table = ropeFrequencies(theta, lanes, scaling, positions);
-  auto op = symbols.create<RopeTableOp>(at(symbol), symbol, table.inverseFrequencies,
-                                        llvm::APFloat(table.scale), FloatAttr(), IntegerAttr(),
-                                        IntegerAttr());
+  createTable(symbol, table.inverseFrequencies, table.scale, growth);
+}
+
+void DecoderBuilder::createTable(llvm::StringRef symbol, llvm::ArrayRef<float> frequencies,
+                                 float scale, std::optional<Growth> growth) {
+  auto op = symbols.create<RopeTableOp>(at(symbol), symbol, frequencies, llvm::APFloat(scale),
+                                        FloatAttr(), IntegerAttr(), IntegerAttr());
   if (!growth)
     return;
   op.setGrowth(llvm::APFloat(float(growth->factor)));
   op.setPeriod(growth->period);
   op.setFrom(growth->from);
+}
+
+void DecoderBuilder::stillTable(llvm::StringRef symbol, int64_t lanes, Growth growth) {
+  createTable(symbol, std::vector<float>(size_t(lanes / 2)), 1, growth);
+}
+
+void DecoderBuilder::ignoreLayersBeyond(int64_t count) {
+  for (int64_t i = 0; i < count; ++i)
+    others.push_back(prefix + "layers." + std::to_string(model.layers + i) + ".");
+}
+
+DecoderBuilder::Router DecoderBuilder::readRouter(llvm::StringRef expertsField, int64_t experts,
+                                                  int64_t chosen) {
+  Router router;
+  router.experts = fields().integerOr(expertsField, 1, 4096, experts);
+  router.chosen = fields().integerOr("num_experts_per_tok", 1, router.experts,
+                                     std::min(chosen, router.experts));
+  std::optional<int64_t> groups, keep;
+  fields().integer("n_group", 1, router.experts, groups);
+  fields().integer("topk_group", 1, groups.value_or(1), keep);
+  if (groups.value_or(1) > 1) {
+    if (router.experts % *groups)
+      fields().wrong("n_group",
+                     "a divisor of " + expertsField + ", " + llvm::Twine(router.experts));
+    router.groups = *groups;
+    router.keep = keep.value_or(*groups);
+    if (router.chosen > router.keep * (router.experts / router.groups))
+      fields().wrong("num_experts_per_tok",
+                     "at most the experts of topk_group groups, " +
+                         llvm::Twine(router.keep * (router.experts / router.groups)));
+  }
+  return router;
 }
 
 double DecoderBuilder::roundToEmbedding(double value) {
@@ -198,7 +277,7 @@ Value DecoderBuilder::embed(llvm::StringRef name, std::optional<double> scale,
 Value DecoderBuilder::norm(Value input, const llvm::Twine &name, bool plusOne,
                            std::optional<int64_t> heads) {
   auto symbol = weight(name.str(), (prefix + name + ".weight").str(),
-                       {width(input) / heads.value_or(1)}, TensorRole::Norm, nullptr, plusOne);
+                       {width(input) / heads.value_or(1)}, TensorRole::Norm, plusOne);
   return body.create<NormOp>(at(name), input.getType(), input, symbol, FlatSymbolRefAttr(),
                              heads ? body.getI64IntegerAttr(*heads) : IntegerAttr(),
                              body.getF32FloatAttr(float(model.normEps)), /*centred=*/UnitAttr());
@@ -214,14 +293,64 @@ Value DecoderBuilder::layerNorm(Value input, const llvm::Twine &name) {
                              body.getF32FloatAttr(float(model.normEps)), body.getUnitAttr());
 }
 
+Value DecoderBuilder::headNorm(Value input, const llvm::Twine &location, int64_t heads) {
+  return body.create<NormOp>(at(location), input.getType(), input, FlatSymbolRefAttr(),
+                             FlatSymbolRefAttr(), body.getI64IntegerAttr(heads),
+                             body.getF32FloatAttr(float(model.normEps)), /*centred=*/UnitAttr());
+}
+
 Value DecoderBuilder::linear(Value input, const llvm::Twine &name, int64_t out, bool bias,
                              const StoredRows *stored) {
-  std::string symbol = name.str(), tensor = prefix + (stored ? stored->name : symbol);
-  auto matrix = weight(symbol, tensor + ".weight", {out, width(input)}, TensorRole::Matrix, stored);
+  std::string symbol = name.str(), tensor = prefix + symbol;
+  int64_t in = width(input);
+  FlatSymbolRefAttr matrix =
+      stored ? weightOf(symbol, *stored, out, in, TensorRole::Matrix)
+             : weight(symbol, tensor + ".weight", {out, in}, TensorRole::Matrix);
   FlatSymbolRefAttr vector;
   if (bias)
-    vector = weight(symbol + ".bias", tensor + ".bias", {out}, TensorRole::Bias, stored);
+    vector = stored ? weightOf(symbol + ".bias", *stored, out, 1, TensorRole::Bias)
+                    : weight(symbol + ".bias", tensor + ".bias", {out}, TensorRole::Bias);
   return body.create<LinearOp>(at(name), rows(out), input, matrix, vector);
+}
+
+Value DecoderBuilder::route(Value input, const llvm::Twine &name, const Router &router) {
+  auto vector = [&](const std::string &tensor) {
+    return tensor.empty() ? FlatSymbolRefAttr()
+                          : weight(tensor, prefix + tensor, {router.experts}, TensorRole::Bias);
+  };
+  FlatSymbolRefAttr matrix = weight(name.str(), (prefix + name + ".weight").str(),
+                                    {router.experts, width(input)}, TensorRole::Matrix);
+  auto number = [&](int64_t value) {
+    return router.groups ? body.getI64IntegerAttr(value) : IntegerAttr();
+  };
+  MLIRContext *context = body.getContext();
+  auto by = router.groups ? GroupScoreAttr::get(context, router.by) : GroupScoreAttr();
+  FlatSymbolRefAttr bias = vector(router.bias), correction = vector(router.correction);
+  return body.create<RouteOp>(at(name), RoutesType::get(context, router.chosen, router.experts),
+                              input, matrix, bias, correction, number(router.groups),
+                              number(router.keep), by, ScoreAttr::get(context, router.score),
+                              router.normalised ? body.getUnitAttr() : UnitAttr(),
+                              body.getF32FloatAttr(float(router.scale)));
+}
+
+Value DecoderBuilder::routedLinear(Value input, Value routes, const llvm::Twine &name, int64_t in,
+                                   int64_t out, bool bias, bool weighted, bool combined,
+                                   llvm::function_ref<StoredRows(int64_t)> stored) {
+  auto type = cast<RoutesType>(routes.getType());
+  std::vector<StoredRows> parts;
+  for (int64_t expert = 0; expert < type.getExperts(); ++expert)
+    parts.push_back(stored(expert));
+  auto flag = [&](bool isSet) { return isSet ? body.getUnitAttr() : UnitAttr(); };
+  int64_t all = type.getExperts() * out;
+  FlatSymbolRefAttr matrix = weightOf(name.str(), parts, all, in, TensorRole::Matrix), vector;
+  if (bias)
+    vector = weightOf((name + ".bias").str(), parts, all, 1, TensorRole::Bias);
+  return body.create<RoutedLinearOp>(at(name), rows(combined ? out : out * type.getChosen()), input,
+                                     routes, matrix, vector, flag(weighted), flag(combined));
+}
+
+Value DecoderBuilder::gate(Value input, Value gates, const llvm::Twine &location) {
+  return body.create<GateOp>(at(location), input.getType(), input, gates);
 }
 
 Value DecoderBuilder::rope(Value input, const llvm::Twine &location, int64_t heads,
@@ -232,23 +361,29 @@ Value DecoderBuilder::rope(Value input, const llvm::Twine &location, int64_t hea
 }
 
 Value DecoderBuilder::attend(Value query, Value key, Value value, int64_t layer,
-                             std::optional<int64_t> window, std::optional<double> scale,
-                             std::optional<double> cap) {
+                             const Attention &how) {
   std::string cache = "cache." + std::to_string(layer);
   symbols.create<CacheOp>(at(cache), cache, model.kvHeads, model.headSize, mlir::TypeAttr());
   Location location = at("layers." + llvm::Twine(layer) + ".self_attn");
   Value context = body.create<AppendOp>(
       location, ContextType::get(body.getContext(), model.kvHeads, model.headSize), key, value,
       FlatSymbolRefAttr::get(body.getContext(), cache));
-  double factor = scale.value_or(1.0 / std::sqrt(double(model.headSize)));
+  double factor = how.scale.value_or(1.0 / std::sqrt(double(model.headSize)));
+  auto integer = [&](std::optional<int64_t> value) {
+    return value ? body.getI64IntegerAttr(*value) : IntegerAttr();
+  };
+  FlatSymbolRefAttr sinks;
+  if (!how.sinks.empty())
+    sinks = weight(how.sinks, prefix + how.sinks, {model.heads}, TensorRole::Bias);
   return body.create<AttentionOp>(
       location, query.getType(), query, context, body.getI64IntegerAttr(model.heads),
-      body.getF32FloatAttr(float(factor)), window ? body.getI64IntegerAttr(*window) : IntegerAttr(),
-      cap ? body.getF32FloatAttr(float(*cap)) : FloatAttr());
+      body.getF32FloatAttr(float(factor)), integer(how.window), integer(how.chunk),
+      how.cap ? body.getF32FloatAttr(float(*how.cap)) : FloatAttr(), sinks);
 }
 
 Value DecoderBuilder::glu(Value gate, Value up, const llvm::Twine &location) {
-  return body.create<GluOp>(at(location), gate.getType(), gate, up, activation);
+  return body.create<GluOp>(at(location), gate.getType(), gate, up, activation,
+                            gluLimit ? body.getF32FloatAttr(float(*gluLimit)) : FloatAttr());
 }
 
 Value DecoderBuilder::activate(Value input, const llvm::Twine &location) {
@@ -309,10 +444,12 @@ llvm::Expected<OwningOpRef<ModuleOp>> DecoderBuilder::finish() {
 std::vector<std::string> DecoderBuilder::unusedTensors() const {
   std::vector<std::string> unused;
   for (std::string &name : weights.names()) {
-    bool isOther = model.isNested && !llvm::StringRef(name).starts_with(prefix);
-    bool isBuffer = llvm::any_of(
-        buffers, [&](llvm::StringRef end) { return llvm::StringRef(name).ends_with(end); });
-    if (!isOther && !isBuffer && !used.contains(name))
+    llvm::StringRef tensor = name;
+    bool isOther =
+        (model.isNested && !tensor.starts_with(prefix)) ||
+        llvm::any_of(others, [&](const std::string &begin) { return tensor.starts_with(begin); }) ||
+        llvm::any_of(buffers, [&](const std::string &end) { return tensor.ends_with(end); });
+    if (!isOther && !used.contains(name))
       unused.push_back(std::move(name));
   }
   return unused;

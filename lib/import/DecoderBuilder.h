@@ -19,6 +19,7 @@
 #include "mlir/IR/BuiltinOps.h"
 #include "mlir/IR/OwningOpRef.h"
 
+#include "llvm/ADT/STLFunctionalExtras.h"
 #include "llvm/ADT/StringSet.h"
 
 namespace pianola {
@@ -29,6 +30,10 @@ struct StoredRows {
   int64_t count = 0;         // of its rows
   std::vector<int64_t> rows; // of them, that of each result
   bool transposed = false;   // they stand as columns; only the matrix is so, not its bias
+  /// Which matrix of several, and of how many, where tensors have these as their first dimension.
+  int64_t slice = 0, slices = 0;
+  /// What follows the name of the matrix, and of its bias.
+  const char *suffix = ".weight", *biasSuffix = ".bias";
 
   static StoredRows range(std::string name, int64_t count, int64_t first, int64_t width);
   /// Brings together what rope turns together: lanes 2i and 2i+1 of the first `lanes` of every head
@@ -52,6 +57,8 @@ public:
   /// What stands before the names of tensors, in place of "model." or where a model of more parts
   /// has it.
   void setPrefix(llvm::StringRef before) { prefix = before; }
+  /// So many layers behind the last one, which predict further tokens, are nothing to miss.
+  void ignoreLayersBeyond(int64_t count);
   /// Tensors whose names end so are no parameters, and nobody misses them.
   void ignoreBuffers(llvm::StringRef suffix) { buffers.push_back(suffix.str()); }
   /// Whether the checkpoint has the tensor. Of one whose weights are made up, nobody knows.
@@ -63,9 +70,17 @@ public:
     double factor;
     int64_t period, from;
   };
+  /// GPT-OSS's gated unit, which no name stands for.
+  void setClampedSwiglu(double limit) {
+    activation = transformer::Activation::SwigluOai;
+    gluLimit = limit;
+  }
   /// Declares a table for rope over the first lanes of each head.
   void ropeTable(llvm::StringRef symbol, double theta, int64_t lanes, const RopeScaling &scaling,
                  std::optional<Growth> growth = std::nullopt);
+
+  /// A table that does not turn the lanes of each head, and grows.
+  void stillTable(llvm::StringRef symbol, int64_t lanes, Growth growth);
 
   /// A number as the embedding's type has it.
   double roundToEmbedding(double value);
@@ -76,18 +91,46 @@ public:
   /// `plusOne`: the weights are kept as what they differ from 1 by.
   mlir::Value norm(mlir::Value input, const llvm::Twine &name, bool plusOne,
                    std::optional<int64_t> heads = std::nullopt);
+  /// Of each head, without weights.
+  mlir::Value headNorm(mlir::Value input, const llvm::Twine &location, int64_t heads);
   /// Less the row's mean, with "NAME.bias".
   mlir::Value layerNorm(mlir::Value input, const llvm::Twine &name);
   /// `bias`: whether "NAME.bias" is there and added.
   mlir::Value linear(mlir::Value input, const llvm::Twine &name, int64_t out, bool bias,
                      const StoredRows *stored = nullptr);
+  /// How a router scores and chooses; see transformer.route.
+  struct Router {
+    int64_t experts = 0, chosen = 0;
+    transformer::Score score = transformer::Score::Softmax;
+    bool normalised = false;
+    double scale = 1;
+    int64_t groups = 0, keep = 0; // 0: none
+    transformer::GroupScore by = transformer::GroupScore::Max;
+    std::string bias, correction; // names of tensors; empty: none
+  };
+  /// With as many experts as the field of config.json says, and as many chosen of them.
+  Router readRouter(llvm::StringRef expertsField, int64_t experts, int64_t chosen);
+  /// `name`: of its matrix.
+  mlir::Value route(mlir::Value input, const llvm::Twine &name, const Router &router);
+  /// A linear of each chosen expert; `stored` says where that of expert i stands. `name` is that of
+  /// all together.
+  mlir::Value routedLinear(mlir::Value input, mlir::Value routes, const llvm::Twine &name,
+                           int64_t in, int64_t out, bool bias, bool weighted, bool combined,
+                           llvm::function_ref<StoredRows(int64_t expert)> stored);
+  /// Times the sigmoid of `gates`.
+  mlir::Value gate(mlir::Value input, mlir::Value gates, const llvm::Twine &location);
   mlir::Value rope(mlir::Value input, const llvm::Twine &location, int64_t heads,
                    llvm::StringRef table);
-  /// Appends to @cache.LAYER, which it declares, and attends. `scale`: in place of one over the
-  /// root of the head size.
+  /// How a layer attends.
+  struct Attention {
+    std::optional<int64_t> window, chunk;
+    std::optional<double> scale; // in place of one over the root of the head size
+    std::optional<double> cap;
+    std::string sinks; // name of the tensor; empty: none
+  };
+  /// Appends to @cache.LAYER, which it declares, and attends.
   mlir::Value attend(mlir::Value query, mlir::Value key, mlir::Value value, int64_t layer,
-                     std::optional<int64_t> window, std::optional<double> scale,
-                     std::optional<double> cap);
+                     const Attention &how = {});
   mlir::Value glu(mlir::Value gate, mlir::Value up, const llvm::Twine &location);
   mlir::Value activate(mlir::Value input, const llvm::Twine &location);
   mlir::Value add(mlir::Value lhs, mlir::Value rhs, const llvm::Twine &location);
@@ -106,9 +149,18 @@ public:
   std::vector<std::string> remarks;
 
 private:
+  /// Declares @symbol, which `take` asks the checkpoint for, by the name of the tensor.
+  mlir::FlatSymbolRefAttr declare(llvm::StringRef symbol, llvm::StringRef tensor,
+                                  llvm::ArrayRef<int64_t> shape,
+                                  llvm::function_ref<llvm::Expected<const TensorInfo *>()> take);
   mlir::FlatSymbolRefAttr weight(llvm::StringRef symbol, llvm::StringRef tensor,
                                  llvm::ArrayRef<int64_t> shape, TensorRole role,
-                                 const StoredRows *stored = nullptr, bool plusOne = false);
+                                 bool plusOne = false);
+  /// Of parts of tensors: rows of `in` numbers of matrices, or elements of their biases.
+  mlir::FlatSymbolRefAttr weightOf(llvm::StringRef symbol, llvm::ArrayRef<StoredRows> parts,
+                                   int64_t out, int64_t in, TensorRole role);
+  void createTable(llvm::StringRef symbol, llvm::ArrayRef<float> frequencies, float scale,
+                   std::optional<Growth> growth);
   mlir::RankedTensorType rows(int64_t width);
   mlir::Location at(const llvm::Twine &name);
 
@@ -119,8 +171,10 @@ private:
   mlir::OpBuilder body;    // in @forward
   mlir::func::FuncOp forward;
   transformer::Activation activation = transformer::Activation::Silu;
+  std::optional<double> gluLimit;
   std::string prefix = "model.", headPrefix;
-  std::vector<std::string> buffers = {"rotary_emb.inv_freq"};
+  std::vector<std::string> buffers = {"rotary_emb.inv_freq"}; // ends of names
+  std::vector<std::string> others;                            // beginnings of names
   llvm::StringSet<> used;
   std::optional<llvm::Error> error; // the first
 };

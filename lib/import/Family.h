@@ -18,17 +18,24 @@ extern const Family gemma2;
 extern const Family gemma3;
 extern const Family glm;
 extern const Family glm4;
+extern const Family glm4Moe;
 extern const Family gpt2;
 extern const Family gptNeoX;
+extern const Family gptOss;
 extern const Family granite;
+extern const Family graniteMoe;
 extern const Family llama;
+extern const Family llama4;
 extern const Family ministral3;
 extern const Family mistral;
+extern const Family mixtral;
 extern const Family olmo2;
 extern const Family olmo3;
 extern const Family phi3;
 extern const Family qwen2;
+extern const Family qwen2Moe;
 extern const Family qwen3;
+extern const Family qwen3Moe;
 extern const Family smolLM3;
 
 } // namespace pianola

@@ -18,12 +18,12 @@ static LayerCard cardOf(JsonFields &fields) {
   LayerCard card;
   std::optional<double> scalar;
   fields.number("query_pre_attn_scalar", 1e-6, 1e6, scalar);
-  fields.number("attn_logit_softcapping", 1e-6, 1e6, card.attentionCap);
+  fields.number("attn_logit_softcapping", 1e-6, 1e6, card.attention.cap);
   card.attentionOutput = "post_attention_layernorm";
   card.mlpInput = "pre_feedforward_layernorm";
   card.mlpOutput = "post_feedforward_layernorm";
   card.queryKeyValueBias = card.outputBias = fields.flag("attention_bias", false);
-  card.attentionScale = 1 / std::sqrt(scalar.value_or(256));
+  card.attention.scale = 1 / std::sqrt(scalar.value_or(256));
   return card;
 }
 
@@ -44,7 +44,7 @@ static void buildGemma2(DecoderBuilder &decoder) {
   std::optional<int64_t> window = slidingWindow(decoder, 4096);
   std::vector<bool> slides = slidingLayers(decoder, [](int64_t layer) { return layer % 2 == 0; });
   buildDecoder(decoder, defaultsOf(decoder), [&](int64_t layer) {
-    card.window = slides[size_t(layer)] ? window : std::nullopt;
+    card.attention.window = slides[size_t(layer)] ? window : std::nullopt;
     return card;
   });
 }
@@ -55,17 +55,18 @@ static void buildGemma3(DecoderBuilder &decoder) {
   fields.integer("sliding_window_pattern", 1, 4096, pattern);
   DecoderDefaults defaults = defaultsOf(decoder);
   defaults.ropeTheta = 1000000;
-  defaults.localTheta = decoder.config().localRopeTheta;
-  fields.number("rope_local_base_freq", 1.1, 1e15, defaults.localTheta);
-  defaults.localTheta = defaults.localTheta.value_or(10000);
+  defaults.localRope = true;
+  std::optional<double> localTheta = decoder.config().localRopeTheta;
+  fields.number("rope_local_base_freq", 1.1, 1e15, localTheta);
+  decoder.ropeTable("rope.local", localTheta.value_or(10000), decoder.config().rotaryLanes(1), {});
   LayerCard card = cardOf(fields);
   card.queryKeyNorm = LayerCard::QueryKeyNorm::Heads;
   std::optional<int64_t> window = slidingWindow(decoder, 4096);
   std::vector<bool> slides =
       slidingLayers(decoder, [&](int64_t layer) { return (layer + 1) % pattern.value_or(6) != 0; });
   buildDecoder(decoder, defaults, [&](int64_t layer) {
-    card.localRope = slides[size_t(layer)];
-    card.window = card.localRope ? window : std::nullopt;
+    card.attention.window = slides[size_t(layer)] ? window : std::nullopt;
+    card.setRope(slides[size_t(layer)] ? "rope.local" : "rope");
     return card;
   });
 }

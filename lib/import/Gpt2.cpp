@@ -46,8 +46,9 @@ static void build(DecoderBuilder &decoder) {
     };
     Value q = part(".q", 0), k = part(".k", 1), v = part(".v", 2);
     double scale = hasScale ? 1 / std::sqrt(double(config.headSize)) : 1;
-    Value mixed = decoder.attend(q, k, v, layer, std::nullopt,
-                                 isByLayer ? scale / double(layer + 1) : scale, std::nullopt);
+    DecoderBuilder::Attention how;
+    how.scale = isByLayer ? scale / double(layer + 1) : scale;
+    Value mixed = decoder.attend(q, k, v, layer, how);
     x = decoder.add(x, linear(mixed, self + ".c_proj", hidden), self);
 
     n = decoder.layerNorm(x, name + ".ln_2");

@@ -47,7 +47,7 @@ static void build(DecoderBuilder &decoder) {
     Value q = part("q", 0), k = part("k", 1), v = part("v", 2);
     q = decoder.rope(q, self + "q_rope", config.heads, "rope");
     k = decoder.rope(k, self + "k_rope", config.heads, "rope");
-    Value mixed = decoder.attend(q, k, v, layer, std::nullopt, std::nullopt, std::nullopt);
+    Value mixed = decoder.attend(q, k, v, layer);
     Value change = decoder.linear(mixed, self + "dense", config.hidden, hasBias);
     Value after = decoder.add(x, change, name + ".attention");
 

@@ -11,9 +11,10 @@
 
 namespace pianola {
 
-static const Family *const families[] = {&gemma2,  &gemma3, &glm,        &glm4,    &gpt2,  &gptNeoX,
-                                         &granite, &llama,  &ministral3, &mistral, &olmo2, &olmo3,
-                                         &phi3,    &qwen2,  &qwen3,      &smolLM3};
+static const Family *const families[] = {
+    &gemma2,  &gemma3,     &glm,   &glm4,     &glm4Moe,    &gpt2,     &gptNeoX, &gptOss,
+    &granite, &graniteMoe, &llama, &llama4,   &ministral3, &mistral,  &mixtral, &olmo2,
+    &olmo3,   &phi3,       &qwen2, &qwen2Moe, &qwen3,      &qwen3Moe, &smolLM3};
 
 std::vector<std::string> knownArchitectures() {
   std::vector<std::string> names;

@@ -37,6 +37,11 @@ std::vector<bool> slidingLayers(DecoderBuilder &decoder,
   return perLayer(decoder, "layer_types", "full_attention", "sliding_attention", ifAbsent);
 }
 
+std::vector<bool> layersOfType(DecoderBuilder &decoder, llvm::StringRef type,
+                               llvm::function_ref<bool(int64_t)> ifAbsent) {
+  return perLayer(decoder, "layer_types", "full_attention", type.str(), ifAbsent);
+}
+
 std::vector<bool> layerFlags(DecoderBuilder &decoder, llvm::StringRef field,
                              llvm::function_ref<bool(int64_t)> ifAbsent) {
   return perLayer(decoder, field, 0, 1, ifAbsent);

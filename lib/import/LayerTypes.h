@@ -13,6 +13,10 @@ namespace pianola {
 std::vector<bool> slidingLayers(DecoderBuilder &decoder,
                                 llvm::function_ref<bool(int64_t layer)> ifAbsent);
 
+/// The same with another type than sliding_attention beside full_attention.
+std::vector<bool> layersOfType(DecoderBuilder &decoder, llvm::StringRef type,
+                               llvm::function_ref<bool(int64_t layer)> ifAbsent);
+
 /// For each layer, an entry of `field` that is 1 and not 0, and `ifAbsent` where there is none.
 std::vector<bool> layerFlags(DecoderBuilder &decoder, llvm::StringRef field,
                              llvm::function_ref<bool(int64_t layer)> ifAbsent);

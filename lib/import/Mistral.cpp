@@ -12,15 +12,23 @@ namespace pianola {
 
 static void build(DecoderBuilder &decoder) {
   LayerCard card;
-  card.window = slidingWindow(decoder, 4096);
+  card.attention.window = slidingWindow(decoder, 4096);
   buildDecoder(decoder, {}, [&](int64_t) { return card; });
 }
 
 static void buildMinistral3(DecoderBuilder &decoder) {
+  const ModelConfig &config = decoder.config();
   DecoderDefaults defaults;
   defaults.queriesGrow = true;
   LayerCard card;
-  card.window = slidingWindow(decoder);
+  card.attention.window = slidingWindow(decoder);
+  if (config.rope.queryGrowth) {
+    decoder.ropeTable(
+        "rope.query", config.ropeTheta.value_or(defaults.ropeTheta), config.rotaryLanes(1),
+        config.rope,
+        DecoderBuilder::Growth{*config.rope.queryGrowth, config.rope.originalMaxPositions, 0});
+    card.queryRope = "rope.query";
+  }
   buildDecoder(decoder, defaults, [&](int64_t) { return card; });
 }
 

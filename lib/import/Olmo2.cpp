@@ -26,13 +26,15 @@ static void buildOlmo2(DecoderBuilder &decoder) {
 }
 
 static void buildOlmo3(DecoderBuilder &decoder) {
+  const ModelConfig &config = decoder.config();
+  decoder.ropeTable("rope.local", config.ropeTheta.value_or(10000), config.rotaryLanes(1), {});
   LayerCard card = cardOf(decoder);
   std::optional<int64_t> window = slidingWindow(decoder, 4096);
   std::vector<bool> slides =
       slidingLayers(decoder, [](int64_t layer) { return (layer + 1) % 4 != 0; });
   buildDecoder(decoder, {}, [&](int64_t layer) {
-    card.localRope = slides[size_t(layer)];
-    card.window = card.localRope ? window : std::nullopt;
+    card.attention.window = slides[size_t(layer)] ? window : std::nullopt;
+    card.setRope(slides[size_t(layer)] ? "rope.local" : "rope");
     return card;
   });
 }

@@ -15,7 +15,7 @@ static void build(DecoderBuilder &decoder) {
   decoder.fields().ignore("attention_bias");
   LayerCard card;
   card.fusedAttention = card.fusedMlp = true;
-  card.window = slidingWindow(decoder);
+  card.attention.window = slidingWindow(decoder);
   buildDecoder(decoder, defaults, [&](int64_t) { return card; });
 }
 

@@ -14,7 +14,7 @@ static void build(DecoderBuilder &decoder) {
   card.queryKeyValueBias = card.outputBias = decoder.fields().flag("attention_bias", false);
   std::vector<std::optional<int64_t>> windows = qwenWindows(decoder);
   buildDecoder(decoder, {}, [&](int64_t layer) {
-    card.window = windows[size_t(layer)];
+    card.attention.window = windows[size_t(layer)];
     return card;
   });
 }

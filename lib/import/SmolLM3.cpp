@@ -29,8 +29,8 @@ static void build(DecoderBuilder &decoder) {
   card.queryKeyValueBias = card.outputBias = fields.flag("attention_bias", false);
   card.mlpBias = fields.flag("mlp_bias", false);
   buildDecoder(decoder, defaults, [&](int64_t layer) {
-    card.rope = turns[size_t(layer)];
-    card.window = slides[size_t(layer)] ? window : std::nullopt;
+    card.setRope(turns[size_t(layer)] ? "rope" : "");
+    card.attention.window = slides[size_t(layer)] ? window : std::nullopt;
     return card;
   });
 }

@@ -46,6 +46,7 @@ llvm::Expected<ReferenceResult> Interpreter::feed(llvm::ArrayRef<int32_t> newIds
   auto forget = llvm::make_scope_exit([&] {
     values.clear();
     contexts.clear();
+    routes.clear();
   });
   if (llvm::Error error = evaluateBlock(**block))
     return std::move(error);
@@ -61,6 +62,7 @@ llvm::Error Interpreter::walk(llvm::ArrayRef<int32_t> newIds, int64_t sequence,
     rewind();
     values.clear();
     contexts.clear();
+    routes.clear();
     decoded.clear();
     length = 0;
     listener = nullptr;
@@ -88,6 +90,7 @@ void Interpreter::forgetDead(Operation &op) {
     if (llvm::any_of(operand.getUsers(), isAfter))
       continue;
     values.erase(operand);
+    routes.erase(operand);
     if (contexts.erase(operand))
       caches.clear();
   }
@@ -142,6 +145,8 @@ llvm::Error Interpreter::evaluateRegion(Operation &op) {
       values[to] = std::shared_ptr<const Rows>(it->second);
     if (auto it = contexts.find(from); it != contexts.end())
       contexts[to] = static_cast<const Cache *>(it->second);
+    if (auto it = routes.find(from); it != routes.end())
+      routes[to] = std::shared_ptr<const reference::Routes>(it->second);
   };
   for (auto [operand, argument] : llvm::zip(op.getOperands(), block.getArguments()))
     carry(operand, argument);
@@ -220,6 +225,33 @@ llvm::Error Interpreter::embed(EmbedOp op) {
   return llvm::Error::success();
 }
 
+llvm::Expected<llvm::ArrayRef<float>> Interpreter::numbers(Operation *user,
+                                                           FlatSymbolRefAttr name) {
+  if (!name)
+    return llvm::ArrayRef<float>();
+  llvm::Expected<const Rows *> vector = weight(user, name);
+  if (!vector)
+    return vector.takeError();
+  return llvm::ArrayRef<float>((*vector)->values);
+}
+
+llvm::Error Interpreter::route(RouteOp op) {
+  llvm::Expected<Rows> logits = multiply(op, op.getInput(), op.getWeightAttr());
+  if (!logits)
+    return logits.takeError();
+  llvm::Expected<llvm::ArrayRef<float>> bias = numbers(op, op.getBiasAttr());
+  if (!bias)
+    return bias.takeError();
+  if (!bias->empty())
+    reference::addToRows(*logits, *bias);
+  llvm::Expected<llvm::ArrayRef<float>> correction = numbers(op, op.getCorrectionAttr());
+  if (!correction)
+    return correction.takeError();
+  routes[op.getResult()] =
+      std::make_shared<const reference::Routes>(reference::route(*logits, op, *correction));
+  return llvm::Error::success();
+}
+
 llvm::Error Interpreter::append(AppendOp op) {
   Cache &cache = caches[op.getCache()];
   auto declared = SymbolTable::lookupNearestSymbolFrom<CacheOp>(op, op.getCacheAttr());
@@ -242,23 +274,38 @@ llvm::Error Interpreter::evaluate(Operation &operation) {
   return llvm::TypeSwitch<Operation *, Error>(&operation)
       .Case([&](EmbedOp op) { return embed(op); })
       .Case([&](NormOp op) -> Error {
-        llvm::Expected<const Rows *> w = weight(op, op.getWeightAttr());
+        llvm::Expected<llvm::ArrayRef<float>> w = numbers(op, op.getWeightAttr());
         if (!w)
           return w.takeError();
         float eps = op.getEps().convertToFloat();
         if (!op.getCentred()) {
-          set(op.getResult(), reference::norm(rows(op.getInput()), (*w)->values,
-                                              int64_t(op.getHeads().value_or(1)), eps));
+          set(op.getResult(),
+              reference::norm(rows(op.getInput()), *w, int64_t(op.getHeads().value_or(1)), eps));
           return Error::success();
         }
-        std::vector<float> factors = (*w)->values, bias;
-        if (op.getBias()) {
-          llvm::Expected<const Rows *> b = weight(op, op.getBiasAttr());
-          if (!b)
-            return b.takeError();
-          bias = (*b)->values;
-        }
-        set(op.getResult(), reference::layerNorm(rows(op.getInput()), factors, bias, eps));
+        llvm::Expected<llvm::ArrayRef<float>> bias = numbers(op, op.getBiasAttr());
+        if (!bias)
+          return bias.takeError();
+        set(op.getResult(), reference::layerNorm(rows(op.getInput()), *w, *bias, eps));
+        return Error::success();
+      })
+      .Case([&](RouteOp op) { return route(op); })
+      .Case([&](RoutedLinearOp op) -> Error {
+        if (Error error = hear(op, op.getInput()))
+          return error;
+        llvm::Expected<const Rows *> w = weight(op, op.getWeightAttr());
+        if (!w)
+          return w.takeError();
+        llvm::Expected<llvm::ArrayRef<float>> bias = numbers(op, op.getBiasAttr());
+        if (!bias)
+          return bias.takeError();
+        set(op.getResult(),
+            reference::routedLinear(rows(op.getInput()), *routes.find(op.getRoutes())->second, **w,
+                                    *bias, op));
+        return Error::success();
+      })
+      .Case([&](GateOp op) {
+        set(op.getResult(), reference::gate(rows(op.getInput()), rows(op.getGate())));
         return Error::success();
       })
       .Case([&](LinearOp op) -> Error {
@@ -290,15 +337,15 @@ llvm::Error Interpreter::evaluate(Operation &operation) {
         return Error::success();
       })
       .Case([&](AppendOp op) { return append(op); })
-      .Case([&](AttentionOp op) {
+      .Case([&](AttentionOp op) -> Error {
+        llvm::Expected<llvm::ArrayRef<float>> sinks = numbers(op, op.getSinksAttr());
+        if (!sinks)
+          return sinks.takeError();
         const Cache &cache = *contexts.find(op.getContext())->second;
         set(op.getResult(), eachSequence([&](int64_t first, int64_t count) {
               return reference::attention(
                   rows(op.getQuery()).slice(first, count), cache.keys.slice(first, base + count),
-                  cache.values.slice(first, base + count), int64_t(op.getHeads()),
-                  op.getContext().getType().getHeadSize(), op.getScale().convertToFloat(),
-                  op.getCap() ? op.getCap()->convertToFloat() : 0,
-                  int64_t(op.getWindow().value_or(0)), base);
+                  cache.values.slice(first, base + count), op, *sinks, base);
             }));
         return Error::success();
       })
@@ -307,8 +354,8 @@ llvm::Error Interpreter::evaluate(Operation &operation) {
         return Error::success();
       })
       .Case([&](GluOp op) {
-        set(op.getResult(),
-            reference::glu(rows(op.getGate()), rows(op.getUp()), op.getActivation()));
+        set(op.getResult(), reference::glu(rows(op.getGate()), rows(op.getUp()), op.getActivation(),
+                                           op.getLimit() ? op.getLimit()->convertToFloat() : 0));
         return Error::success();
       })
       .Case([&](AddOp op) {

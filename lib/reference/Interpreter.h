@@ -6,7 +6,7 @@
 #define PIANOLA_LIB_REFERENCE_INTERPRETER_H
 
 #include "lib/checkpoint/WeightSource.h"
-#include "lib/reference/RowMath.h"
+#include "lib/reference/ExpertMath.h"
 
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/IR/BuiltinOps.h"
@@ -29,7 +29,7 @@ struct ReferenceResult {
 using ProductListener = llvm::function_ref<llvm::Error(mlir::Operation *op, mlir::Value input,
                                                        const reference::Rows &x)>;
 
-/// The weight of transformer.embed, .linear or .lm_head.
+/// The weight of transformer.embed, .linear, .routed_linear, .route or .lm_head.
 transformer::WeightOp weightOf(mlir::Operation *op);
 
 class Interpreter {
@@ -81,6 +81,10 @@ private:
   /// The weight as rows; a vector is one row.
   llvm::Expected<const reference::Rows *> weight(mlir::Operation *user,
                                                  mlir::FlatSymbolRefAttr name);
+  /// The numbers of a vector that may not be there.
+  llvm::Expected<llvm::ArrayRef<float>> numbers(mlir::Operation *user,
+                                                mlir::FlatSymbolRefAttr name);
+  llvm::Error route(transformer::RouteOp op);
   const reference::Rows &rows(mlir::Value value) const { return *values.find(value)->second; }
   void set(mlir::Value value, reference::Rows result);
 
@@ -96,6 +100,7 @@ private:
   ProductListener listener = nullptr;
   llvm::DenseMap<mlir::Value, std::shared_ptr<const reference::Rows>> values;
   llvm::DenseMap<mlir::Value, const Cache *> contexts;
+  llvm::DenseMap<mlir::Value, std::shared_ptr<const reference::Routes>> routes;
   ReferenceResult result;
 };
 

@@ -93,7 +93,7 @@ Rows norm(const Rows &x, llvm::ArrayRef<float> weight, int64_t heads, float eps)
       float mean = float(dot(slice, slice) / double(size));
       float factor = 1.0f / std::sqrt(mean + eps);
       for (size_t j = 0; j < size; ++j)
-        y.row(i)[begin + j] = weight[j] * (slice[j] * factor);
+        y.row(i)[begin + j] = (weight.empty() ? 1.0f : weight[j]) * (slice[j] * factor);
     }
   return y;
 }
@@ -151,9 +151,19 @@ void roundTo(Rows &rows, mlir::Type element, int64_t headSize) {
   }
 }
 
-Rows attention(const Rows &query, const Rows &keys, const Rows &values, int64_t heads,
-               int64_t headSize, float scale, float cap, int64_t window, int64_t base) {
+/// The first position that one at `last` sees.
+static int64_t firstSeen(transformer::AttentionOp op, int64_t last) {
+  if (op.getWindow())
+    return std::max<int64_t>(0, last - int64_t(*op.getWindow()) + 1);
+  return op.getChunk() ? last / int64_t(*op.getChunk()) * int64_t(*op.getChunk()) : 0;
+}
+
+Rows attention(const Rows &query, const Rows &keys, const Rows &values, transformer::AttentionOp op,
+               llvm::ArrayRef<float> sinks, int64_t base) {
   Rows y(query.rows, query.columns);
+  int64_t heads = int64_t(op.getHeads()), headSize = op.getContext().getType().getHeadSize();
+  float scale = op.getScale().convertToFloat();
+  float cap = op.getCap() ? op.getCap()->convertToFloat() : 0;
   size_t size = size_t(headSize);
   int64_t sharing = heads * headSize / keys.columns; // query heads per key head
   llvm::parallelFor(0, size_t(query.rows), [&](size_t row) {
@@ -161,7 +171,7 @@ Rows attention(const Rows &query, const Rows &keys, const Rows &values, int64_t 
     std::vector<float> weights;
     std::vector<double> sums(size);
     for (int64_t head = 0; head < heads; ++head) {
-      int64_t last = base + i, first = window ? std::max<int64_t>(0, last - window + 1) : 0;
+      int64_t last = base + i, first = firstSeen(op, last);
       size_t mine = size_t(head) * size, theirs = size_t(head / sharing) * size;
       weights.clear();
       for (int64_t k = first; k <= last; ++k)
@@ -171,7 +181,9 @@ Rows attention(const Rows &query, const Rows &keys, const Rows &values, int64_t 
         for (float &weight : weights)
           weight = cap * std::tanh(weight / cap);
       float largest = *llvm::max_element(weights);
-      double total = 0;
+      if (!sinks.empty())
+        largest = std::max(largest, sinks[size_t(head)]);
+      double total = sinks.empty() ? 0 : std::exp(sinks[size_t(head)] - largest);
       for (float &weight : weights)
         total += weight = std::exp(weight - largest);
       std::fill(sums.begin(), sums.end(), 0.0);
@@ -195,6 +207,8 @@ static float activate(float x, transformer::Activation activation) {
   }
   case transformer::Activation::Gelu:
     return 0.5f * x * (1.0f + std::erf(x * llvm::numbers::inv_sqrt2f));
+  case transformer::Activation::SwigluOai:
+    break; // of a gate and an up: see glu
   }
   llvm_unreachable("an activation without a formula");
 }
@@ -206,8 +220,18 @@ Rows activate(const Rows &rows, transformer::Activation activation) {
   return y;
 }
 
-Rows glu(const Rows &gate, const Rows &up, transformer::Activation activation) {
+static float swigluOai(float gate, float up, float limit) {
+  float g = std::min(gate, limit), u = std::clamp(up, -limit, limit);
+  return (u + 1.0f) * g / (1.0f + std::exp(-1.702f * g));
+}
+
+Rows glu(const Rows &gate, const Rows &up, transformer::Activation activation, float limit) {
   Rows y(gate.rows, gate.columns);
+  if (activation == transformer::Activation::SwigluOai) {
+    for (size_t i = 0; i < y.values.size(); ++i)
+      y.values[i] = swigluOai(gate.values[i], up.values[i], limit);
+    return y;
+  }
   for (size_t i = 0; i < y.values.size(); ++i)
     y.values[i] = activate(gate.values[i], activation) * up.values[i];
   return y;

@@ -43,7 +43,7 @@ Rows linear(const Rows &x, const Rows &weight);
 /// Layer norm of every row; no `bias`: none.
 Rows layerNorm(const Rows &x, llvm::ArrayRef<float> weight, llvm::ArrayRef<float> bias, float eps);
 
-/// RMS norm of each of `heads` equal slices of every row.
+/// RMS norm of each of `heads` equal slices of every row; no `weight`: ones.
 Rows norm(const Rows &x, llvm::ArrayRef<float> weight, int64_t heads, float eps);
 
 /// Rotates every head of row i to position base + i.
@@ -54,13 +54,14 @@ Rows rope(const Rows &x, transformer::RopeTableOp table, int64_t heads, int64_t 
 void roundTo(Rows &rows, mlir::Type element, int64_t headSize);
 
 /// Attention of the query at position base + i over keys and values of positions 0, 1, ...
-/// `cap` and `window` of 0 are none.
-Rows attention(const Rows &query, const Rows &keys, const Rows &values, int64_t heads,
-               int64_t headSize, float scale, float cap, int64_t window, int64_t base);
+/// `sinks`: none, or one for each head.
+Rows attention(const Rows &query, const Rows &keys, const Rows &values, transformer::AttentionOp op,
+               llvm::ArrayRef<float> sinks, int64_t base);
 
 Rows activate(const Rows &rows, transformer::Activation activation);
 
-Rows glu(const Rows &gate, const Rows &up, transformer::Activation activation);
+/// `limit` is that of swiglu_oai.
+Rows glu(const Rows &gate, const Rows &up, transformer::Activation activation, float limit);
 
 Rows add(const Rows &lhs, const Rows &rhs);
 

@@ -4,12 +4,10 @@
 // Where there is no AMX its instructions are emulated (test/runtime/amx); the rest of such a roll
 // needs AVX512-BF16 or VNNI itself.
 #include "runtime/roll/CpuFeatures.h"
+#include "test/GoldenModels.h"
 #include "test/numeric/Seeded.h"
 #include "test/numeric/Tolerance.h"
 #include "test/runtime/amx/Emulation.h"
-
-#include <algorithm>
-#include <filesystem>
 
 using namespace pianola;
 
@@ -91,11 +89,8 @@ TEST_P(TilesOfGoldens, AgreeWithTheInterpreter) {
 }
 
 std::vector<std::string> goldens() {
-  std::vector<std::string> names;
-  for (const auto &entry : std::filesystem::directory_iterator(PIANOLA_SOURCE_DIR "/test/golden"))
-    if (entry.is_directory())
-      names.push_back(entry.path().filename());
-  std::sort(names.begin(), names.end());
+  std::vector<std::string> names(std::begin(kGoldenModels), std::end(kGoldenModels));
+  names.insert(names.end(), std::begin(kQuantisedGoldens), std::end(kQuantisedGoldens));
   return names;
 }
 

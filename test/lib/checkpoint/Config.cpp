@@ -113,7 +113,7 @@ TEST(ModelConfig, RefusesNumbersAndTypes) {
             "\"LlamaForCausalLM\"");
   EXPECT_EQ(with("quantization_config", R"({"quant_method":"eetq"})"),
             "config.json: quantization_config: quant_method: expected one of gptq, awq, fp8, "
-            "compressed-tensors, found \"eetq\"");
+            "mxfp4, compressed-tensors, found \"eetq\"");
   EXPECT_EQ(with("partial_rotary_factor", "0"),
             "config.json: partial_rotary_factor: expected a number from 0.001 to 1, found 0");
 }

@@ -20,10 +20,14 @@ std::vector<float> floats(const WeightSource &weights, const TensorInfo &tensor)
 
 const std::vector<int64_t> kRows = {7, 0, 1, 2, 6, 4, 5, 3};
 
+std::vector<WeightPart> rowsOf(llvm::SmallVector<int64_t, 3> shape) {
+  return {{"whole", std::move(shape), kRows, std::nullopt}};
+}
+
 TEST(DerivedWeights, ReadsRowsInTheirOrder) {
   DerivedWeights weights(std::make_unique<SeededWeights>(3));
   const TensorInfo &part =
-      *llvm::cantFail(weights.derive("part", "whole", {9, 5}, TensorRole::Matrix, kRows));
+      *llvm::cantFail(weights.derive("part", rowsOf({9, 5}), TensorRole::Matrix));
   EXPECT_EQ(part.shape, (llvm::SmallVector<int64_t, 2>{8, 5}));
   std::vector<float> all = floats(weights, *weights.find("whole")), wanted;
   for (int64_t row : kRows)
@@ -46,8 +50,8 @@ TEST(DerivedWeights, ReadsRowsInTheirOrder) {
 
 TEST(DerivedWeights, OfVectorsToo) {
   DerivedWeights weights(std::make_unique<SeededWeights>(3));
-  const TensorInfo &part =
-      *llvm::cantFail(weights.derive("b[1:3]", "b", {4}, TensorRole::Bias, {2, 1}));
+  const TensorInfo &part = *llvm::cantFail(
+      weights.derive("b[1:3]", {{"b", {4}, {2, 1}, std::nullopt}}, TensorRole::Bias));
   std::vector<float> all = floats(weights, *weights.find("b"));
   EXPECT_EQ(floats(weights, part), (std::vector<float>{all[2], all[1]}));
 }
@@ -55,13 +59,12 @@ TEST(DerivedWeights, OfVectorsToo) {
 TEST(DerivedWeights, AreOfTheSourceForWhoeverAsks) {
   DerivedWeights weights(std::make_unique<SeededWeights>(3));
   const TensorInfo *part =
-      llvm::cantFail(weights.derive("part", "whole", {9, 5}, TensorRole::Matrix, kRows));
+      llvm::cantFail(weights.derive("part", rowsOf({9, 5}), TensorRole::Matrix));
   EXPECT_EQ(weights.find("part"), part);
-  EXPECT_EQ(llvm::cantFail(weights.derive("part", "whole", {9, 5}, TensorRole::Matrix, kRows)),
-            part);
+  EXPECT_EQ(llvm::cantFail(weights.derive("part", rowsOf({9, 5}), TensorRole::Matrix)), part);
   EXPECT_EQ(weights.names(), std::vector<std::string>{"whole"});
   EXPECT_EQ(weights.origin("part"), "seed 3");
-  EXPECT_EQ(messageOf(weights.derive("other", "whole", {9, 6}, TensorRole::Matrix, {0})),
+  EXPECT_EQ(messageOf(weights.derive("other", rowsOf({9, 6}), TensorRole::Matrix)),
             "seed 3: tensor \"whole\": shape: expected [9, 6], found [9, 5]");
 }
 
@@ -71,7 +74,7 @@ TEST(DerivedWeights, ReadsColumns) {
   for (int round = 0; round < 2; ++round)
     for (const std::string &name : names) {
       const TensorInfo &part = *llvm::cantFail(
-          weights.derive(name, "whole " + name, {5, 9}, TensorRole::Matrix, kRows, true));
+          weights.derive(name, {{"whole " + name, {5, 9}, kRows, 0}}, TensorRole::Matrix));
       EXPECT_EQ(part.shape, (llvm::SmallVector<int64_t, 2>{8, 5}));
       std::vector<float> all = floats(weights, *weights.find("whole " + name)), wanted;
       for (int64_t column : kRows)
@@ -101,6 +104,31 @@ TEST(DerivedWeights, AddsOne) {
   }
 }
 
+// The experts of a mixture: some in tensors of their own, some slices of one.
+TEST(DerivedWeights, PutsPartsBelowEachOther) {
+  DerivedWeights weights(std::make_unique<SeededWeights>(3));
+  const TensorInfo &all = *llvm::cantFail(weights.derive("all",
+                                                         {{"a", {3, 5}, {}, std::nullopt},
+                                                          {"b", {2, 5}, {}, std::nullopt},
+                                                          {"c", {2, 2, 5}, {2, 3}, std::nullopt},
+                                                          {"d", {2, 5, 3}, {2, 0}, 1}},
+                                                         TensorRole::Matrix));
+  EXPECT_EQ(all.shape, (llvm::SmallVector<int64_t, 2>{9, 5}));
+  auto whole = [&](const char *name) { return floats(weights, *weights.find(name)); };
+  std::vector<float> a = whole("a"), b = whole("b"), c = whole("c"), d = whole("d"), wanted = a;
+  wanted.insert(wanted.end(), b.begin(), b.end());
+  wanted.insert(wanted.end(), c.begin() + 10, c.end());
+  for (size_t column : {2, 0})
+    for (size_t k = 0; k < 5; ++k)
+      wanted.push_back(d[15 + k * 3 + column]);
+  EXPECT_EQ(floats(weights, all), wanted);
+  for (uint64_t first = 0; first < 40; ++first) {
+    std::vector<float> some(5);
+    llvm::cantFail(weights.readFloats(all, first, some));
+    EXPECT_TRUE(std::equal(some.begin(), some.end(), wanted.begin() + long(first))) << first;
+  }
+}
+
 // A row of codes keeps its scales and zero points.
 TEST(DerivedWeights, ReadsRowsOfCodes) {
   for (const char *model : {"qwen3_gptq", "qwen3_awq", "qwen3_ct_w8a16", "qwen3_fp8"}) {
@@ -110,8 +138,8 @@ TEST(DerivedWeights, ReadsRowsOfCodes) {
         llvm::cantFail(Checkpoint::open(directory)), *config.quantisation));
     std::string name = "model.layers.0.mlp.gate_proj.weight";
     int64_t columns = config.hidden;
-    const TensorInfo &part = *llvm::cantFail(
-        weights.derive("part", name, {config.intermediate, columns}, TensorRole::Matrix, kRows));
+    const TensorInfo &part = *llvm::cantFail(weights.derive(
+        "part", {{name, {config.intermediate, columns}, kRows, std::nullopt}}, TensorRole::Matrix));
     ASSERT_TRUE(part.scaling) << model;
     std::vector<float> all = floats(weights, *weights.find(name)), wanted;
     for (int64_t row : kRows)

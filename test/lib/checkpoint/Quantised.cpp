@@ -62,7 +62,7 @@ TEST(Quantisation, RefusesWhatItDoesNotRead) {
       {R"([])", "config.json: quantization_config: expected an object, found []"},
       {R"({})", start + "quant_method: expected a string, found nothing"},
       {R"({"quant_method": "bitsandbytes"})",
-       start + "quant_method: expected one of gptq, awq, fp8, compressed-tensors, found "
+       start + "quant_method: expected one of gptq, awq, fp8, mxfp4, compressed-tensors, found "
                "\"bitsandbytes\""},
       {R"({"quant_method": "gptq", "bits": 3, "group_size": 128})",
        start + "bits: expected 4 or 8, found 3"},
@@ -103,11 +103,13 @@ TEST(Quantisation, RefusesWhatItDoesNotRead) {
 
 // A linear of 32 x 64 whose tensors are all zeros, but for what `change` does to their header.
 std::string openMessage(const char *config, json header,
-                        const std::function<void(std::string &)> &change = nullptr) {
+                        const std::function<void(std::string &)> &change = nullptr,
+                        const char *name = "a.weight",
+                        const llvm::SmallVector<int64_t, 3> &shape = {32, 64}) {
   ScratchDirectory scratch;
   size_t at = 0;
-  const std::map<std::string, size_t> sizes = {{"I32", 4}, {"F16", 2},  {"F32", 4},
-                                               {"I8", 1},  {"BF16", 2}, {"F8_E4M3", 1}};
+  const std::map<std::string, size_t> sizes = {{"I32", 4},  {"F16", 2},     {"F32", 4}, {"I8", 1},
+                                               {"BF16", 2}, {"F8_E4M3", 1}, {"U8", 1}};
   for (auto &[name, tensor] : header.items()) {
     size_t bytes = sizes.at(tensor["dtype"]);
     for (const json &size : tensor["shape"])
@@ -121,11 +123,10 @@ std::string openMessage(const char *config, json header,
   std::string path = scratch.write("model.safetensors", bytes);
   QuantisedCheckpoint checkpoint(llvm::cantFail(Checkpoint::openFile(path)),
                                  llvm::cantFail(Quantisation::fromJson(json::parse(config))));
-  llvm::Expected<const TensorInfo *> tensor =
-      checkpoint.require("a.weight", {32, 64}, TensorRole::Matrix);
+  llvm::Expected<const TensorInfo *> tensor = checkpoint.require(name, shape, TensorRole::Matrix);
   if (!tensor)
     return llvm::toString(tensor.takeError());
-  std::vector<float> values(32 * 64);
+  std::vector<float> values(size_t((*tensor)->elements()));
   return messageOf(checkpoint.readFloats(**tensor, 0, values));
 }
 
@@ -163,6 +164,29 @@ TEST(QuantisedCheckpoint, RefusesTensorsThatDoNotFit) {
                         }),
             "model.safetensors: tensor \"a.g_idx\": column 0: expected a group from 0 to 1, found "
             "9");
+}
+
+// The experts of GPT-OSS: three matrices of 8 x 64.
+TEST(QuantisedCheckpoint, RefusesBlocksThatDoNotFit) {
+  constexpr const char *config = R"({"quant_method": "mxfp4"})";
+  auto message = [&](const json &header, const llvm::SmallVector<int64_t, 3> &shape = {3, 8, 64}) {
+    return openMessage(config, header, nullptr, "a", shape);
+  };
+  const json whole = {{"a_blocks", {{"dtype", "U8"}, {"shape", {3, 8, 2, 16}}}},
+                      {"a_scales", {{"dtype", "U8"}, {"shape", {3, 8, 2}}}}};
+  EXPECT_EQ(message(whole), "accepted");
+  json changed = whole;
+  changed.erase("a_scales");
+  EXPECT_EQ(message(changed),
+            "model.safetensors: tensor \"a_scales\": missing, though the others of "
+            "a mxfp4 linear are there");
+  changed = whole;
+  changed["a_blocks"]["shape"] = {3, 8, 1, 32};
+  EXPECT_EQ(message(changed),
+            "model.safetensors: tensor \"a_blocks\": shape: expected [3, 8, 2, 16], "
+            "found [3, 8, 1, 32]");
+  EXPECT_EQ(message(whole, {3, 8, 48}),
+            "model.safetensors: tensor \"a_blocks\": expected a multiple of 32 columns, found 48");
 }
 
 TEST(QuantisedCheckpoint, RefusesCodesThatAreNoNumbers) {

@@ -43,6 +43,18 @@ constexpr Reviewed kReviewed[] = {
     {"qwen2", "max_window_layers", "switched off by use_sliding_window"},
     {"qwen3", "max_window_layers", "switched off by use_sliding_window"},
     {"qwen3", "use_sliding_window", "sliding_window is null"},
+    {"qwen2_moe", "sliding_window", "switched off by use_sliding_window"},
+    {"qwen2_moe", "max_window_layers", "switched off by use_sliding_window"},
+    {"qwen2_moe", "intermediate_size", "of layers without experts, of which there are none"},
+    {"qwen3_moe", "max_window_layers", "a window would be on all layers"},
+    {"qwen3_moe", "use_sliding_window", "sliding_window is null"},
+    {"qwen3_moe_raw", "use_sliding_window", "sliding_window is null"},
+    {"qwen3_moe_raw", "intermediate_size", "of layers without experts, of which there are none"},
+    {"glm4_moe", "num_nextn_predict_layers", "layers beyond the last are left out"},
+    {"gpt_oss", "hidden_act", "transformers' GptOssExperts has its own, whatever it says"},
+    {"gpt_oss_mxfp4", "hidden_act", "as in gpt_oss"},
+    {"gpt_oss", "initial_context_length", "rope_scaling says it"},
+    {"gpt_oss_mxfp4", "initial_context_length", "as in gpt_oss"},
     {"smollm3", "use_sliding_window", "there is no sliding_window"},
     {"smollm3", "no_rope_layer_interval", "no_rope_layers says which"},
     // What is quantised, and whether it has zero points or an order, its tensors say. How it came
@@ -155,5 +167,6 @@ std::string nameOf(const testing::TestParamInfo<const char *> &info) { return in
 
 INSTANTIATE_TEST_SUITE_P(Models, Perturbed, testing::ValuesIn(kGoldenModels), nameOf);
 INSTANTIATE_TEST_SUITE_P(Quantised, Perturbed, testing::ValuesIn(kQuantisedGoldens), nameOf);
+INSTANTIATE_TEST_SUITE_P(Routed, Perturbed, testing::ValuesIn(kRoutedGoldens), nameOf);
 
 } // namespace

@@ -135,6 +135,7 @@ std::string nameOf(const testing::TestParamInfo<const char *> &info) { return in
 
 INSTANTIATE_TEST_SUITE_P(Models, Golden, testing::ValuesIn(kGoldenModels), nameOf);
 INSTANTIATE_TEST_SUITE_P(Quantised, Golden, testing::ValuesIn(kQuantisedGoldens), nameOf);
+INSTANTIATE_TEST_SUITE_P(Routed, Golden, testing::ValuesIn(kRoutedGoldens), nameOf);
 
 /// Compiled for no more positions than the model was first trained for, longrope has other factors.
 TEST(LongRope, TakesShortFactorsForShortTexts) {
