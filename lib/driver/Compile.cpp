@@ -25,9 +25,22 @@ namespace pianola {
 // prompt.
 constexpr int64_t kUsualSlots[] = {1, 8, 64};
 
-static llvm::Expected<llvm::SmallVector<int64_t>> slotsOf(const CompileOptions &options) {
+// The slots of a prompt's chunk share a block's memory with the ring: one key head of all of them
+// may take half of it.
+static int64_t chunkFor(ModuleOp module, tile::MachineAttr machine) {
+  int64_t chunk = kUsualSlots[2];
+  for (auto cache : module.getOps<transformer::CacheOp>())
+    while (chunk > 16 && chunk * int64_t(cache.getHeadSize()) * 4 > machine.getRing() / 2)
+      chunk /= 2;
+  return chunk;
+}
+
+static llvm::Expected<llvm::SmallVector<int64_t>> slotsOf(const CompileOptions &options,
+                                                          int64_t chunk = kUsualSlots[2]) {
   llvm::SmallVector<int64_t> slots(options.slots.empty() ? llvm::ArrayRef(kUsualSlots)
                                                          : llvm::ArrayRef(options.slots));
+  if (options.slots.empty())
+    slots.back() = chunk;
   llvm::sort(slots);
   if (slots.front() < 1 || slots.back() > kMostProgramSlots)
     return llvm::createStringError(
@@ -168,15 +181,15 @@ static llvm::Error compileForDevice(const CompileOptions &options, const DeviceR
   llvm::Expected<int64_t> maxModelLen = checkMaxModelLen(options, model->config);
   if (!maxModelLen)
     return maxModelLen.takeError();
-  llvm::Expected<llvm::SmallVector<int64_t>> slots = slotsOf(options);
+  ModuleOp module = *model->module;
+  tile::MachineAttr machine =
+      machineFor(&context, device, options.workers ? options.workers : device.sms);
+  llvm::Expected<llvm::SmallVector<int64_t>> slots = slotsOf(options, chunkFor(module, machine));
   if (!slots)
     return slots.takeError();
-  ModuleOp module = *model->module;
   if (llvm::Error error = encodeContexts(module, options.kv))
     return error;
   ModelSummary summary = summarise(*model, *maxModelLen);
-  tile::MachineAttr machine =
-      machineFor(&context, device, options.workers ? options.workers : device.sms);
   if (failed(runPipeline(module, machine, {*slots, 0, options.hiddenStates},
                          options.emit == Emit::Tile ? Phase::Tile : Phase::Schedule,
                          proofOf(options, notes))))

@@ -66,8 +66,8 @@ Placed ProgramBuilder::place(Value value, StringRef label) {
   Type element = elementOf(value);
   if (auto attention = dyn_cast<AttentionOp>(op)) {
     int64_t heads = attention.getContext().getType().getHeads();
-    to.splits = (machine.getRows() ? fineContextSplits : contextSplits)(heads, slots, kSlotBlock,
-                                                                        machine.getWorkers());
+    to.splits = (machine.getRows() ? fineContextSplits : contextSplits)(
+        heads, slots, slotBlockOf(attention), machine.getWorkers());
     if (to.splits > 1) {
       element = f32();
       int64_t group = attention.getHeads() / heads;
@@ -129,6 +129,21 @@ LogicalResult ProgramBuilder::buildStage(StageOp source) {
   addStep(stageBuilder.stage, source.getLoc(), source.getLabelAttr(), stageBuilder.bindings,
           stageBuilder.weights);
   return success();
+}
+
+int64_t ProgramBuilder::slotBlockOf(AttentionOp attention) {
+  int64_t block = std::min(kSlotBlock, slots);
+  if (!machine.getRows())
+    return block;
+  // Beside two chunks of the ring and what the target needs for itself there are the queries, which
+  // become the result, and one key head of all slots.
+  constexpr int64_t kOfTarget = 13 << 10;
+  int64_t ofHead = layoutOf(attention.getResult()).pad * 4;
+  int64_t group = attention.getHeads() / attention.getContext().getType().getHeads();
+  int64_t room = machine.getRing() - 2 * machine.getChunk() - kOfTarget - slots * ofHead;
+  while (block > 1 && block * group * ofHead > room)
+    block /= 2;
+  return block;
 }
 
 bool ProgramBuilder::areCombinedOnce(const Placed &parts, Layout layout) {

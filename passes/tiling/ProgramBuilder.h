@@ -54,6 +54,8 @@ private:
                ? transformer::fineTileRows(layout, machine.getWorkers(), machine.getRows())
                : transformer::tileRows(layout, machine.getWorkers());
   }
+  // Slots that one tile of an attention takes on: fewer where heads are wide and memory is short.
+  int64_t slotBlockOf(transformer::AttentionOp attention);
   // Whether it is quicker to combine the parts of a context once, slot by slot, and to wait for
   // that, than to have every worker read all parts of all slots.
   bool areCombinedOnce(const Placed &parts, transformer::Layout layout);

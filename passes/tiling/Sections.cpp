@@ -74,7 +74,7 @@ LogicalResult StageBuilder::emitAttention(AttentionOp attention, const Placed &t
   int64_t heads = context.getHeads(), group = attention.getHeads() / heads;
   Layout layout = layoutOf(attention.getResult());
   int64_t columns = group * layout.pad;
-  int64_t block = std::min(kSlotBlock, owner.slots), splits = to.splits;
+  int64_t block = owner.slotBlockOf(attention), splits = to.splits;
   section({heads, (owner.slots + block - 1) / block, splits});
   AffineMapAttr slots = owner.slots > block ? map(3, 1, block) : AffineMapAttr();
 

@@ -21,12 +21,14 @@ AttendEmitter::AttendEmitter(StageEmitter &owner, tile::AttendOp op)
   // their fresh positions need registers too. Large groups need them for their sums; and for chips
   // before sm_90 ptxas needs more of them for the same code.
   int64_t slots = cast<RankedTensorType>(op.getQueries().getType()).getDimSize(0);
-  bool isLarge = group * size > 256;
+  bool isLarge = group * size > 256, isWide = size > 128;
   int64_t reads = slots > 1 && slots <= 8 ? kReads / 4 : kReads, valueReads = reads;
   if (slots == 1 && !e.shape.bulk)
     valueReads = reads = isLarge ? kReads / 4 : kReads / 2;
   else if (slots == 1 && isLarge)
     valueReads = kReads / 2;
+  if (isWide)
+    reads = std::min(reads, slots == 1 ? kReads * 3 / 4 : kReads / 8);
   // Of registers, as many reads as of four words each.
   int64_t narrow = 4 / layout.words;
   allKeyReads = llvm::divideCeil(size, 16 * layout.pair);
@@ -38,7 +40,8 @@ AttendEmitter::AttendEmitter(StageEmitter &owner, tile::AttendOp op)
   rows = std::clamp(valueReads * narrow / static_cast<int64_t>(llvm::PowerOf2Ceil(quads)),
                     int64_t(1), rowsOfLane);
   // As many rounds as are needed, of as many heads each; the last ones may come twice.
-  int64_t most = std::max<int64_t>(1, kOfHeads / (4 + 4 * quads + size / 16));
+  int64_t ofHeads = slots > 1 && isWide ? kOfHeads / 2 : kOfHeads;
+  int64_t most = std::max<int64_t>(1, ofHeads / (4 + 4 * quads + size / 16));
   heads = llvm::divideCeil(group, llvm::divideCeil(group, most));
   padded = llvm::PowerOf2Ceil(heads);
   perLane = std::max<int64_t>(1, padded / 4);
