@@ -12,6 +12,7 @@
 #include <exception>
 #include <fcntl.h>
 #include <new>
+#include <sys/mman.h>
 #include <system_error>
 #include <unistd.h>
 
@@ -90,6 +91,17 @@ void onBusError(int, siginfo_t *info, void *) {
   ::signal(SIGBUS, SIG_DFL);
 }
 
+// MLIR writes to what malloc returns without a look at it.
+void onSegmentationFault(int, siginfo_t *info, void *) {
+  constexpr uintptr_t kFirstPage = 4096;
+  constexpr size_t kLeast = 1 << 20; // as malloc asks for when it has nothing left
+  if (reinterpret_cast<uintptr_t>(info->si_addr) < kFirstPage &&
+      ::mmap(nullptr, kLeast, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0) ==
+          MAP_FAILED)
+    endOutOfMemory();
+  ::signal(SIGSEGV, SIG_DFL);
+}
+
 [[noreturn]] void onTerminate() {
   try {
     if (std::exception_ptr current = std::current_exception())
@@ -115,6 +127,8 @@ void endFaultsClearly() {
   action.sa_sigaction = onBusError;
   action.sa_flags = SA_SIGINFO;
   sigaction(SIGBUS, &action, nullptr);
+  action.sa_sigaction = onSegmentationFault;
+  sigaction(SIGSEGV, &action, nullptr);
 }
 
 } // namespace pianola
