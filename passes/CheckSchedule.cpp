@@ -1,9 +1,9 @@
 //===- CheckSchedule.cpp - Prove a schedule before it is played -----------===//
 //
-// The proof has these parts, each a function below: the program ends (Order); every tile stays
-// inside of its buffers and these inside of the arena; every byte that is read was written before,
-// by the one tile that writes it; buffers that share bytes are never alive at the same time. What
-// concerns the tapes stands in CheckTapes.cpp.
+// The proof has these parts, each a function below: the program ends (Order); rings keep what is
+// looked at; every tile stays inside of its buffers and these inside of the arena; every byte that
+// is read was written before, by the one tile that writes it; buffers that share bytes are never
+// alive at the same time. What concerns the tapes stands in CheckTapes.cpp.
 //
 // A program that does not loop ends with all workers meeting, so that nothing is to be proven
 // across tokens. One that loops is proven for two plays in a row: what holds from one play to the
@@ -34,7 +34,7 @@ public:
         steps(program.getSteps()) {}
 
   LogicalResult run() {
-    if (failed(checkForm()))
+    if (failed(checkForm()) || failed(checkRings()))
       return failure();
     FailureOr<Order> found = Order::compute(program, workers);
     if (failed(found))
@@ -52,6 +52,7 @@ public:
 
 private:
   LogicalResult checkForm();
+  LogicalResult checkRings();
   LogicalResult checkPlaces();
   LogicalResult checkBounds(Value value, ArrayRef<Touch> touches);
   LogicalResult checkValue(Value value, ArrayRef<Touch> touches);
@@ -98,6 +99,30 @@ private:
   std::optional<Order> order;
   Footprint footprint;
 };
+
+// What a play writes into a ring never stands where an attention of the play looks.
+LogicalResult Proof::checkRings() {
+  auto slots = static_cast<int64_t>(program.getSlots());
+  for (StepOp step : steps) {
+    WalkResult result = step.getStageOp().walk([&](tile::AttendOp attend) {
+      auto window = static_cast<int64_t>(attend.getWindow());
+      int64_t ring = attend.getPast().getType().getRing();
+      if (!ring || (window && ring >= tile::ContextType::ringFor(window, slots)))
+        return WalkResult::advance();
+      InFlightDiagnostic refusal = step.emitError("step \"") << step.getLabel() << "\": ";
+      if (window)
+        refusal << "a window of " << window << " positions and the play's " << slots
+                << " need a ring of " << tile::ContextType::ringFor(window, slots) << ", found "
+                << ring;
+      else
+        refusal << "attends to all positions, of which the context keeps " << ring;
+      return WalkResult::interrupt();
+    });
+    if (result.wasInterrupted())
+      return failure();
+  }
+  return success();
+}
 
 // What the machine can play at all.
 LogicalResult Proof::checkForm() {

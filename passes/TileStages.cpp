@@ -31,6 +31,7 @@ struct TileStages : impl::TileStagesBase<TileStages> {
     SmallVector<int64_t> counts(slots.begin(), slots.end());
     if (counts.empty())
       counts = {1, 64};
+    int64_t most = *llvm::max_element(counts);
     OpBuilder builder = OpBuilder::atBlockEnd(module.getBody());
     for (int64_t count : counts) {
       llvm::StringMap<tile::StageOp> stages;
@@ -40,7 +41,7 @@ struct TileStages : impl::TileStagesBase<TileStages> {
       program.getBody().emplaceBlock();
       Type product = narrowFrom > 0 && count >= narrowFrom ? Type(builder.getBF16Type())
                                                            : machine.getProduct();
-      tiling::ProgramBuilder programBuilder(module, machine, product, count, stages, program);
+      tiling::ProgramBuilder programBuilder(module, machine, product, count, most, stages, program);
       if (failed(programBuilder.build(forward, hiddenStates)))
         return signalPassFailure();
     }

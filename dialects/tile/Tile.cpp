@@ -57,7 +57,9 @@ int64_t evaluate(AffineMapAttr map, ArrayRef<int64_t> coordinates) {
 //===----------------------------------------------------------------------===//
 
 LogicalResult ContextType::verify(llvm::function_ref<InFlightDiagnostic()> emitError, int64_t,
-                                  int64_t, Type element) {
+                                  int64_t, Type element, int64_t ring) {
+  if (ring < 0 || ring % 64 != 0)
+    return emitError() << "a ring has whole groups of 64 positions, not " << ring;
   if (!element.isF32() && !element.isBF16() && !element.isInteger(8) && !element.isFloat8E4M3FN())
     return emitError() << "a context is of f32, bf16, i8 or f8E4M3FN, found " << element;
   return success();

@@ -64,7 +64,8 @@ def Tile_ContextType : Tile_Type<"Context", "context"> {
   let summary = "keys and values of one layer, of all positions so far";
   let description = [{
     `heads` key/value heads of `size` lanes (a multiple of 16, zero-padded) of `element`: f32, bf16,
-    i8 or f8E4M3FN. Capacity C, a multiple of 64, is the session's. For each head, at
+    i8 or f8E4M3FN. Capacity C, a multiple of 64, is the session's, and with a `ring` R, a multiple of
+    64, that is less, R: position p stands where position p mod R would. For each head, at
     `head * C * size` elements, keys are packed like weight rows (see `!tile.matrix`): groups of 16
     positions, in each the lanes in order (pairs of lanes for bf16), in each the 16 positions. Values
     follow all keys, at `heads * C * size` elements, packed with positions as the contracted
@@ -91,10 +92,17 @@ def Tile_ContextType : Tile_Type<"Context", "context"> {
             V[p][d] at byte 64 + (p%16) * size + d
     ```
   }];
-  let parameters = (ins "int64_t":$heads, "int64_t":$size, "::mlir::Type":$element);
-  let assemblyFormat = "`<` $heads `x` $size `x` $element `>`";
+  let parameters = (ins "int64_t":$heads, "int64_t":$size, "::mlir::Type":$element,
+                        DefaultValuedParameter<"int64_t", "0">:$ring);
+  let assemblyFormat = "`<` $heads `x` $size `x` $element (`ring` $ring^)? `>`";
   let genVerifyDecl = 1;
   let extraClassDeclaration = [{
+    /// Positions of a ring for attention to the last `window` positions, in plays of `slots` slots:
+    /// while these are written, what the first of them looks at must stay, in whole blocks of
+    /// eight, as they are read.
+    static int64_t ringFor(int64_t window, int64_t slots) {
+      return (window + slots + 7 + 63) / 64 * 64;
+    }
     /// Whether elements are codes.
     bool hasScales() const { return getElement().getIntOrFloatBitWidth() == 8; }
     /// Bytes that the keys of one head, or its values, take for each position.

@@ -40,9 +40,11 @@
  *    "chat_tokens": [{"name", "text"}],       optional: bos_token and the like, variables of the
  *                                             chat template
  *    "contexts": [{"heads", "size", "element": "f32" | "bf16" | "i8" | "f8e4m3",
- *                  "window"}],                of i8 and f8e4m3, a position has an f32 scale too for
+ *                  "window", "ring"}],        of i8 and f8e4m3, a position has an f32 scale too for
  *                                             each head's key and value. window, optional: how many
- *                                             positions attention looks at, counted backwards
+ *                                             positions attention looks at, counted backwards. ring,
+ *                                             optional: how many are kept, the newest; position p
+ *                                             stands where p mod ring would
  *    "rotations": [{"inv_freq": [...], "scale",
  *                   "growth": {"factor", "period", "from"}}],  optional: position p's cosines and
  *                                             sines are 1 + factor ln(1 + floor((p + from) /
@@ -82,7 +84,7 @@ extern "C" {
 #endif
 
 #define PIANOLA_ROLL_MAGIC "PIANOLA\n" /* 8 bytes, without the closing zero */
-#define PIANOLA_ROLL_VERSION 3u
+#define PIANOLA_ROLL_VERSION 4u
 #define PIANOLA_ROLL_ALIGNMENT 4096u
 #define PIANOLA_ROLL_DIGEST_PIECE (16u << 20)
 #define PIANOLA_ROLL_TAPE_UNIT 64u /* nvptx: steps start at multiples of it on a tape */

@@ -176,7 +176,8 @@ PIANOLA_API pianola_status pianola_generate(pianola_session *session, int64_t n,
 
 PIANOLA_API int64_t pianola_position(const pianola_session *session); /* tokens fed */
 
-/* Forgets all tokens from position `length` on. */
+/* Forgets all tokens from position `length` on. Of layers that attend to a window of positions the
+ * newest alone are kept: where more is needed, the tokens that stay are fed anew. */
 PIANOLA_API pianola_status pianola_truncate(pianola_session *session, int64_t length);
 
 /* Makes the play under way end soon with PIANOLA_CANCELLED; if there is none, the next. */

@@ -153,6 +153,8 @@ void Puncher::collectSymbols() {
                                              {"element", elementName(type.getElement())}});
       if (int64_t window = windowOf(context))
         result.manifest["contexts"].back()["window"] = window;
+      if (type.getRing())
+        result.manifest["contexts"].back()["ring"] = type.getRing();
     } else if (auto rotation = dyn_cast<schedule::RotationOp>(op)) {
       rotations(rotation.getTable());
       if (!seen.insert(rotation.getTable()).second)

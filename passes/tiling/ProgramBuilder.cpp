@@ -31,13 +31,26 @@ Value ProgramBuilder::bind(Operation *user, SymbolRefAttr symbol, Type type) {
   return value;
 }
 
+// Positions that attention to a context looks at, in this stage or the next; 0: all.
+static int64_t windowOf(Value context) {
+  for (OpOperand &use : context.getUses()) {
+    if (auto attention = dyn_cast<AttentionOp>(use.getOwner()))
+      return attention.getWindow().value_or(0);
+    if (isa<YieldOp>(use.getOwner()))
+      return windowOf(use.getOwner()->getParentOp()->getResult(use.getOperandNumber()));
+  }
+  return 0;
+}
+
 Value ProgramBuilder::bindContext(AppendOp append) {
   Layout layout = layoutOf(append.getKeys());
   auto cache = symbols.lookup<CacheOp>(append.getCache());
   // All programs share it.
   Type element = cache.getElement().value_or(machine.getProduct());
+  int64_t window = windowOf(append.getResult());
+  int64_t ring = window ? tile::ContextType::ringFor(window, mostSlots) : 0;
   return bind(append, append.getCacheAttr(),
-              tile::ContextType::get(context, layout.blocks, layout.pad, element));
+              tile::ContextType::get(context, layout.blocks, layout.pad, element, ring));
 }
 
 // What @forward returns, in the end.

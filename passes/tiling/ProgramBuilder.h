@@ -20,11 +20,13 @@ struct Placed {
 /// Builds one program.
 class ProgramBuilder {
 public:
-  /// Linears and attention take activations as `product`.
+  /// Linears and attention take activations as `product`. No program of the module has more than
+  /// `mostSlots` slots.
   ProgramBuilder(mlir::ModuleOp module, tile::MachineAttr machine, mlir::Type product,
-                 int64_t slots, llvm::StringMap<tile::StageOp> &stages, schedule::ProgramOp program)
-      : module(module), machine(machine), product(product), slots(slots), stages(stages),
-        program(program), context(module.getContext()), symbols(module) {}
+                 int64_t slots, int64_t mostSlots, llvm::StringMap<tile::StageOp> &stages,
+                 schedule::ProgramOp program)
+      : module(module), machine(machine), product(product), slots(slots), mostSlots(mostSlots),
+        stages(stages), program(program), context(module.getContext()), symbols(module) {}
 
   /// With `hiddenStates`, what the head reads is left behind beside the logits.
   mlir::LogicalResult build(mlir::func::FuncOp forward, bool hiddenStates);
@@ -71,7 +73,7 @@ private:
   mlir::ModuleOp module;
   tile::MachineAttr machine;
   mlir::Type product;
-  int64_t slots;
+  int64_t slots, mostSlots;
   llvm::StringMap<tile::StageOp> &stages; // by their text
   schedule::ProgramOp program;
   mlir::MLIRContext *context;

@@ -174,7 +174,7 @@ Status CudaDevice::play(const Play &play) {
   return finish(play.program);
 }
 
-Status CudaDevice::copy(uint32_t, uint32_t, uint64_t) {
+Status CudaDevice::copy(uint32_t, uint32_t, uint64_t, uint64_t) {
   return Status::error("a GPU plays one sequence");
 }
 
@@ -250,7 +250,7 @@ Status CudaDevice::take(const Loop &loop, std::vector<int32_t> &history, uint64_
   return Status();
 }
 
-Status CudaDevice::loop(const Loop &loop, Sampler &sampler, std::vector<int32_t> &history) {
+Status CudaDevice::loop(Loop &loop, Sampler &sampler, std::vector<int32_t> &history) {
   if (!launcher->playsOn(loop.program))
     return Device::loop(loop, sampler, history);
   if (Status status = gpu.enter(); !status.ok())
@@ -287,6 +287,10 @@ Status CudaDevice::loop(const Loop &loop, Sampler &sampler, std::vector<int32_t>
   if (sampler.settings().temperature != 0)
     sampler.setDrawn(sampler.drawn() + heard);
   Status finished = finish(loop.program);
+  // Each token that was chosen is of a play, and one more may have been cancelled.
+  for (loop.played = heard; loop.played < loop.plays && list.token(loop.played);)
+    ++loop.played;
+  loop.played = std::min(loop.played + 1, loop.plays);
   return finished.ok() ? taken : finished;
 }
 

@@ -23,11 +23,11 @@ public:
   static Result<std::unique_ptr<Device>> create(const Roll &roll, const CudaOptions &options);
 
   Status play(const Play &play) override;
-  Status copy(uint32_t from, uint32_t to, uint64_t length) override;
+  Status copy(uint32_t from, uint32_t to, uint64_t length, uint64_t written) override;
   Result<const float *> logits(uint64_t slot) override;
   Result<const float *> hiddenState(uint64_t slot) override;
   Result<int32_t> choose(Sampler &sampler, const std::vector<int32_t> &history) override;
-  Status loop(const Loop &loop, Sampler &sampler, std::vector<int32_t> &history) override;
+  Status loop(Loop &loop, Sampler &sampler, std::vector<int32_t> &history) override;
   Result<Recording> recording() override;
   void cancel() override;
   bool wasCancelled() const override { return lastWasCancelled; }

@@ -25,7 +25,8 @@ Status CudaDevice::allocate() {
   MemoryPlan plan;
   loaded->plan(plan);
   for (size_t i = 0; i < contexts.size(); ++i) {
-    plan.add("context", manifest.contexts[i].positionBytes() * options.capacity, contexts[i]);
+    const RollContext &context = manifest.contexts[i];
+    plan.add("context", context.positionBytes() * context.room(options.capacity), contexts[i]);
   }
   for (size_t i = 0; i < rotations.size(); ++i)
     plan.add("rotations", options.capacity * rotationBytes(manifest.rotations[i]), rotations[i]);

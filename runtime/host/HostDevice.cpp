@@ -38,7 +38,7 @@ Status HostDevice::allocate() {
   bytes = 0;
   for (const RollContext &context : manifest.contexts) {
     contextOffsets.push_back(bytes);
-    bytes = alignTo(bytes + context.positionBytes() * capacity * sequences, 4096);
+    bytes = alignTo(bytes + context.positionBytes() * context.room(capacity) * sequences, 4096);
   }
   memory = Memory::create(bytes, "context");
   if (!memory)
@@ -127,16 +127,18 @@ Status HostDevice::play(const Play &play) {
 
 // In a context each head has its keys, and each its values, position after position in groups of
 // 16, of which the last one is copied whole: what lies beyond `length` may be anything.
-Status HostDevice::copy(uint32_t from, uint32_t to, uint64_t length) {
+Status HostDevice::copy(uint32_t from, uint32_t to, uint64_t length, uint64_t written) {
   for (size_t i = 0; i < contextOffsets.size(); ++i) {
     const RollContext &context = roll.manifest().contexts[i];
+    uint64_t room = context.room(capacity);
+    uint64_t copied = std::min(room, alignTo(context.ring ? written : length, 16));
     uint64_t halves = 2 * context.heads, each = context.positionBytes() / halves;
     uint8_t *begin = contexts.data() + contextOffsets[i];
     for (uint64_t half = 0; half < halves; ++half) {
       auto place = [&](uint64_t sequence) {
-        return begin + (sequence * halves + half) * capacity * each;
+        return begin + (sequence * halves + half) * room * each;
       };
-      std::memcpy(place(to), place(from), alignTo(length, 16) * each);
+      std::memcpy(place(to), place(from), copied * each);
     }
   }
   return Status();

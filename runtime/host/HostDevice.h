@@ -16,7 +16,7 @@ public:
                                                 double watchdogSeconds);
 
   Status play(const Play &play) override;
-  Status copy(uint32_t from, uint32_t to, uint64_t length) override;
+  Status copy(uint32_t from, uint32_t to, uint64_t length, uint64_t written) override;
   Result<const float *> logits(uint64_t slot) override;
   Result<const float *> hiddenState(uint64_t slot) override;
   Result<int32_t> choose(Sampler &sampler, const std::vector<int32_t> &history) override;

@@ -163,6 +163,13 @@ RollContext readContext(Reader in) {
   }
   if (in["window"].present())
     context.window = in["window"].size(1);
+  if (in["ring"].present()) {
+    context.ring = in["ring"].size(64);
+    if (*context.ring % 64 != 0)
+      in["ring"].fail("expected a multiple of 64");
+    if (!context.window || *context.window >= *context.ring)
+      in["ring"].fail("expected more positions than those of a window");
+  }
   return context;
 }
 

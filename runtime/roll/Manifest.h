@@ -6,6 +6,7 @@
 
 #include "runtime/Status.h"
 
+#include <algorithm>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -49,7 +50,10 @@ struct RollContext {
   std::string element;
   uint64_t elementBytes, scaleBytes;             // of a lane; of a head's key or value
   std::optional<uint64_t> window = std::nullopt; // positions
+  std::optional<uint64_t> ring = std::nullopt;   // positions kept, the newest, a multiple of 64
 
+  /// Positions of a sequence that memory is for, where others' have `capacity`.
+  uint64_t room(uint64_t capacity) const { return std::min(capacity, ring.value_or(capacity)); }
   /// Keys and values of all heads.
   uint64_t positionBytes() const { return 2 * heads * (size * elementBytes + scaleBytes); }
 };

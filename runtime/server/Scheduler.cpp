@@ -12,7 +12,7 @@ namespace pianola::server {
 static uint64_t bytesOf(const RollManifest &manifest, uint64_t maxLen) {
   uint64_t positions = maxLen ? maxLen : manifest.maxModelLen, bytes = 0;
   for (const RollContext &context : manifest.contexts)
-    bytes += context.positionBytes() * positions;
+    bytes += context.positionBytes() * context.room(positions);
   return bytes;
 }
 
@@ -164,14 +164,15 @@ bool Scheduler::sweep() {
   return true;
 }
 
-// Whole chunks that a prompt shares with a sequence, in positions. The last token is always fed:
-// its logits are wanted.
+// Whole chunks that a prompt shares with a sequence, in positions, if rings still have what comes
+// before their end. The last token is always fed: its logits are wanted.
 uint64_t Scheduler::shared(const std::vector<int32_t> &prompt, uint64_t sequence) const {
   const std::vector<int32_t> &history = ensemble->history(sequence);
   size_t most = std::min<size_t>(memories[sequence].exact, prompt.size() - 1);
   size_t same =
       std::mismatch(prompt.begin(), prompt.begin() + most, history.begin()).first - prompt.begin();
-  return same - same % ensemble->chunkSlots();
+  same -= same % ensemble->chunkSlots();
+  return ensemble->keeps(sequence, same) ? same : 0;
 }
 
 // Takes one task from the queue, those of several groups in turn.

@@ -18,12 +18,13 @@ Slots Slots::chunk(uint32_t sequence, uint64_t position, const int32_t *tokens, 
   return slots;
 }
 
-Status Device::loop(const Loop &loop, Sampler &sampler, std::vector<int32_t> &history) {
+Status Device::loop(Loop &loop, Sampler &sampler, std::vector<int32_t> &history) {
   int32_t token = loop.first;
   for (uint64_t i = 0; i < loop.plays; ++i) {
     Play next;
     next.program = loop.program;
     next.slots = Slots::chunk(0, history.size(), &token, 1);
+    ++loop.played;
     if (Status status = play(next); !status.ok())
       return status;
     history.push_back(token);

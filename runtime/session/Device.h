@@ -41,6 +41,8 @@ struct Loop {
   const std::vector<int32_t> *stops = nullptr;
   /// Hears each token as it is chosen, and says whether to go on. A stop is always the last.
   std::function<bool(int32_t)> take;
+  /// Becomes how many plays were begun: those of tokens that `take` did not hear, too.
+  uint64_t played = 0;
 };
 
 /// When a worker did a step; ns of the device's timer. All zero: it has no tiles of the step.
@@ -70,8 +72,9 @@ public:
   /// Plays to the end. Errors: "cancelled" (see wasCancelled), or what broke the device.
   virtual Status play(const Play &play) = 0;
 
-  /// Gives `to` the keys and values of the first `length` positions of another sequence.
-  virtual Status copy(uint32_t from, uint32_t to, uint64_t length) = 0;
+  /// Gives `to` the keys and values of the first `length` positions of another sequence, as far as
+  /// rings have them, of which `written` positions have been written.
+  virtual Status copy(uint32_t from, uint32_t to, uint64_t length, uint64_t written) = 0;
 
   /// Logits of one slot of the last play; good until the next play or call.
   virtual Result<const float *> logits(uint64_t slot) = 0;
@@ -85,7 +88,7 @@ public:
 
   /// Plays `loop.first` and what is chosen after it, and adds to the history what was played, up to
   /// the last token that `take` heard, which is not played.
-  virtual Status loop(const Loop &loop, Sampler &sampler, std::vector<int32_t> &history);
+  virtual Status loop(Loop &loop, Sampler &sampler, std::vector<int32_t> &history);
 
   /// Of the last play or loop.
   virtual Result<Recording> recording() {

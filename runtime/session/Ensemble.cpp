@@ -42,6 +42,10 @@ Status Ensemble::find(uint64_t sequence) const {
 Status Ensemble::play(const Play &play) {
   for (Sequence &sequence : sequences)
     sequence.lastSlot.reset();
+  for (size_t slot = 0; slot < play.slots.size(); ++slot) {
+    uint64_t &written = sequences[play.slots.sequences[slot]].written;
+    written = std::max(written, play.slots.positions[slot] + 1);
+  }
   return instrument.play(play);
 }
 
@@ -136,12 +140,21 @@ Status Ensemble::copy(uint64_t from, uint64_t to, uint64_t length) {
   if (length > position(from))
     return Status::error("cannot copy " + std::to_string(length) + " positions of " +
                          std::to_string(position(from)));
-  if (Status status = instrument.device().copy(from, to, length); !status.ok())
+  const Sequence &source = sequences[from];
+  std::vector<int32_t> tokens(source.fed.begin(), source.fed.begin() + length);
+  if (!keeps(from, length))
+    return refeed(to, std::move(tokens));
+  if (Status status = instrument.device().copy(from, to, length, source.written); !status.ok())
     return status;
-  const std::vector<int32_t> &tokens = sequences[from].fed;
-  sequences[to].fed.assign(tokens.begin(), tokens.begin() + length);
-  sequences[to].lastSlot.reset();
+  sequences[to] = {std::move(tokens), std::nullopt, source.written};
   return Status();
+}
+
+Status Ensemble::refeed(uint64_t sequence, std::vector<int32_t> tokens) {
+  sequences[sequence] = {};
+  Status status = feed(sequence, tokens.data(), tokens.size());
+  sequences[sequence].lastSlot.reset();
+  return status;
 }
 
 Status Ensemble::truncate(uint64_t sequence, uint64_t length) {
@@ -150,8 +163,13 @@ Status Ensemble::truncate(uint64_t sequence, uint64_t length) {
   if (length > position(sequence))
     return Status::error("cannot keep " + std::to_string(length) + " positions of " +
                          std::to_string(position(sequence)));
-  sequences[sequence].fed.resize(length);
-  sequences[sequence].lastSlot.reset();
+  Sequence &cut = sequences[sequence];
+  cut.fed.resize(length);
+  cut.lastSlot.reset();
+  if (!keeps(sequence, length))
+    return refeed(sequence, cut.fed);
+  if (length == 0)
+    cut.written = 0;
   return Status();
 }
 

@@ -52,6 +52,12 @@ public:
   /// Forgets all positions from `length` on.
   Status truncate(uint64_t sequence, uint64_t length);
 
+  /// Whether a sequence still has what attention after its first `length` positions looks at. If
+  /// not, truncate() and copy() feed these anew, as feed() does; errors of that leave a part.
+  bool keeps(uint64_t sequence, uint64_t length) const {
+    return instrument.keeps(length, sequences[sequence].written);
+  }
+
   /// The token at each position. The sequence must be there.
   const std::vector<int32_t> &history(uint64_t sequence) const { return sequences[sequence].fed; }
   uint64_t position(uint64_t sequence) const { return history(sequence).size(); }
@@ -71,12 +77,14 @@ private:
   struct Sequence {
     std::vector<int32_t> fed;
     std::optional<uint64_t> lastSlot; // of the last play, if its logits are there
+    uint64_t written = 0;             // positions, at most, since it was empty
   };
   explicit Ensemble(Instrument instrument) : instrument(std::move(instrument)) {}
   Status find(uint64_t sequence) const;
   Status check(const std::vector<Turn> &turns) const;
   Result<uint64_t> slotOf(uint64_t sequence, const char *what) const;
   Status play(const Play &play);
+  Status refeed(uint64_t sequence, std::vector<int32_t> tokens);
 
   Instrument instrument;
   std::vector<Sequence> sequences;

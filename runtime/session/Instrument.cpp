@@ -104,6 +104,16 @@ Status Instrument::check(const int32_t *ids, size_t count, uint64_t position) co
   return Status();
 }
 
+bool Instrument::keeps(uint64_t length, uint64_t written) const {
+  if (length == 0)
+    return true;
+  for (const RollContext &context : roll().manifest().contexts)
+    if (context.ring && written > *context.ring &&
+        length + *context.ring < written + *context.window)
+      return false;
+  return true;
+}
+
 Result<const float *> Instrument::hiddenState(uint64_t slot) const {
   if (!roll().manifest().hasHiddenStates())
     return Status::error("the roll keeps no hidden states: compile the model with --hidden-states");

@@ -55,6 +55,10 @@ public:
   /// An error once something broke the device.
   Status check() const { return broken.empty() ? Status() : Status::error(broken); }
 
+  /// Whether a sequence, of which once `written` positions were written, has what attention after
+  /// the first `length` of these looks at: rings keep the newest alone.
+  bool keeps(uint64_t length, uint64_t written) const;
+
   /// The last hidden state of a slot of the last play, f32 [hidden]; good until the next call. An
   /// error if the roll has none.
   Result<const float *> hiddenState(uint64_t slot) const;

@@ -26,6 +26,7 @@ Status Session::feed(const int32_t *ids, size_t count, const FeedOptions &option
     play.slots = Slots::chunk(0, position(), ids + done, slots);
     bool isLast = slots == left;
     play.firstOutput = options.allLogits ? 0 : isLast ? slots - 1 : slots;
+    written = std::max(written, position() + slots);
     if (Status status = instrument.play(play); !status.ok())
       return status;
     for (size_t slot = 0; options.allLogits && slot < slots; ++slot) {
@@ -47,6 +48,8 @@ Result<uint64_t> Session::feedPrompt(const int32_t *ids, size_t count) {
     return status;
   size_t most = std::min<size_t>(count - 1, position());
   size_t same = std::mismatch(ids, ids + most, fed.begin()).first - ids;
+  if (!instrument.keeps(same, written))
+    same = 0;
   if (Status status = truncate(same); !status.ok())
     return status;
   if (Status status = feed(ids + same, count - same); !status.ok())
@@ -100,9 +103,13 @@ Result<GenerationEnd> Session::generate(Sampler &sampler, const GenerateOptions 
   loop.plays = std::min(options.most - 1, maxLen() - position());
   loop.stops = &options.stops;
   loop.take = take;
-  if (loop.plays > 0)
-    if (Status status = instrument.note(instrument.device().loop(loop, sampler, fed)); !status.ok())
+  if (loop.plays > 0) {
+    uint64_t before = position();
+    Status status = instrument.note(instrument.device().loop(loop, sampler, fed));
+    written = std::max(written, before + loop.played);
+    if (!status.ok())
       return status;
+  }
   if (end == GenerationEnd::Length && heard < options.most)
     end = GenerationEnd::Full;
   return end;
@@ -112,8 +119,19 @@ Status Session::truncate(uint64_t length) {
   if (length > position())
     return Status::error("cannot keep " + std::to_string(length) + " positions of " +
                          std::to_string(position()));
-  fed.resize(length);
+  bool keeps = instrument.keeps(length, written);
+  std::vector<int32_t> kept(fed.begin(), fed.begin() + length);
   lastSlot.reset();
+  if (!keeps || length == 0) {
+    fed.clear();
+    written = 0;
+  }
+  if (!keeps) {
+    Status status = feed(kept.data(), length);
+    lastSlot.reset();
+    return status;
+  }
+  fed = std::move(kept);
   return Status();
 }
 

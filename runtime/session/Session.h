@@ -32,7 +32,8 @@ public:
   Status feed(const int32_t *ids, size_t count, const FeedOptions &options = {});
 
   /// Makes the context these tokens, of which there must be one at least: what it begins with
-  /// already stays, and the rest is fed, the last token always. How many stay.
+  /// already stays, unless attention needs what rings no longer have, and the rest is fed, the last
+  /// token always. How many stay.
   Result<uint64_t> feedPrompt(const int32_t *ids, size_t count);
 
   /// Chooses a token by the logits of the last token fed, feeds it, and so on: the same tokens as
@@ -60,7 +61,8 @@ public:
   unsigned threads() const { return instrument.device().threads(); }
   std::string deviceName() const { return instrument.device().name(); }
 
-  /// Forgets all positions from `length` on. Logits are gone.
+  /// Forgets all positions from `length` on. Logits are gone. Where attention to those that stay
+  /// needs what rings no longer have, these are fed anew; errors of that leave a part of them.
   Status truncate(uint64_t length);
 
   void cancel() { instrument.device().cancel(); }
@@ -70,6 +72,7 @@ private:
 
   Instrument instrument;
   std::vector<int32_t> fed;
+  uint64_t written = 0;             // positions, at most, since the context was empty
   std::optional<uint64_t> lastSlot; // of the last play, whose logits are wanted
 };
 

@@ -57,6 +57,7 @@ private:
   void forRuns(llvm::function_ref<void(Value begin, Value end)> body);
   void attendRun(Value begin, Value end);
   std::pair<Value, Value> chunks();
+  Value placeIn(Value half, Value first);
   Value chunkOf(Value half, Value first, tile::ContextPart part);
   void scoreKeys(Value first);
   void softmax(Value first);
@@ -164,9 +165,13 @@ std::pair<Value, Value> AttendEmitter::chunks() {
   return {startOf(split), startOf(e.add(split, 1))};
 }
 
+Value AttendEmitter::placeIn(Value half, Value first) {
+  return e.at(half, e.mul(e.placeOf(context, first), context.getPositionBytes()));
+}
+
 // Keys or values of the chunk, as products take them.
 Value AttendEmitter::chunkOf(Value half, Value first, tile::ContextPart part) {
-  Value from = e.at(half, e.mul(first, context.getPositionBytes()));
+  Value from = placeIn(half, first);
   if (!context.hasScales())
     return from;
   if (!isWidened) {
@@ -224,7 +229,7 @@ void AttendEmitter::softmaxRows(Value first, ArrayRef<Value> rows, ArrayRef<Valu
   auto scaled = [&](Value lanes, Value half, int64_t group) {
     if (!context.hasScales())
       return lanes;
-    Value scales = e.at(half, e.mul(first, context.getPositionBytes()));
+    Value scales = placeIn(half, first);
     return e.fmul(lanes, e.load(f32x16, e.at(scales, group * 16 * context.getPositionBytes())));
   };
   struct Row {

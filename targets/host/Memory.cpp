@@ -161,14 +161,14 @@ void PartEmitter::lowerAppend(tile::AppendOp op) {
     Value codes = allocate(context.getElement(), size);
     loop(low, high, 1, [&](Value slot) {
       appendCodes(*this, context, op.getPart(), row(from, slot), from.element, halfOfSlot(slot),
-                  positionOf(slot), codes);
+                  placeOf(context, positionOf(slot)), codes);
     });
     scratchUsed = keep;
     return;
   }
   Place rounded{allocate(context.getElement(), size), context.getElement(), size, 0};
   loop(low, high, 1, [&](Value slot) {
-    Value p = positionOf(slot), base = halfOfSlot(slot);
+    Value p = placeOf(context, positionOf(slot)), base = halfOfSlot(slot);
     loop(constant(0), constant(size), 16,
          [&](Value column) { setLanes(lanes(from, slot, column), rounded, constant(0), column); });
     auto copy = [&](Type element, int64_t count, Value to, int64_t step) {

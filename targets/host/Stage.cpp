@@ -47,8 +47,14 @@ Value PartEmitter::halfOf(TypedValue<tile::ContextType> context, Value sequence,
   tile::ContextType type = context.getType();
   if (part == tile::ContextPart::Value)
     head = add(head, type.getHeads());
-  Value half = add(mul(sequence, 2 * type.getHeads()), head);
-  return at(bindingOf(context), mul(mul(half, capacity), type.getPositionBytes()));
+  Value half = add(mul(sequence, 2 * type.getHeads()), head), room = capacity;
+  if (type.getRing())
+    room = min(room, constant(type.getRing()));
+  return at(bindingOf(context), mul(mul(half, room), type.getPositionBytes()));
+}
+
+Value PartEmitter::placeOf(tile::ContextType context, Value position) {
+  return context.getRing() ? rem(position, context.getRing()) : position;
 }
 
 // Maps are linear forms of the coordinates with constant factors.

@@ -84,6 +84,8 @@ public:
   /// Where keys or values of a head begin in a sequence's context.
   Value halfOf(mlir::TypedValue<tile::ContextType> context, Value sequence, Value head,
                tile::ContextPart part);
+  /// Where in a half a position stands: elsewhere only in a ring.
+  Value placeOf(tile::ContextType context, Value position);
   /// The value of an affine map at the tile's coordinates; 0 for a null map.
   Value evaluate(mlir::AffineMapAttr map);
   /// The address of a tape piece: a matrix tile or a vector.

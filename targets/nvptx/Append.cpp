@@ -44,11 +44,11 @@ void StageEmitter::lowerAppend(tile::AppendOp op) {
   };
   if (layout.hasCodes) {
     auto storeScale = [&](Value slot, Value scale) {
-      e.store(scale, layout.scaleAt(e, half, e.add(first, slot)));
+      e.store(scale, layout.scaleAt(e, half, layout.place(e, e.add(first, slot))));
     };
     encodeRows(from, high, layout, storeScale,
                [&](Value slot, Value column, ArrayRef<Value> codes) {
-                 Value position = e.add(first, slot);
+                 Value position = layout.place(e, e.add(first, slot));
                  if (!isKey) {
                    e.store(packBytes(e, codes), e.at(layout.rowAt(e, half, position), column));
                    return;
@@ -64,7 +64,7 @@ void StageEmitter::lowerAppend(tile::AppendOp op) {
   int64_t width = isKey ? layout.pair : 1, lines = layout.size / width;
   forThreads(e.mul(high, lines), [&](Value index) {
     Value slot = e.div(index, lines), line = e.rem(index, lines);
-    Value position = e.add(first, slot), column = e.mul(line, width);
+    Value position = layout.place(e, e.add(first, slot)), column = e.mul(line, width);
     Value at = isKey ? e.at(layout.keyAt(e, half, position), e.mul(line, layout.lineBytes))
                      : e.at(layout.rowAt(e, half, position), e.mul(line, layout.columnBytes));
     Value number = e.load(e.f32(), elementAt(from, slot, column));

@@ -63,6 +63,7 @@ private:
   void join(Value slot, Value firstHead);
 
   // AttendBlock.cpp
+  Value placeIn(Value block, Value position);
   void readKeys(Value block, int64_t batch, bool isWhole);
   void readValues(Value block, int64_t batch, bool isWhole);
   void readPast(Value block, llvm::function_ref<void(bool isWhole)> read);

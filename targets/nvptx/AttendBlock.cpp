@@ -22,10 +22,17 @@ Value AttendEmitter::lineOf(int64_t read) {
   return lines < 16 ? e.rem(column, lines) : column;
 }
 
+// Where a position of the block stands.
+Value AttendEmitter::placeIn(Value block, Value position) {
+  if (!layout.type.getRing())
+    return position;
+  return e.add(layout.place(e, block), e.sub(position, block));
+}
+
 void AttendEmitter::readKeys(Value block, int64_t batch, bool isWhole) {
   int64_t first = batch * keyReads, count = std::min(keyReads, allKeyReads - first);
   auto lineAt = [&](Value position, int64_t read) {
-    Value at = layout.keyAt(e, keyBase, position);
+    Value at = layout.keyAt(e, keyBase, placeIn(block, position));
     return e.at(at, e.mul(lineOf(read), layout.lineBytes));
   };
   int64_t step = 16 * layout.lineBytes;
@@ -75,7 +82,8 @@ void AttendEmitter::readValues(Value block, int64_t batch, bool isWhole) {
   // Rows that are all there lie at known distances.
   bool isRegular = isWhole && !op.getWindow();
   auto quadAt = [&](Value position, int64_t which) {
-    return e.at(layout.rowAt(e, valueBase, position), e.mul(quadOf(which), layout.columnBytes));
+    Value row = layout.rowAt(e, valueBase, placeIn(block, position));
+    return e.at(row, e.mul(quadOf(which), layout.columnBytes));
   };
   for (int64_t row = 0; row < rows; ++row) {
     Value position = rowOf(block, isRegular ? 0 : batch * rows + row);
@@ -109,12 +117,14 @@ void AttendEmitter::readScales(Value block, bool isWhole) {
     Value half = part == tile::ContextPart::Key ? keyBase : valueBase;
     Value position = e.add(block, firstOfLane);
     SmallVector<Value, 4> read;
+    auto scaleAt = [&](Value position) {
+      return layout.scaleAt(e, half, placeIn(block, position));
+    };
     if (isWhole)
-      read = loadWords(e, e.f32(), perLane, layout.scaleAt(e, half, position));
+      read = loadWords(e, e.f32(), perLane, scaleAt(position));
     for (int64_t i = 0; i < perLane; ++i) {
       if (!isWhole)
-        read.push_back(
-            e.load(e.f32(), layout.scaleAt(e, half, e.min(e.add(position, i), e.sub(past, 1)))));
+        read.push_back(e.load(e.f32(), scaleAt(e.min(e.add(position, i), e.sub(past, 1)))));
       scale(part, i).set(e, read[i]);
     }
   }

@@ -22,7 +22,14 @@ Type ContextLayout::wordType(Emitter &e) const {
 Value ContextLayout::half(Kernel &e, Value context, Value head, tile::ContextPart part) const {
   if (part == tile::ContextPart::Value)
     head = e.add(head, type.getHeads());
-  return e.at(context, e.mul(e.mul(e.widen(head), e.capacity), type.getPositionBytes()));
+  Value room = e.capacity;
+  if (type.getRing())
+    room = e.min(room, e.constant(e.i64(), type.getRing()));
+  return e.at(context, e.mul(e.mul(e.widen(head), room), type.getPositionBytes()));
+}
+
+Value ContextLayout::place(Emitter &e, Value position) const {
+  return type.getRing() ? e.rem(position, type.getRing()) : position;
 }
 
 Value ContextLayout::groupAt(Emitter &e, Value half, Value position) const {

@@ -29,7 +29,9 @@ struct ContextLayout {
   Type wordType(Emitter &e) const;
   /// Where the keys of a head begin, or its values.
   Value half(Kernel &e, Value context, Value head, tile::ContextPart part) const;
-  /// In a half: a position's elements in the first line; the row that it is in; its scale.
+  /// Where in a half a position stands: elsewhere only in a ring. Blocks of 8 stay whole.
+  Value place(Emitter &e, Value position) const;
+  /// In a half: a place's elements in the first line; the row that it is in; its scale.
   Value keyAt(Emitter &e, Value half, Value position) const;
   Value rowAt(Emitter &e, Value half, Value position) const;
   Value scaleAt(Emitter &e, Value half, Value position) const;

@@ -25,7 +25,7 @@ module attributes {tile.machine = #machine} {
   // CHECK-LABEL: tile.stage @decode.q_proj
   // CHECK-SAME: !tile.matrix<rows = 24, row_pad = 32, blocks = 1, columns = 40, column_pad = 64, element = bf16>
   // CHECK-SAME: !tile.vector<blocks = 1, size = 24, pad = 32, per_tile = true>
-  // CHECK-SAME: !tile.context<1 x 32 x bf16>
+  // CHECK-SAME: !tile.context<1 x 32 x bf16 ring 128>
   // CHECK: tile.prologue
   // CHECK: tile.normalise %{{.*}} groups = 1 size = 40 {{.*}} -> tensor<1x64xbf16>
   // Queries:

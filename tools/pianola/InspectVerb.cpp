@@ -17,10 +17,12 @@ static std::string join(const std::vector<std::string> &words) {
 }
 
 static void printContexts(const RollManifest &manifest) {
-  uint64_t bytes = 0;
+  uint64_t bytes = 0, all = 0, rings = 0;
   std::vector<std::string> elements;
   for (const RollContext &context : manifest.contexts) {
     bytes += context.positionBytes();
+    all += context.positionBytes() * context.room(manifest.maxModelLen);
+    rings += context.room(manifest.maxModelLen) < static_cast<uint64_t>(manifest.maxModelLen);
     if (std::find(elements.begin(), elements.end(), context.element) == elements.end())
       elements.push_back(context.element);
   }
@@ -28,6 +30,10 @@ static void printContexts(const RollManifest &manifest) {
               static_cast<unsigned long long>(manifest.maxModelLen),
               static_cast<long long>(manifest.model.maxPositions),
               static_cast<unsigned long long>(bytes), join(elements).c_str());
+  if (rings)
+    std::printf("          %llu of %zu layers keep the newest positions alone: %llu bytes in all\n",
+                static_cast<unsigned long long>(rings), manifest.contexts.size(),
+                static_cast<unsigned long long>(all));
 }
 
 static void printKernel(const RollProgram &program) {

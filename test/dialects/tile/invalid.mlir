@@ -123,6 +123,12 @@ tile.stage @append(%x: !tile.buffer<1 x 32 x f32>, %c: !tile.context<2 x 16 x f3
 
 // -----
 
+// expected-error @+1 {{a ring has whole groups of 64 positions, not 72}}
+tile.stage @ring(%c: !tile.context<2 x 16 x f32 ring 72>) {
+}
+
+// -----
+
 // expected-error @+1 {{a context is of f32, bf16, i8 or f8E4M3FN, found 'i16'}}
 tile.stage @kept_as(%c: !tile.context<2 x 16 x i16>) {
 }
