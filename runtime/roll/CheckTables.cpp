@@ -43,7 +43,8 @@ Status checkSections(const Roll &roll) {
   uint64_t total = 0;
   for (const RollContext &context : manifest.contexts) {
     uint64_t bytes;
-    if (__builtin_mul_overflow(context.heads * context.size, context.room(manifest.maxModelLen) * 8, &bytes) ||
+    if (__builtin_mul_overflow(context.heads * context.size, context.room(manifest.maxModelLen) * 8,
+                               &bytes) ||
         __builtin_add_overflow(total, bytes, &total) || total > (uint64_t(1) << 47))
       return Status::error("manifest: contexts of " + number(manifest.maxModelLen) +
                            " positions are larger than any memory");
