@@ -105,7 +105,7 @@ LogicalResult Proof::checkRings() {
   auto slots = static_cast<int64_t>(program.getSlots());
   for (StepOp step : steps) {
     WalkResult result = step.getStageOp().walk([&](tile::AttendOp attend) {
-      auto window = static_cast<int64_t>(attend.getWindow());
+      int64_t window = attend.getReach();
       int64_t ring = attend.getPast().getType().getRing();
       if (!ring || (window && ring >= tile::ContextType::ringFor(window, slots)))
         return WalkResult::advance();
@@ -174,6 +174,10 @@ LogicalResult Proof::checkBounds(Value value, ArrayRef<Touch> touches) {
 
 // Cuts the value into cells along the borders of what is written, so that each cell has one writer,
 // and then asks of every read and each cell that it covers whether the writer comes before.
+//
+// A byte that is an expert's has a writer whatever is chosen if there is one tile for each expert
+// that may be chosen, counted from 0: which of them it is, the choice says, and that it is one. So
+// a cell then has all of these for writers, and a read must come after all.
 LogicalResult Proof::checkValue(Value value, ArrayRef<Touch> touches) {
   Extent extent = Extent::of(value, program.getSlots());
   SmallVector<int64_t> slotCuts{0, extent.slots}, columnCuts{0, extent.columns};
@@ -190,43 +194,54 @@ LogicalResult Proof::checkValue(Value value, ArrayRef<Touch> touches) {
     return std::upper_bound(cuts.begin(), cuts.end(), at) - cuts.begin() - 1;
   };
   int64_t columns = columnCuts.size() - 1;
-  std::vector<const Touch *> writer((slotCuts.size() - 1) * columns, nullptr);
+  using Writers = SmallVector<const Touch *, 1>;
+  std::vector<Writers> writers((slotCuts.size() - 1) * columns);
   auto forCells = [&](const Touch &touch, auto visit) -> LogicalResult {
     int64_t slotEnd = cellOf(slotCuts, touch.slotEnd - 1) + 1;
     int64_t columnEnd = cellOf(columnCuts, touch.columnEnd - 1) + 1;
     for (int64_t i = cellOf(slotCuts, touch.slot); i < slotEnd; ++i)
       for (int64_t j = cellOf(columnCuts, touch.column); j < columnEnd; ++j)
-        if (failed(visit(writer[i * columns + j], slotCuts[i], columnCuts[j])))
+        if (failed(visit(writers[i * columns + j], slotCuts[i], columnCuts[j])))
           return failure();
     return success();
   };
 
   for (const Touch &touch : touches)
-    if (touch.write && failed(forCells(touch, [&](const Touch *&by, int64_t, int64_t) {
-          if (by)
-            return LogicalResult(refuse(touch)
-                                 << "writes " << extent.describe(touch) << " of " << nameOf(value)
-                                 << ", which " << describe(*by) << " writes too");
-          by = &touch;
+    if (touch.write && failed(forCells(touch, [&](Writers &by, int64_t, int64_t) {
+          for (const Touch *other : by)
+            if (other->step != touch.step || other->chosen < 0 || touch.chosen < 0 ||
+                other->chosen == touch.chosen)
+              return LogicalResult(refuse(touch)
+                                   << "writes " << extent.describe(touch) << " of " << nameOf(value)
+                                   << ", which " << describe(*other) << " writes too");
+          by.push_back(&touch);
           return success();
         })))
       return failure();
   for (const Touch &touch : touches)
     if (!touch.write && !touch.past &&
-        failed(forCells(touch, [&](const Touch *by, int64_t slot, int64_t column) {
-          if (!by) {
+        failed(forCells(touch, [&](const Writers &by, int64_t slot, int64_t column) {
+          bool isOfExperts = !by.empty() && by.front()->chosen >= 0;
+          if (by.empty() || (isOfExperts && int64_t(by.size()) < by.front()->choices)) {
             Touch gap = touch;
             gap.slot = std::max(slot, touch.slot);
             gap.slotEnd = gap.slot + 1;
             gap.column = std::max(column, touch.column);
             gap.columnEnd = gap.column + 1;
-            return LogicalResult(refuse(touch) << "reads " << extent.describe(gap) << " (in "
-                                               << nameOf(value) << "), which nothing writes");
+            InFlightDiagnostic refusal = refuse(touch);
+            refusal << "reads " << extent.describe(gap) << " (in " << nameOf(value) << "), which ";
+            if (isOfExperts)
+              return LogicalResult(refusal << "tiles for " << int64_t(by.size()) << " of "
+                                           << by.front()->choices
+                                           << " experts that may be chosen write");
+            return LogicalResult(refusal << "nothing writes");
           }
-          if (!isBefore(*by, touch))
-            return LogicalResult(refuse(touch)
-                                 << "reads " << extent.describe(*by) << " (in " << nameOf(value)
-                                 << ") and may do so before they are written by " << describe(*by));
+          for (const Touch *writer : by)
+            if (!isBefore(*writer, touch))
+              return LogicalResult(refuse(touch)
+                                   << "reads " << extent.describe(*writer) << " (in "
+                                   << nameOf(value) << ") and may do so before they are written by "
+                                   << describe(*writer));
           return success();
         })))
       return failure();

@@ -24,21 +24,27 @@ bool isRowNorm(Operation *op) {
 // A norm of whole rows that linears alone read, each of which computes it for itself.
 bool isPrologue(Operation *op) {
   return isRowNorm(op) && llvm::all_of(op->getUsers(), [](Operation *user) {
-           return isa<LinearOp, LmHeadOp, ObserveOp>(user);
+           return isa<LinearOp, LmHeadOp, RouteOp, RoutedLinearOp, ObserveOp>(user);
          });
 }
 
 // What begins a stage. Of a norm that others read, too, a tile is a row.
 bool isAnchor(Operation *op) {
-  return isa<EmbedOp, LinearOp, LmHeadOp, AttentionOp>(op) || (isRowNorm(op) && !isPrologue(op));
+  return isa<EmbedOp, LinearOp, LmHeadOp, RouteOp, RoutedLinearOp, AttentionOp>(op) ||
+         (isRowNorm(op) && !isPrologue(op));
 }
 
-// Linears and heads may share a stage; embeddings and attention stand alone.
-Value sharedInput(Operation *op) {
+// Linears, routers and heads may share a stage, and so may experts with the same routes; embeddings
+// and attention stand alone.
+std::pair<Value, Value> sharedInput(Operation *op) {
   if (auto linear = dyn_cast<LinearOp>(op))
-    return linear.getInput();
+    return {linear.getInput(), {}};
   if (auto head = dyn_cast<LmHeadOp>(op))
-    return head.getInput();
+    return {head.getInput(), {}};
+  if (auto route = dyn_cast<RouteOp>(op))
+    return {route.getInput(), {}};
+  if (auto routed = dyn_cast<RoutedLinearOp>(op))
+    return {routed.getInput(), routed.getRoutes()};
   return {};
 }
 
@@ -60,24 +66,6 @@ StringRef labelOf(Operation *op) {
   return op->getName().stripDialect();
 }
 
-// Ops that import and the interpreter know, and tiles do not.
-LogicalResult checkTiles(Operation &op) {
-  auto refuse = [&](StringRef what) {
-    return op.emitOpError(what) << " can be imported and interpreted, but not compiled yet";
-  };
-  if (isa<RouteOp, RoutedLinearOp, GateOp>(op))
-    return refuse("of a mixture of experts");
-  if (auto attention = dyn_cast<AttentionOp>(op); attention && attention.getSinks())
-    return refuse("with sinks");
-  else if (attention && attention.getChunk())
-    return refuse("of chunks");
-  if (auto norm = dyn_cast<NormOp>(op); norm && !norm.getWeight())
-    return refuse("without a weight");
-  if (auto glu = dyn_cast<GluOp>(op); glu && glu.getLimit())
-    return refuse("with a limit");
-  return success();
-}
-
 // Stages in order, each a list of ops in order.
 struct Grouping {
   SmallVector<SmallVector<Operation *>> stages;
@@ -97,7 +85,7 @@ struct Grouping {
 FailureOr<Grouping> group(func::FuncOp function, bool headsAtReaders) {
   Grouping grouping;
   SmallVector<Operation *> waiting; // for the attention that reads them
-  DenseMap<Value, unsigned> stageOfInput;
+  DenseMap<std::pair<Value, Value>, unsigned> stageOfInput;
   DenseMap<unsigned, unsigned> rowsOf, headsOf; // stages that read a stage's rows, or whole heads
   auto put = [&](Operation *op, unsigned stage) {
     grouping.stages[stage].push_back(op);
@@ -108,8 +96,6 @@ FailureOr<Grouping> group(func::FuncOp function, bool headsAtReaders) {
     put(op, grouping.stages.size() - 1);
   };
   for (Operation &op : function.getBody().front().without_terminator()) {
-    if (failed(checkTiles(op)))
-      return failure();
     if (isa<ObserveOp>(op) || isPrologue(&op))
       continue;
     // Those that read the same stage share one.
@@ -129,7 +115,7 @@ FailureOr<Grouping> group(func::FuncOp function, bool headsAtReaders) {
         shared(headsOf, *last);
       else // an epilogue
         put(&op, *last);
-    } else if (Value input = sharedInput(&op)) {
+    } else if (auto input = sharedInput(&op); input.first) {
       auto [place, isNew] = stageOfInput.try_emplace(input, grouping.stages.size());
       if (isNew || isa<LmHeadOp>(op)) {
         place->second = grouping.stages.size();

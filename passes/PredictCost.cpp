@@ -49,7 +49,7 @@ struct PredictCost : impl::PredictCostBase<PredictCost> {
     for (auto [step, cost] : llvm::zip(program.getSteps(), timeline.steps))
       step.setCostAttr(CostAttr::get(&getContext(), cost.tape, cost.memory, cost.flops,
                                      std::llround(cost.ns), std::llround(cost.floor),
-                                     std::llround(cost.waiting)));
+                                     std::llround(cost.waiting), cost.worst));
   }
 
   void predictSteps(ProgramOp program, tile::MachineAttr machine) {
@@ -67,7 +67,8 @@ struct PredictCost : impl::PredictCostBase<PredictCost> {
       }
       auto ns = static_cast<int64_t>(longest) + machine.getStep() +
                 (step.getWaits().empty() ? 0 : machine.getEvent());
-      step.setCostAttr(CostAttr::get(&getContext(), all.tape, all.memory, all.flops, ns, 0, 0));
+      step.setCostAttr(CostAttr::get(&getContext(), all.tape, all.memory, all.flops, ns, 0, 0,
+                                     all.worst > all.tape ? all.worst : 0));
     }
   }
 };

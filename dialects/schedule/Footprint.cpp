@@ -59,7 +59,7 @@ Footprint Footprint::of(ProgramOp program, int64_t workers) {
         for (const tile::Access &access : accesses)
           footprint.touches[getBound(step, access)].push_back(
               {number, w, t, access.write, access.slot, access.slot + access.slots, access.column,
-               access.column + access.columns, access.past});
+               access.column + access.columns, access.past, access.chosen, access.choices});
       };
       if (!tiles.empty())
         add(-1, known.prologue);

@@ -15,7 +15,8 @@ struct Touch {
   bool write;
   int64_t slot, slotEnd;
   int64_t column, columnEnd;
-  bool past; // reads what plays before this one have left
+  bool past;               // reads what plays before this one have left
+  int64_t chosen, choices; // of experts: see tile::Access
 };
 
 /// Extent of a buffer, a context or (a null value) the tokens, in slots and columns, and where its

@@ -63,11 +63,14 @@ def Schedule_CostAttr : AttrDef<Schedule_Dialect, "Cost"> {
     context; `flops`: of inner products, with padding. `ns`: predicted duration of the step, its event
     included. On a machine with a ring steps overlap: `ns` is then by how much the step makes the play
     longer, `floor` the ns that its weights take at the machine's bandwidth, and `waiting` the ns that a
-    worker waits for its events, on average.
+    worker waits for its events, on average. Of experts, which slots choose as they play, all but
+    `worst` count as often as they are chosen on average, if each choice is as likely as every other;
+    `worst` is `tape` where no two slots choose the same, and 0 where that is as many.
   }];
   let parameters = (ins "int64_t":$tape, "int64_t":$memory, "int64_t":$flops, "int64_t":$ns,
                         DefaultValuedParameter<"int64_t", "0">:$floor,
-                        DefaultValuedParameter<"int64_t", "0">:$waiting);
+                        DefaultValuedParameter<"int64_t", "0">:$waiting,
+                        DefaultValuedParameter<"int64_t", "0">:$worst);
   let assemblyFormat = "`<` struct(params) `>`";
 }
 
@@ -173,6 +176,22 @@ def Schedule_RotationOp : Schedule_Op<"rotation", [HasParent<"ProgramOp">]> {
   let assemblyFormat = "$table attr-dict `:` type($rotation)";
 }
 
+def Schedule_PoolOp : Schedule_Op<"pool", [HasParent<"ProgramOp">]> {
+  let summary = "the tiles of a matrix of all experts";
+  let description = [{
+    Stands once beside the tapes; all programs share it.
+
+    ```mlir
+    schedule.program @p slots = 1 {
+      %w = schedule.pool @experts.up : !tile.pool<experts = 6, tiles = 2, matrix = !tile.matrix<rows = 16, row_pad = 16, blocks = 1, columns = 64, column_pad = 64, element = bf16, row_block = 24, row_block_pad = 32>>
+    }
+    ```
+  }];
+  let arguments = (ins SymbolRefAttr:$weight);
+  let results = (outs Tile_PoolType:$pool);
+  let assemblyFormat = "$weight attr-dict `:` qualified(type($pool))";
+}
+
 def Schedule_EventOp : Schedule_Op<"event", [HasParent<"ProgramOp">]> {
   let summary = "a counter that only grows";
   let description = "See `schedule.program` for an example.";
@@ -183,7 +202,7 @@ def Schedule_EventOp : Schedule_Op<"event", [HasParent<"ProgramOp">]> {
 def Schedule_StepOp : Schedule_Op<"step", [HasParent<"ProgramOp">, AttrSizedOperandSegments]> {
   let summary = "plays one stage";
   let description = [{
-    `bindings` are the stage's buffers, contexts, tables and rotations in the order of its arguments,
+    `bindings` are the stage's buffers, contexts, tables, rotations and pools in the order of its arguments,
     `weights` the symbols of its matrices and vectors in the order of its arguments. `tiles` lists for
     each worker what it computes, in order, as pairs [begin, end): `[[0, 4], [4, 8]]`. Before its first
     tile (and the stage's prologue) a worker waits until each event in `waits` has grown to its number
@@ -192,7 +211,7 @@ def Schedule_StepOp : Schedule_Op<"step", [HasParent<"ProgramOp">, AttrSizedOper
   }];
   let arguments = (ins StrAttr:$label, FlatSymbolRefAttr:$stage,
                        Variadic<AnyTypeOf<[Tile_BufferType, Tile_ContextType, Tile_TableType,
-                                           Tile_RotationType]>>:$bindings,
+                                           Tile_RotationType, Tile_PoolType]>>:$bindings,
                        Variadic<Schedule_EventType>:$waits,
                        Optional<Schedule_EventType>:$signals,
                        OptionalAttr<TypedArrayAttrBase<SymbolRefAttr, "symbols">>:$weights,

@@ -45,7 +45,8 @@ int64_t getRingBytes(ProgramOp program, tile::MachineAttr machine) {
     if (tile::PrologueOp prologue = step.getStageOp().getPrologue()) {
       int64_t bytes = 0;
       for (Type type : prologue.getResultTypes())
-        bytes += cast<RankedTensorType>(type).getNumElements() * 4;
+        if (auto value = dyn_cast<RankedTensorType>(type))
+          bytes += value.getNumElements() * 4;
       greatest = std::max(greatest, bytes);
     }
   int64_t left = machine.getRing() - greatest - kBesides;

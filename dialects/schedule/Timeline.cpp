@@ -159,7 +159,10 @@ void Simulation::prepare() {
       cost.tape += all.tape;
       cost.memory += all.memory;
       cost.flops += all.flops;
+      cost.worst += all.worst;
     }
+    if (cost.worst <= cost.tape)
+      cost.worst = 0;
     timeReads(here, &Task::earlyReads);
     timeReads(here, &Task::prologueReads);
     timeReads(here, &Task::tileReads);

@@ -43,6 +43,7 @@ struct StepCost {
   double ns = 0;      // by which it makes the play longer
   double floor = 0;   // ns that its part of the tapes takes
   double waiting = 0; // ns for events, of a worker on average
+  int64_t worst = 0;  // bytes of weights, if slots choose different experts; 0: as `tape`
 };
 
 struct Timeline {

@@ -4,6 +4,7 @@
 #include "dialects/schedule/Footprint.h"
 #include "dialects/tile/Tape.h"
 #include "llvm/ADT/TypeSwitch.h"
+#include <cmath>
 
 using namespace mlir;
 
@@ -23,7 +24,7 @@ struct Part {
 } // namespace
 
 static Part partOf(tile::AttendOp attend, int64_t positions) {
-  int64_t window = attend.getWindow();
+  int64_t window = attend.getReach();
   int64_t seen = window ? std::min<int64_t>(positions, window - 1) : positions;
   int64_t groups = (seen + kGroup - 1) / kGroup, splits = attend.getSplits();
   int64_t each = std::max<int64_t>((groups + splits - 1) / splits,
@@ -54,6 +55,8 @@ static int64_t bytesOf(Type element) { return element.getIntOrFloatBitWidth() / 
 
 // Constant vectors are read by each tile or prologue that uses them; those of the tape are not.
 static int64_t constantBytes(Value vector) {
+  if (!vector)
+    return 0;
   auto type = cast<tile::VectorType>(vector.getType());
   return type.getConstant() ? type.getBytes() : 0;
 }
@@ -67,6 +70,35 @@ static int64_t instructionsFor(tile::ContractOp contract, bool areWeightsFirst) 
   if (!areWeightsFirst)
     return 181;
   return contract.getMatrix().getType().getRows() == 8 ? 115 : 96;
+}
+
+// Of one expert, times how many a tile has to do with, and how many of their members.
+Work WorkOfProgram::ofExperts(StepOp step, tile::ExpertsOp experts, ArrayRef<int64_t> at) {
+  tile::RoutesType routes = experts.getRoutes().getType();
+  Work one = ofBlock(step, experts.getBody().front(), at);
+  experts.walk([&](tile::WeightsOp weights) {
+    one.tape += weights.getPool().getType().getMatrix().getTileBytes();
+  });
+  double mean = routes.getMean(), most = double(routes.getMost());
+  // Tiles that are dealt out over the experts are some for each, and some more to come out even.
+  if (experts.getChosen()) {
+    auto section = experts->getParentOfType<tile::SectionOp>();
+    int64_t ofOne = 0, tiles = section.getTileCount();
+    for (int64_t tile = 0; tile < tiles; ++tile)
+      ofOne += tile::evaluate(experts.getChosenAttr(), section.getCoordinates(tile)) == 0;
+    mean *= double(ofOne) / double(tiles);
+    most *= double(ofOne) / double(tiles);
+  }
+  // The body is written for as many members as there are slots.
+  double members = mean / routes.getMean() * double(routes.getChosen());
+  Work work;
+  work.tape = std::llround(double(one.tape) * mean);
+  work.worst = std::llround(double(one.tape) * most);
+  work.codes = std::llround(double(one.codes) * mean);
+  work.memory = std::llround(double(one.memory) * members);
+  work.reads = std::llround(double(one.reads) * members);
+  work.flops = std::llround(double(one.flops) * members);
+  return work;
 }
 
 Work WorkOfProgram::ofBlock(StepOp step, Block &block, ArrayRef<int64_t> at) {
@@ -93,6 +125,11 @@ Work WorkOfProgram::ofBlock(StepOp step, Block &block, ArrayRef<int64_t> at) {
         .Case([&](tile::StoreOp store) {
           touch(store.getBuffer(), store.getBuffer().getType().getElement(),
                 numbers(store.getValue()), false);
+        })
+        .Case([&](tile::ExpertsOp experts) { work += ofExperts(step, experts, at); })
+        .Case([&](tile::ScatterOp scatter) {
+          touch(scatter.getBuffer(), scatter.getBuffer().getType().getElement(),
+                numbers(scatter.getValue()), false);
         })
         .Case([&](tile::AppendOp append) {
           touch(append.getContext(), append.getContext().getType().getElement(),
@@ -172,13 +209,17 @@ Work WorkOfProgram::ofPrologue(StepOp step) {
   Work work;
   if (tile::PrologueOp prologue = stage.getPrologue())
     work = ofBlock(step, prologue.getBody().front(), {});
-  work.tape = tile::getTapeBytes(tile::getResidentPieces(stage));
+  int64_t bytes = tile::getTapeBytes(tile::getResidentPieces(stage));
+  work.tape += bytes;
+  work.worst += bytes;
   return work;
 }
 
 Work WorkOfProgram::ofTile(StepOp step, tile::SectionOp section, int64_t tile) {
   Work work = ofBlock(step, section.getBody().front(), section.getCoordinates(tile));
-  work.tape = tile::getTapeBytes(tile::getTilePieces(section));
+  int64_t bytes = tile::getTapeBytes(tile::getTilePieces(section));
+  work.tape += bytes;
+  work.worst += bytes;
   return work;
 }
 

@@ -8,12 +8,13 @@ namespace pianola::schedule {
 
 /// What one tile, or a prologue, has to do.
 struct Work {
-  int64_t tape = 0;   // bytes of weights
+  int64_t tape = 0;   // bytes of weights; of experts, as many as slots choose on average
   int64_t memory = 0; // bytes of activations and contexts, read or written
   int64_t reads = 0;  // of these, what it must wait for; constants too
   int64_t early = 0;  // of `reads`, what a worker reads before the step's events
   int64_t flops = 0;  // of inner products, with padding
   int64_t codes = 0;  // bytes of codes to be unpacked
+  int64_t worst = 0;  // bytes of weights, where no two slots choose the same expert
 
   Work &operator+=(const Work &other) {
     tape += other.tape;
@@ -22,15 +23,17 @@ struct Work {
     early += other.early;
     flops += other.flops;
     codes += other.codes;
+    worst += other.worst;
     return *this;
   }
   Work times(int64_t n) const {
-    return {tape * n, memory * n, reads * n, early * n, flops * n, codes * n};
+    return {tape * n, memory * n, reads * n, early * n, flops * n, codes * n, worst * n};
   }
 };
 
 /// The work of the stages of one program, contexts having `positions`. All tiles of a section weigh
-/// the same, but for parts of a context.
+/// the same, but for parts of a context: which of them are an expert's, and how many, is for the
+/// play to say, and they are alike in that.
 class WorkOfProgram {
 public:
   /// No positions: contexts count for the slots of the play alone.
@@ -42,6 +45,7 @@ public:
 
 private:
   Work ofBlock(StepOp step, mlir::Block &block, llvm::ArrayRef<int64_t> at);
+  Work ofExperts(StepOp step, tile::ExpertsOp experts, llvm::ArrayRef<int64_t> at);
 
   int64_t slots;
   bool loops;

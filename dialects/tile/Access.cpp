@@ -43,6 +43,24 @@ static void collect(Block &block, ArrayRef<int64_t> at, SmallVectorImpl<Access> 
           if (!gather.getByPosition())
             accesses.push_back({kTokens, false, 0, 0, 0, 1, /*past=*/true});
         })
+        .Case([&](ExpertsOp experts) {
+          RoutesType routes = experts.getRoutes().getType();
+          int64_t chosen = experts.getChosenAttr() ? evaluate(experts.getChosenAttr(), at) : -1;
+          if (chosen >= routes.getMost())
+            return; // a tile that only makes their number come out even
+          size_t first = accesses.size();
+          collect(experts.getBody().front(), at, accesses);
+          for (Access &access : MutableArrayRef(accesses).drop_front(first)) {
+            access.chosen = chosen;
+            access.choices = routes.getMost();
+          }
+        })
+        .Case([&](ScatterOp scatter) {
+          auto type = cast<RankedTensorType>(scatter.getValue().getType());
+          accesses.push_back({argumentOf(scatter.getBuffer()), true, 0,
+                              scatter.getBuffer().getType().getSlots(),
+                              evaluate(scatter.getColumnsAttr(), at), type.getDimSize(1)});
+        })
         .Case([&](SampleOp sample) {
           BufferType type = sample.getLogits().getType();
           accesses.push_back({argumentOf(sample.getLogits()), false, 0, type.getSlots(), 0,

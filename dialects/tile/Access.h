@@ -20,6 +20,10 @@ struct Access {
   int64_t column, columns;
   /// Reads what plays before this one have left; `slots` is 0.
   bool past = false;
+  /// Happens only if there are more than so many chosen experts, of at most `choices` (see
+  /// tile.experts), and then to some of its bytes: who of these tiles writes which, the choice
+  /// says.
+  int64_t chosen = -1, choices = 0;
 };
 
 /// What the stage's prologue touches; empty without a prologue.

@@ -69,6 +69,47 @@ LogicalResult ContextType::verify(llvm::function_ref<InFlightDiagnostic()> emitE
 // Matrices
 //===----------------------------------------------------------------------===//
 
+Type MatrixType::parse(AsmParser &parser) {
+  std::pair<StringRef, int64_t> numbers[] = {{"rows", 0},      {"row_pad", 0},      {"blocks", 0},
+                                             {"columns", 0},   {"column_pad", 0},   {"panel", 0},
+                                             {"row_block", 0}, {"row_block_pad", 0}};
+  Type element;
+  SMLoc start = parser.getCurrentLocation();
+  auto parseField = [&]() -> ParseResult {
+    StringRef name;
+    SMLoc at = parser.getCurrentLocation();
+    if (parser.parseKeyword(&name) || parser.parseEqual())
+      return failure();
+    if (name == "element")
+      return parser.parseType(element);
+    for (auto &[known, number] : numbers)
+      if (name == known)
+        return parser.parseInteger(number);
+    return parser.emitError(at) << "a matrix has no \"" << name << "\"";
+  };
+  if (parser.parseCommaSeparatedList(AsmParser::Delimiter::LessGreater, parseField))
+    return {};
+  if (!element || llvm::any_of(ArrayRef(numbers).take_front(5),
+                               [](const auto &field) { return field.second < 1; })) {
+    parser.emitError(start) << "a matrix needs rows, row_pad, blocks, columns, column_pad and an "
+                            << "element";
+    return {};
+  }
+  auto of = [&](size_t field) { return numbers[field].second; };
+  return get(parser.getContext(), of(0), of(1), of(2), of(3), of(4), element, of(5), of(6), of(7));
+}
+
+void MatrixType::print(AsmPrinter &printer) const {
+  printer << "<rows = " << getRows() << ", row_pad = " << getRowPad()
+          << ", blocks = " << getBlocks() << ", columns = " << getColumns()
+          << ", column_pad = " << getColumnPad() << ", element = " << getElement();
+  for (auto [name, number] : {std::pair("panel", getPanel()), std::pair("row_block", getRowBlock()),
+                              std::pair("row_block_pad", getRowBlockPad())})
+    if (number)
+      printer << ", " << name << " = " << number;
+  printer << '>';
+}
+
 static int64_t padTo(int64_t bytes, int64_t multiple) {
   return (bytes + multiple - 1) / multiple * multiple;
 }
@@ -158,7 +199,7 @@ LogicalResult StageOp::verify() {
   if (getSections().empty())
     return emitOpError("has no section");
   for (BlockArgument argument : getBody().getArguments())
-    if (!isa<BufferType, ContextType, MatrixType, VectorType, TableType, RotationType>(
+    if (!isa<BufferType, ContextType, MatrixType, VectorType, TableType, RotationType, PoolType>(
             argument.getType()))
       return emitOpError("argument ") << argument.getArgNumber() << " has type "
                                       << argument.getType() << ", which no step can bind";
@@ -166,7 +207,8 @@ LogicalResult StageOp::verify() {
 }
 
 LogicalResult YieldOp::verify() {
-  if (getOperandTypes() != (*this)->getParentOp()->getResultTypes())
+  if (isa<PrologueOp>((*this)->getParentOp()) &&
+      getOperandTypes() != (*this)->getParentOp()->getResultTypes())
     return emitOpError("yields other types than the prologue's results");
   return success();
 }
@@ -202,8 +244,7 @@ LogicalResult SectionOp::verify() {
 // Memory
 //===----------------------------------------------------------------------===//
 
-// A map of an op in a prologue has no coordinates to depend on; in a section, the grid's.
-static LogicalResult verifyMap(Operation *op, AffineMapAttr map, StringRef name) {
+LogicalResult verifyMap(Operation *op, AffineMapAttr map, StringRef name) {
   if (!map)
     return success();
   auto section = op->getParentOfType<SectionOp>();
@@ -267,6 +308,12 @@ LogicalResult ContractOp::verify() {
 LogicalResult BiasOp::verify() {
   int64_t columns = cast<RankedTensorType>(getValue().getType()).getDimSize(1);
   VectorType vector = getVector().getType();
+  if (getOfExpert()) {
+    auto experts = (*this)->getParentOfType<ExpertsOp>();
+    if (!experts || !vector.getConstant() ||
+        vector.getBlocks() != experts.getRoutes().getType().getExperts())
+      return emitOpError("of an expert needs a constant vector with a block for each expert");
+  }
   if (vector.getConstant())
     return verifyMap(*this, getColumnsAttr(), "columns");
   if (getColumns())
@@ -298,18 +345,29 @@ LogicalResult NormaliseOp::verify() {
   int64_t groups = getGroups(), columns = value.getDimSize(1);
   if (groups < 1 || columns % groups != 0)
     return emitOpError("cannot split ") << columns << " columns into " << groups << " groups";
-  VectorType vector = getVector().getType();
-  if (vector.getBlocks() * vector.getPad() != columns / groups)
+  auto vector = getVector() ? cast<VectorType>(getVector().getType()) : VectorType();
+  if (vector && vector.getBlocks() * vector.getPad() != columns / groups)
     return emitOpError("has groups of ") << columns / groups << " columns, but a vector of "
                                          << vector.getBlocks() * vector.getPad();
   if (getSize() < 1 || static_cast<int64_t>(getSize()) > columns / groups)
     return emitOpError("size ") << getSize() << " is not in 1 .. " << columns / groups;
   if (cast<RankedTensorType>(getResult().getType()).getShape() != value.getShape())
     return emitOpError("changes the shape from ") << value << " to " << getResult().getType();
-  if (getCentred() && (groups != 1 || vector.getBlocks() != 1))
+  if (getCentred() && (groups != 1 || (vector && vector.getBlocks() != 1)))
     return emitOpError("is centred, and its columns are not one row with padding at its end");
+  if (getBias() && !vector)
+    return emitOpError("has a bias and no vector");
   if (getBias() && getBias().getType() != vector)
     return emitOpError("has a bias of ") << getBias().getType() << " and a vector of " << vector;
+  return success();
+}
+
+LogicalResult ActivateOp::verify() {
+  bool isLimited = getFunction() == Activation::SwigluOai;
+  if (isLimited != bool(getLimit()))
+    return emitOpError(isLimited ? "needs a limit" : "has a limit, which is swiglu_oai's alone");
+  if (isLimited && !getUp())
+    return emitOpError("of swiglu_oai needs a gate and what goes through it");
   return success();
 }
 
@@ -348,6 +406,15 @@ LogicalResult AttendOp::verify() {
     if (columns != wanted)
       return emitOpError("statistics need ") << wanted << " columns, got " << columns;
   }
+  if (getChunk() && (getWindow() || int64_t(*getChunk()) < 1))
+    return emitOpError("has chunks of ") << *getChunk() << " positions and a window of "
+                                         << getWindow() << ", where it may have one of them";
+  if (Value sinks = getSinks())
+    if (auto type = cast<VectorType>(sinks.getType());
+        type.getSize() != getPast().getType().getHeads() * (queries.getDimSize(1) / size))
+      return emitOpError("has ") << type.getSize() << " sinks for "
+                                 << getPast().getType().getHeads() * (queries.getDimSize(1) / size)
+                                 << " heads";
   if ((getKeys() != nullptr) != (getValues() != nullptr) ||
       (getKeys() && (getKeys().getType() != getValues().getType() ||
                      cast<RankedTensorType>(getKeys().getType()).getDimSize(1) != size)))

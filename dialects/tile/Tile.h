@@ -19,6 +19,7 @@
 namespace pianola::tile {
 class PrologueOp;
 class SectionOp;
+class ExpertsOp;
 
 /// Lanes that columns of buffers and rows of weight tiles are padded to.
 constexpr int64_t kLanes = 16;
@@ -35,6 +36,10 @@ inline int64_t padToLanes(int64_t n) { return (n + kLanes - 1) / kLanes * kLanes
 namespace pianola::tile {
 /// The machine that `module` is compiled for; emits an error and returns null if it states none.
 MachineAttr getMachine(mlir::Operation *module);
+
+/// Whether a map fits the tile coordinates that `op` can see: those of its section's grid, or none
+/// in a prologue.
+mlir::LogicalResult verifyMap(mlir::Operation *op, mlir::AffineMapAttr map, llvm::StringRef name);
 
 /// Value of an affine map with one result at the given coordinates; 0 for a null map.
 int64_t evaluate(mlir::AffineMapAttr map, llvm::ArrayRef<int64_t> coordinates);

@@ -13,6 +13,8 @@ class Tile_Op<string mnemonic, list<Trait> traits = []> : Op<Tile_Dialect, mnemo
 
 // A tile value: [slots x columns] of f32 or bf16, in the scratch memory of a worker.
 def Tile_Value : StaticShapeTensorOf<[F32, BF16]>;
+// What a prologue may leave behind.
+def Tile_PrologueResult : AnyTypeOf<[Tile_Value, Tile_RoutesType]>;
 
 //===----------------------------------------------------------------------===//
 // Structure
@@ -22,7 +24,7 @@ def Tile_StageOp : Tile_Op<"stage",
     [Symbol, IsolatedFromAbove, SingleBlock, NoTerminator]> {
   let summary = "what all tiles between two events do";
   let description = [{
-    Arguments are the things a step binds: buffers, contexts, tables, rotations (addresses), and
+    Arguments are the things a step binds: buffers, contexts, tables, rotations, pools (addresses), and
     matrices and vectors (places on the tape). The body holds at most one `tile.prologue` and at least
     one `tile.section`. The tape of a stage, for one worker: every resident vector in argument order,
     then for each of its tiles the section's matrices and per-tile vectors in the order of the ops that
@@ -70,14 +72,14 @@ def Tile_PrologueOp : Tile_Op<"prologue",
     for an example.
   }];
   let regions = (region SizedRegion<1>:$body);
-  let results = (outs Variadic<Tile_Value>:$results);
+  let results = (outs Variadic<Tile_PrologueResult>:$results);
   let assemblyFormat = "$body attr-dict `:` type($results)";
 }
 
-def Tile_YieldOp : Tile_Op<"yield", [HasParent<"PrologueOp">, Terminator, Pure]> {
-  let summary = "ends a prologue and names its results";
-  let description = "See `tile.stage` for an example.";
-  let arguments = (ins Variadic<Tile_Value>:$values);
+def Tile_YieldOp : Tile_Op<"yield", [ParentOneOf<["PrologueOp", "ExpertsOp"]>, Terminator, Pure]> {
+  let summary = "ends a prologue, or what is done for an expert, and names its results";
+  let description = "See `tile.stage` and `tile.experts` for examples.";
+  let arguments = (ins Variadic<Tile_PrologueResult>:$values);
   let assemblyFormat = "($values^ `:` type($values))? attr-dict";
   let hasVerifier = 1;
 }
@@ -239,7 +241,8 @@ def Tile_BiasOp : Tile_Op<"bias", [Pure, AllTypesMatch<["value", "result"]>]> {
   let summary = "adds a vector from the tape to every slot";
   let description = [{
     `result[s][r] = value[s][r] + vector[r]`; of a constant vector, which stands whole, from element
-    `columns` (affine in the tile coordinates) on.
+    `columns` (affine in the tile coordinates) on. With `of_expert` that is in the block of the expert
+    that the enclosing `tile.experts` is at.
 
     ```mlir
     tile.stage @s(%x: !tile.buffer<1 x 32 x f32>, %b: !tile.vector<blocks = 1, size = 24, pad = 32, per_tile = true>,
@@ -254,20 +257,21 @@ def Tile_BiasOp : Tile_Op<"bias", [Pure, AllTypesMatch<["value", "result"]>]> {
     ```
   }];
   let arguments = (ins Tile_Value:$value, Tile_VectorType:$vector,
-                       OptionalAttr<AffineMapAttr>:$columns);
+                       OptionalAttr<AffineMapAttr>:$columns, UnitAttr:$of_expert);
   let results = (outs Tile_Value:$result);
   let assemblyFormat = [{
-    $value `,` $vector (`columns` $columns^)? attr-dict `:` type($value) `,` type($vector)
+    $value `,` $vector (`columns` $columns^)? (`of_expert` $of_expert^)? attr-dict `:` type($value) `,`
+    type($vector)
   }];
   let hasVerifier = 1;
 }
 
-def Tile_NormaliseOp : Tile_Op<"normalise", [Pure]> {
+def Tile_NormaliseOp : Tile_Op<"normalise", [Pure, AttrSizedOperandSegments]> {
   let summary = "normalisation of each group of columns, times the vector";
   let description = [{
     The columns are `groups` equal groups; of each the first `size` lanes are the model's (the rest is
     padding, and zero). For a group x: `y[i] = x[i] * rsqrt(mean(x[0..size)^2) + eps) * vector[i]`, in f32
-    (Zhang and Sennrich, 2019). A vector of one group serves all groups. With `centred` (Ba et al., 2016)
+    (Zhang and Sennrich, 2019), without a vector times 1. A vector of one group serves all groups. With `centred` (Ba et al., 2016)
     the group's mean is first taken from each x[i]; the group is then whole, without padding but at its
     end. With `bias` b, b[i] is added. The result may be bf16: it is then rounded once, at the end.
 
@@ -283,12 +287,13 @@ def Tile_NormaliseOp : Tile_Op<"normalise", [Pure]> {
     }
     ```
   }];
-  let arguments = (ins Tile_Value:$value, Tile_VectorType:$vector, Optional<Tile_VectorType>:$bias,
+  let arguments = (ins Tile_Value:$value, Optional<Tile_VectorType>:$vector,
+                       Optional<Tile_VectorType>:$bias,
                        I64Attr:$groups, I64Attr:$size, F32Attr:$eps, UnitAttr:$centred);
   let results = (outs Tile_Value:$result);
   let assemblyFormat = [{
-    $value `,` $vector (`bias` $bias^)? `groups` `=` $groups `size` `=` $size `eps` `=` $eps
-    (`centred` $centred^)? attr-dict `:` type($value) `,` type($vector) (`,` type($bias)^)? `->`
+    $value (`,` $vector^)? (`bias` $bias^)? `groups` `=` $groups `size` `=` $size `eps` `=` $eps
+    (`centred` $centred^)? attr-dict `:` type($value) (`,` type($vector)^)? (`,` type($bias)^)? `->`
     type($result)
   }];
   let hasVerifier = 1;
@@ -326,7 +331,9 @@ def Tile_ActivateOp : Tile_Op<"activate",
   let summary = "act(gate), or a gated linear unit: act(gate) * up";
   let description = [{
     `silu(x) = x / (1 + exp(-x))`; `gelu_tanh(x) = x/2 (1 + tanh(sqrt(2/pi) (x + 0.044715 x^3)))`;
-    `gelu(x) = x/2 (1 + erf(x / sqrt 2))` (Shazeer, 2020).
+    `gelu(x) = x/2 (1 + erf(x / sqrt 2))` (Shazeer, 2020). `swiglu_oai`, with a `limit` L, is
+    `(u + 1) g / (1 + exp(-1.702 g))` of g = min(gate, L) and u = max(-L, min(up, L)), as
+    `transformer.glu` has it.
 
     ```mlir
     tile.stage @a(%g: !tile.buffer<1 x 32 x f32>, %u: !tile.buffer<1 x 32 x f32>, %y: !tile.buffer<1 x 32 x bf16>) {
@@ -340,9 +347,11 @@ def Tile_ActivateOp : Tile_Op<"activate",
     }
     ```
   }];
-  let arguments = (ins Tile_Value:$gate, Optional<Tile_Value>:$up, Tile_ActivationEnum:$function);
+  let arguments = (ins Tile_Value:$gate, Optional<Tile_Value>:$up, Tile_ActivationEnum:$function,
+                       OptionalAttr<F32Attr>:$limit);
   let results = (outs Tile_Value:$result);
-  let assemblyFormat = "$gate (`,` $up^)? $function attr-dict `:` type($gate)";
+  let assemblyFormat = "$gate (`,` $up^)? $function (`limit` `=` $limit^)? attr-dict `:` type($gate)";
+  let hasVerifier = 1;
 }
 
 def Tile_ScaleOp : Tile_Op<"scale", [Pure]> {
@@ -389,6 +398,30 @@ def Tile_SoftcapOp : Tile_Op<"softcap", [Pure, AllTypesMatch<["value", "result"]
   let assemblyFormat = "$value `at` $cap attr-dict `:` type($result)";
 }
 
+def Tile_GateOp : Tile_Op<"gate", [Pure, AllTypesMatch<["value", "result"]>]> {
+  let summary = "a tile value times the sigmoid of another";
+  let description = [{
+    `result = value / (1 + exp(-by))`, elementwise, or with `by_row` by the first column of `by` for
+    the whole row.
+
+    ```mlir
+    tile.stage @s(%x: !tile.buffer<1 x 32 x f32>, %g: !tile.buffer<1 x 16 x f32>, %y: !tile.buffer<1 x 32 x f32>) {
+      tile.section grid = [1] {
+      ^bb0(%t: index):
+        %0 = tile.load %x : !tile.buffer<1 x 32 x f32> -> tensor<1x32xf32>
+        %1 = tile.load %g : !tile.buffer<1 x 16 x f32> -> tensor<1x16xf32>
+        %2 = tile.gate %0, %1 by_row : tensor<1x32xf32>, tensor<1x16xf32>
+        tile.store %2, %y : tensor<1x32xf32>, !tile.buffer<1 x 32 x f32>
+      }
+    }
+    ```
+  }];
+  let arguments = (ins Tile_Value:$value, Tile_Value:$by, UnitAttr:$by_row);
+  let results = (outs Tile_Value:$result);
+  let assemblyFormat = "$value `,` $by (`by_row` $by_row^)? attr-dict `:` type($value) `,` type($by)";
+  let hasVerifier = 1;
+}
+
 def Tile_AddOp : Tile_Op<"add", [Pure, SameOperandsAndResultType]> {
   let summary = "sum of two tile values";
   let description = "Elementwise, f32: the residual. See `tile.stage` for an example.";
@@ -402,8 +435,12 @@ def Tile_AttendOp : Tile_Op<"attend", [AttrSizedOperandSegments]> {
   let description = [{
     `queries` holds, for slots `slots + i`, the g query heads of key/value head `head`, each as wide as
     the context's heads. For slot position q the keys are positions p with `p <= q` and, with a
-    `window` W > 0, `q - W < p`. `score = scale * (query . key)`, with `cap` c then `c * tanh(score / c)`, softmax in f32 (online, Milakov and
+    `window` W > 0, `q - W < p`, or with a `chunk` C `p >= q - q mod C`. `score = scale * (query . key)`, with `cap` c then `c * tanh(score / c)`, softmax in f32 (online, Milakov and
     Gimelshein, 2018), times values.
+
+    With `sinks`, one number for each query head of the model, the softmax of a head has one more
+    score, which is that number, and belongs to no key: part 0 counts it (Xiao et al., 2023; learned
+    ones: transformers' `GptOssAttention`).
 
     With `fresh` keys and values, of all slots of the play, these are taken for the positions of the
     play in place of what the context holds there: then the context may get them at the same time.
@@ -430,18 +467,24 @@ def Tile_AttendOp : Tile_Op<"attend", [AttrSizedOperandSegments]> {
   }];
   let arguments = (ins Tile_Value:$queries, Tile_ContextType:$past,
                        Optional<Tile_Value>:$keys, Optional<Tile_Value>:$values,
-                       AffineMapAttr:$head,
+                       Optional<Tile_VectorType>:$sinks, AffineMapAttr:$head,
                        OptionalAttr<AffineMapAttr>:$slots, OptionalAttr<AffineMapAttr>:$split,
                        F32Attr:$scale, I64Attr:$window, I64Attr:$splits,
-                       OptionalAttr<I64Attr>:$least, OptionalAttr<F32Attr>:$cap);
+                       OptionalAttr<I64Attr>:$least, OptionalAttr<F32Attr>:$cap,
+                       OptionalAttr<I64Attr>:$chunk);
   let results = (outs Tile_Value:$output, Optional<Tile_Value>:$statistics);
   let assemblyFormat = [{
-    $queries `,` $past (`fresh` $keys^ `,` $values)? `head` $head (`slots` $slots^)? (`split` $split^)?
-    `scale` `=` $scale `window` `=` $window `splits` `=` $splits (`least` `=` $least^)? (`cap` `=` $cap^)? attr-dict `:`
-    type($queries) `,` type($past) (`fresh` type($keys)^ `,` type($values))? `->` type($output)
+    $queries `,` $past (`fresh` $keys^ `,` $values)? (`sinks` $sinks^)? `head` $head (`slots` $slots^)?
+    (`split` $split^)? `scale` `=` $scale `window` `=` $window `splits` `=` $splits (`least` `=` $least^)?
+    (`cap` `=` $cap^)? (`chunk` `=` $chunk^)? attr-dict `:` type($queries) `,` type($past)
+    (`fresh` type($keys)^ `,` type($values))? (`sinks` type($sinks)^)? `->` type($output)
     (`,` type($statistics)^)?
   }];
   let hasVerifier = 1;
+  let extraClassDeclaration = [{
+    /// Positions that are looked at, at most, counted backwards; 0: all.
+    int64_t getReach() { return getChunk() ? int64_t(*getChunk()) : int64_t(getWindow()); }
+  }];
 }
 
 def Tile_PeakOp : Tile_Op<"peak"> {
@@ -524,5 +567,7 @@ def Tile_CombineOp : Tile_Op<"combine", [Pure]> {
   }];
   let hasVerifier = 1;
 }
+
+include "dialects/tile/TileExpertOps.td"
 
 #endif

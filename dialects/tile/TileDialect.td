@@ -171,11 +171,7 @@ def Tile_MatrixType : Tile_Type<"Matrix", "matrix"> {
                         DefaultValuedParameter<"int64_t", "0">:$panel,
                         DefaultValuedParameter<"int64_t", "0">:$rowBlock,
                         DefaultValuedParameter<"int64_t", "0">:$rowBlockPad);
-  let assemblyFormat = [{
-    `<` `rows` `=` $rows `,` `row_pad` `=` $rowPad `,` `blocks` `=` $blocks `,` `columns` `=` $columns
-    `,` `column_pad` `=` $columnPad `,` `element` `=` $element (`,` `panel` `=` $panel^)?
-    (`,` `row_block` `=` $rowBlock^)? (`,` `row_block_pad` `=` $rowBlockPad^)? `>`
-  }];
+  let hasCustomAssemblyFormat = 1; // what is optional begins with a comma
   let extraClassDeclaration = [{
     /// Length of the contracted dimension with its padding.
     int64_t getDepth() const { return getBlocks() * getColumnPad(); }
@@ -312,7 +308,8 @@ def Tile_MachineAttr : AttrDef<Tile_Dialect, "Machine"> {
 def Tile_ActivationEnum : I32EnumAttr<"Activation", "gate function", [
     I32EnumAttrCase<"Silu", 0, "silu">,
     I32EnumAttrCase<"GeluTanh", 1, "gelu_tanh">,
-    I32EnumAttrCase<"Gelu", 2, "gelu">]> {
+    I32EnumAttrCase<"Gelu", 2, "gelu">,
+    I32EnumAttrCase<"SwigluOai", 3, "swiglu_oai">]> {
   let cppNamespace = "::pianola::tile";
 }
 
@@ -320,5 +317,7 @@ def Tile_PartEnum : I32EnumAttr<"ContextPart", "half of a context", [
     I32EnumAttrCase<"Key", 0, "key">, I32EnumAttrCase<"Value", 1, "value">]> {
   let cppNamespace = "::pianola::tile";
 }
+
+include "dialects/tile/TileExperts.td"
 
 #endif

@@ -28,6 +28,8 @@ static int64_t findHeads(Value value, llvm::SmallPtrSetImpl<void *> &seen) {
           cast<OpResult>(value).getResultNumber());
       if (int64_t heads = findHeads(inside, seen))
         return heads;
+    } else if (auto routed = dyn_cast<RoutedLinearOp>(op)) {
+      return routed.getCombined() ? 0 : int64_t(routed.getRoutes().getType().getChosen());
     } else if (int64_t heads = headsSeen(op)) {
       return heads;
     } else if (isa<ActivateOp, AddOp, GluOp, ScaleOp, SoftcapOp>(op)) {
@@ -50,6 +52,8 @@ static int64_t findHeads(Value value, llvm::SmallPtrSetImpl<void *> &seen) {
 }
 
 Layout layoutOf(Value value) {
+  if (auto routes = dyn_cast<RoutesType>(value.getType()))
+    return Layout::plain(routes.getExperts()); // as logits
   llvm::SmallPtrSet<void *, 8> seen;
   int64_t heads = findHeads(value, seen), columns = width(value);
   return heads ? Layout::heads(heads, columns / heads) : Layout::plain(columns);

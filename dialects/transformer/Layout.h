@@ -2,6 +2,7 @@
 //
 // A row of N numbers is either plain, padded at its end, or heads one after the other, each padded:
 // a tile that rotates or normalises a head, or attends with it, needs all of it and nothing else.
+// What a slot's experts make of it is laid out like heads, one for each.
 #ifndef PIANOLA_DIALECTS_TRANSFORMER_LAYOUT_H
 #define PIANOLA_DIALECTS_TRANSFORMER_LAYOUT_H
 

@@ -42,9 +42,8 @@
  *    "contexts": [{"heads", "size", "element": "f32" | "bf16" | "i8" | "f8e4m3",
  *                  "window", "ring"}],        of i8 and f8e4m3, a position has an f32 scale too for
  *                                             each head's key and value. window, optional: how many
- *                                             positions attention looks at, counted backwards. ring,
- *                                             optional: how many are kept, the newest; position p
- *                                             stands where p mod ring would
+ *                                             positions attention looks at, counted backwards.
+ * ring, optional: how many are kept, the newest; position p stands where p mod ring would
  *    "rotations": [{"inv_freq": [...], "scale",
  *                   "growth": {"factor", "period", "from"}}],  optional: position p's cosines and
  *                                             sines are 1 + factor ln(1 + floor((p + from) /
@@ -52,9 +51,10 @@
  *    "tables": [{"space": "table" | "tiles", "offset", "count"}],
  *                                             table: first byte and bytes in the table section;
  *                                             tiles: first index and number of entries in tiles
- *    "parts": [{"name", "entry"}],            entry: first byte in the code section; nvptx: none
- *    "tapes": [{"offset", "bytes"}],          of each worker, in the tape section; nvptx: bytes is
- *                                             a multiple of 64, where the last tile ends
+ *    "pools": [{"offset", "bytes"}],          optional: in the tape section, the tiles of a matrix
+ * of all experts, one expert's after the other's "parts": [{"name", "entry"}],            entry:
+ * first byte in the code section; nvptx: none "tapes": [{"offset", "bytes"}],          of each
+ * worker, in the tape section; nvptx: bytes is a multiple of 64, where the last tile ends
  *    "weights": {"seed", "tape", "table", "constant"},    nvptx alone, optional: the roll has none
  *                                             of these three sections, and who opens it makes up
  *                                             so many bytes of each (runtime/roll/MadeUpWeights.h),

@@ -58,6 +58,7 @@ private:
   void placeTapes(schedule::ProgramOp program);
   void collectSymbols();
   void addTable(schedule::TableOp op);
+  void addPool(schedule::PoolOp op);
   json bindingOf(Value value);
   json constantOf(SymbolRefAttr weight, tile::VectorType type);
   json bindingsOf(schedule::StepOp step);
@@ -77,7 +78,7 @@ private:
   const PtxCode *ptx;
   std::map<std::string, uint32_t> parts;
   uint64_t scratch = 0;
-  Numbering contexts, rotations, tables;
+  Numbering contexts, rotations, tables, pools;
   llvm::MapVector<std::pair<Attribute, Type>, uint64_t> constants; // bytes of the section
   Punched result;
   std::string refusal; // the first
@@ -116,6 +117,18 @@ void Puncher::addTable(schedule::TableOp op) {
   result.tables.push_back(table);
 }
 
+// Behind all tapes.
+void Puncher::addPool(schedule::PoolOp op) {
+  tile::PoolType type = op.getPool().getType();
+  tile::MatrixType matrix = type.getMatrix();
+  int64_t bytes = matrix.getTileBytes();
+  auto begin = static_cast<int64_t>(result.tapeBytes);
+  for (int64_t tile = 0; tile < type.getExperts() * type.getTiles(); ++tile)
+    result.pools.push_back({op.getWeightAttr(), matrix, tile, -1, begin + tile * bytes, bytes});
+  result.manifest["pools"].push_back({{"offset", begin}, {"bytes", type.getBytes()}});
+  result.tapeBytes = alignTo(result.tapeBytes + type.getBytes(), PIANOLA_ROLL_ALIGNMENT);
+}
+
 // Of a context, as roll.h has them.
 static const char *elementName(Type element) {
   return element.isF32()        ? "f32"
@@ -132,14 +145,14 @@ static int64_t windowOf(schedule::ContextOp context) {
     step.getStageOp().walk([&](tile::AttendOp attend) {
       auto past = cast<BlockArgument>(attend.getPast());
       if (step.getBindingOf(past.getArgNumber()) == context.getContext())
-        window = attend.getWindow();
+        window = attend.getReach();
     });
   }
   return window;
 }
 
 void Puncher::collectSymbols() {
-  for (const char *list : {"contexts", "rotations", "tables"})
+  for (const char *list : {"contexts", "rotations", "tables", "pools"})
     result.manifest[list] = json::array();
   llvm::DenseSet<Attribute> seen;
   module.walk([&](Operation *op) {
@@ -172,6 +185,10 @@ void Puncher::collectSymbols() {
       tables(table.getWeight());
       if (seen.insert(table.getWeight()).second)
         addTable(table);
+    } else if (auto pool = dyn_cast<schedule::PoolOp>(op)) {
+      pools(pool.getWeight());
+      if (seen.insert(pool.getWeight()).second)
+        addPool(pool);
     }
   });
 }
@@ -184,6 +201,8 @@ json Puncher::bindingOf(Value value) {
     return {{"space", "context"}, {"at", contexts(context.getCache())}};
   if (auto rotation = dyn_cast<schedule::RotationOp>(op))
     return {{"space", "rotation"}, {"at", rotations(rotation.getTable())}};
+  if (auto pool = dyn_cast<schedule::PoolOp>(op))
+    return {{"space", "pool"}, {"at", pools(pool.getWeight())}};
   return {{"space", "table"}, {"at", tables(cast<schedule::TableOp>(op).getWeight())}};
 }
 

@@ -28,13 +28,14 @@ struct Punched {
   std::vector<std::vector<schedule::TapeUse>> tapes; // of each worker
   std::vector<uint64_t> tapeOffsets;                 // in the tape section
   uint64_t tapeBytes = 0;                            // of all tapes, with padding between them
+  std::vector<schedule::TapeUse> pools;              // tiles, in the tape section behind the tapes
   std::vector<PunchedTable> tables;
   uint64_t tableBytes = 0;
   std::vector<uint64_t> tiles;
   std::vector<schedule::TapeUse> constants; // vectors, in the constant section
   uint64_t constantBytes = 0;
   std::vector<PianolaRollRecord> records;
-  /// contexts, rotations, tables, parts, tapes and programs of the manifest.
+  /// contexts, rotations, tables, pools, parts, tapes and programs of the manifest.
   nlohmann::json manifest;
 };
 

@@ -61,6 +61,8 @@ std::vector<Job> jobsOf(const Punched &punched) {
   for (auto [tape, offset] : llvm::zip(punched.tapes, punched.tapeOffsets))
     for (const schedule::TapeUse &use : tape)
       jobs.push_back({PIANOLA_SECTION_TAPE, offset + use.offset, uint64_t(use.bytes), &use});
+  for (const schedule::TapeUse &use : punched.pools)
+    jobs.push_back({PIANOLA_SECTION_TAPE, uint64_t(use.offset), uint64_t(use.bytes), &use});
   for (const schedule::TapeUse &use : punched.constants)
     jobs.push_back({PIANOLA_SECTION_CONSTANT, uint64_t(use.offset), uint64_t(use.bytes), &use});
   for (const PunchedTable &table : punched.tables) {

@@ -122,11 +122,11 @@ llvm::Error packCodes(encoding::ScaledType type, int64_t firstRow, int64_t rowCo
   return llvm::Error::success();
 }
 
-// Rows of a tile of panels, which may lie in the padding behind a block of rows.
+// Rows of a tile, which may lie in the padding behind a block of rows.
 struct RowRange {
   int64_t first, count;
 };
-RowRange panelRows(tile::MatrixType type, int64_t tile) {
+RowRange rowsOf(tile::MatrixType type, int64_t tile) {
   int64_t first = tile * type.getRows(), count = type.getRows();
   if (int64_t pad = type.getRowBlockPad()) {
     int64_t inBlock = first % pad;
@@ -159,7 +159,7 @@ void packPanels(const SourceRows &rows, tile::MatrixType type, uint8_t *bytes) {
 llvm::Error packPanelCodes(tile::MatrixType type, int64_t tile, const WeightSource &source,
                            const TensorInfo &tensor, uint8_t *out) {
   encoding::ScaledType codes = type.getCodes();
-  RowRange range = panelRows(type, tile);
+  RowRange range = rowsOf(type, tile);
   int64_t first = range.first;
   int64_t count = std::clamp<int64_t>(tensor.shape[0] - first, 0, range.count);
   EncodedRows rows;
@@ -246,12 +246,10 @@ llvm::Error packPiece(const schedule::TapeUse &use, const WeightSource &source,
   auto matrix = cast<tile::MatrixType>(use.type);
   if (matrix.getCodes() && matrix.getPanel())
     return packPanelCodes(matrix, use.tile, source, tensor, out.data());
+  RowRange range = rowsOf(matrix, use.tile);
   if (encoding::ScaledType type = matrix.getCodes())
-    return packCodes(type, use.tile * matrix.getRows(), matrix.getRows(), matrix.getRowPad(), 32,
-                     matrix.getBlocks(), matrix.getColumns(), matrix.getColumnPad(), source, tensor,
-                     out.data());
-  RowRange range = matrix.getPanel() ? panelRows(matrix, use.tile)
-                                     : RowRange{use.tile * matrix.getRows(), matrix.getRows()};
+    return packCodes(type, range.first, range.count, matrix.getRowPad(), 32, matrix.getBlocks(),
+                     matrix.getColumns(), matrix.getColumnPad(), source, tensor, out.data());
   llvm::Expected<SourceRows> rows = readRows(source, tensor, range.first, range.count);
   if (!rows)
     return rows.takeError();

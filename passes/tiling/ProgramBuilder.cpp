@@ -9,9 +9,11 @@ using namespace pianola::transformer;
 namespace pianola::tiling {
 
 Type ProgramBuilder::elementOf(Value value) {
+  if (isa<transformer::RoutesType>(value.getType()))
+    return f32(); // logits
   // Readers outside of the stage that makes the value are ops in other stages.
   for (Operation *user : value.getUsers())
-    if (!isa<LinearOp, LmHeadOp, AttentionOp>(user))
+    if (!isa<LinearOp, LmHeadOp, RouteOp, RoutedLinearOp, AttentionOp>(user))
       return f32();
   return value.use_empty() ? f32() : product;
 }
@@ -26,6 +28,8 @@ Value ProgramBuilder::bind(Operation *user, SymbolRefAttr symbol, Type type) {
     value = top.create<schedule::TableOp>(user->getLoc(), type, symbol);
   else if (isa<tile::RotationType>(type))
     value = top.create<schedule::RotationOp>(user->getLoc(), type, symbol);
+  else if (isa<tile::PoolType>(type))
+    value = top.create<schedule::PoolOp>(user->getLoc(), type, symbol);
   else
     value = top.create<schedule::ContextOp>(user->getLoc(), type, symbol);
   return value;
@@ -35,7 +39,7 @@ Value ProgramBuilder::bind(Operation *user, SymbolRefAttr symbol, Type type) {
 static int64_t windowOf(Value context) {
   for (OpOperand &use : context.getUses()) {
     if (auto attention = dyn_cast<AttentionOp>(use.getOwner()))
-      return attention.getWindow().value_or(0);
+      return attention.getChunk().value_or(attention.getWindow().value_or(0));
     if (isa<YieldOp>(use.getOwner()))
       return windowOf(use.getOwner()->getParentOp()->getResult(use.getOperandNumber()));
   }
@@ -70,12 +74,15 @@ Placed ProgramBuilder::place(Value value, StringRef label) {
     return to;
   }
   OpBuilder builder = OpBuilder::atBlockEnd(&program.getBody().front());
+  layout = layoutOf(value);
   auto buffer = [&](StringRef suffix, int64_t columns, Type element) -> Value {
+    bool isOfExperts = op->getNumResults() == 1 && routesBehind(op->getResult(0));
+    int64_t rows = isOfExperts ? slots * layout.blocks : slots;
     return builder.create<schedule::BufferOp>(
-        op->getLoc(), tile::BufferType::get(context, slots, columns, element),
+        op->getLoc(),
+        tile::BufferType::get(context, rows, isOfExperts ? layout.pad : columns, element),
         builder.getStringAttr(label + suffix), IntegerAttr());
   };
-  layout = layoutOf(value);
   Type element = elementOf(value);
   if (auto attention = dyn_cast<AttentionOp>(op)) {
     int64_t heads = attention.getContext().getType().getHeads();

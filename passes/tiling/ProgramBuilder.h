@@ -17,6 +17,10 @@ struct Placed {
   int64_t splits = 1;
 };
 
+/// The routes of what each of a slot's experts makes for itself, a row of its own; null of any
+/// other value.
+mlir::Value routesBehind(mlir::Value value);
+
 /// Builds one program.
 class ProgramBuilder {
 public:

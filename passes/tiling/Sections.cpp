@@ -101,12 +101,16 @@ LogicalResult StageBuilder::emitAttention(AttentionOp attention, const Placed &t
   Type statistics;
   if (splits > 1)
     statistics = values(block, tile::padToLanes(2 * group), owner.f32());
+  Value sinks;
+  if (auto symbol = attention.getSinksAttr())
+    sinks = vector(symbol, Layout::plain(attention.getHeads()));
   auto op = builder.create<tile::AttendOp>(
       loc, values(block, columns, owner.f32()), statistics, *queries, bindValue(cache), keys,
-      newValues, map(3, 0, 1), slots, splits > 1 ? map(3, 2, 1) : AffineMapAttr(),
+      newValues, sinks, map(3, 0, 1), slots, splits > 1 ? map(3, 2, 1) : AffineMapAttr(),
       attention.getScaleAttr(), builder.getI64IntegerAttr(attention.getWindow().value_or(0)),
       builder.getI64IntegerAttr(splits),
-      keys ? builder.getI64IntegerAttr(kLeastPart) : IntegerAttr(), attention.getCapAttr());
+      keys ? builder.getI64IntegerAttr(kLeastPart) : IntegerAttr(), attention.getCapAttr(),
+      attention.getChunkAttr());
 
   // Parts stand one after the other, in each the key/value heads.
   auto store = [&](Value value, Value buffer) {
@@ -142,9 +146,9 @@ FailureOr<Value> StageBuilder::emitHeads(Value value, AffineMapAttr slots, int64
     return failure();
   if (auto norm = dyn_cast<NormOp>(op))
     return builder
-        .create<tile::NormaliseOp>(loc, input->getType(), *input,
-                                   vector(norm.getWeightAttr(), layout), /*bias=*/Value(), heads,
-                                   layout.size, norm.getEps(), /*centred=*/false)
+        .create<tile::NormaliseOp>(loc, input->getType(), *input, headWeight(norm, layout),
+                                   /*bias=*/Value(), heads, layout.size, norm.getEps(),
+                                   /*centred=*/false)
         .getResult();
   auto rope = cast<RopeOp>(op);
   auto table = owner.symbols.lookup<RopeTableOp>(rope.getTable());

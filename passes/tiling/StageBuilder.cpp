@@ -82,6 +82,11 @@ Value StageBuilder::vector(SymbolRefAttr symbol, Layout layout, int64_t blocks) 
                                               owner.machine.getRows() > 0, false));
 }
 
+// Of a norm of heads, which may have none.
+Value StageBuilder::headWeight(NormOp norm, Layout layout) {
+  return norm.getWeight() ? vector(norm.getWeightAttr(), layout) : Value();
+}
+
 Value StageBuilder::bias(SymbolRefAttr symbol, Value value, Layout layout, int64_t rows) {
   tile::VectorType type;
   AffineMapAttr columns;
@@ -123,8 +128,10 @@ FailureOr<Value> StageBuilder::emitRow(Value value, AffineMapAttr slots, int64_t
 
   auto load = [&](Value buffer) -> Value {
     auto type = cast<tile::BufferType>(buffer.getType());
-    return builder.create<tile::LoadOp>(loc, values(count, type.getColumns(), type.getElement()),
-                                        bindValue(buffer), slots, nullptr);
+    int64_t ofSlot = type.getSlots() / owner.slots; // experts have a row each
+    return builder.create<tile::LoadOp>(
+        loc, values(count * ofSlot, type.getColumns(), type.getElement()), bindValue(buffer), slots,
+        nullptr);
   };
   auto loadPlaced = [&](Value outer) -> FailureOr<Value> {
     const Placed &from = owner.placed.at(outer);
@@ -146,7 +153,8 @@ FailureOr<Value> StageBuilder::emitRow(Value value, AffineMapAttr slots, int64_t
         .getResult();
   };
   auto round = [&](Value row) -> Value {
-    return builder.create<tile::ScaleOp>(loc, values(count, layout.columns(), element), row,
+    auto shape = cast<RankedTensorType>(row.getType()).getShape();
+    return builder.create<tile::ScaleOp>(loc, RankedTensorType::get(shape, element), row,
                                          builder.getF32FloatAttr(1));
   };
   Operation *op = value.getDefiningOp();
@@ -165,7 +173,9 @@ FailureOr<Value> StageBuilder::emitRow(Value value, AffineMapAttr slots, int64_t
         FailureOr<Value> input = recurse(norm.getInput());
         if (failed(input))
           return failure();
-        Value factors = vector(norm.getWeightAttr(), layout, layout.blocks), bias;
+        Value factors, bias;
+        if (norm.getWeight())
+          factors = vector(norm.getWeightAttr(), layout, layout.blocks);
         if (norm.getBias())
           bias = vector(norm.getBiasAttr(), layout, layout.blocks);
         return builder
@@ -192,18 +202,23 @@ FailureOr<Value> StageBuilder::emitRow(Value value, AffineMapAttr slots, int64_t
       });
 }
 
-// As `weight` takes it, if it has an order of its own: each such weight gets a copy.
-FailureOr<Value> StageBuilder::emitPrologue(Value value, SymbolRefAttr weight) {
-  auto [found, isNew] = prologueResults.try_emplace({value, weight}, prologueValues.size());
-  if (!isNew)
-    return prologueValues[found->second];
-  OpBuilder::InsertionGuard guard(builder);
+// What is built from here on is built at its end.
+void StageBuilder::beginPrologue() {
   if (!prologue) {
     builder.setInsertionPointToStart(&body());
     prologue = builder.create<tile::PrologueOp>(loc, TypeRange());
     prologue.getBody().emplaceBlock();
   }
   builder.setInsertionPointToEnd(&prologue.getBody().front());
+}
+
+// As `weight` takes it, if it has an order of its own: each such weight gets a copy.
+FailureOr<Value> StageBuilder::emitPrologue(Value value, SymbolRefAttr weight) {
+  auto [found, isNew] = prologueResults.try_emplace({value, weight}, prologueValues.size());
+  if (!isNew)
+    return prologueValues[found->second];
+  OpBuilder::InsertionGuard guard(builder);
+  beginPrologue();
   Value &row = prologueRows[value];
   if (!row) {
     FailureOr<Value> emitted = emitRow(value, AffineMapAttr(), owner.slots, owner.product);
@@ -226,8 +241,7 @@ FailureOr<Value> StageBuilder::emitPrologue(Value value, SymbolRefAttr weight) {
 
 // What a linear reads: the result of the prologue, or, where scratch memory has no room for that, a
 // buffer in its place.
-FailureOr<Value> StageBuilder::emitOperand(Value value, SymbolRefAttr weight) {
-  Layout layout = layoutOf(value);
+FailureOr<Value> StageBuilder::emitOperand(Value value, SymbolRefAttr weight, Layout layout) {
   auto op = owner.symbols.lookup<WeightOp>(weight.getRootReference());
   if (owner.isReordered(owner.elementOnTape(op, layout), layout))
     return emitPrologue(value, weight);
@@ -258,8 +272,22 @@ LogicalResult StageBuilder::emitRows(Value value, Value buffer) {
 // Whether a tile of it is a row: it has a norm of whole rows, and no products that read it.
 bool StageBuilder::isOfRows() {
   Block &ops = source.getBody().front();
-  return ops.getOps<LinearOp>().empty() && ops.getOps<LmHeadOp>().empty() &&
+  return llvm::none_of(
+             ops,
+             [](Operation &op) { return isa<LinearOp, LmHeadOp, RouteOp, RoutedLinearOp>(op); }) &&
          llvm::any_of(ops.getOps<NormOp>(), [](NormOp norm) { return !norm.getHeads(); });
+}
+
+// Of a value of one column, which another stage has made.
+FailureOr<Value> StageBuilder::emitColumn(Value value) {
+  auto from = owner.placed.find(value);
+  if (from == owner.placed.end())
+    return source.emitOpError("\"") << source.getLabel() << "\" reads a value that has no buffer";
+  auto type = cast<tile::BufferType>(from->second.buffer.getType());
+  return builder
+      .create<tile::LoadOp>(loc, values(tile::kLanes, type.getElement()),
+                            bindValue(from->second.buffer), nullptr, nullptr)
+      .getResult();
 }
 
 // One tile of `value`: `rows` padded columns of it, from column t * rows on.
@@ -278,7 +306,7 @@ FailureOr<Value> StageBuilder::emitTile(Value value, Layout layout, int64_t rows
   }
 
   auto contract = [&](Value input, SymbolRefAttr symbol) -> FailureOr<Value> {
-    FailureOr<Value> row = emitOperand(input, symbol);
+    FailureOr<Value> row = emitOperand(input, symbol, layoutOf(input));
     if (failed(row))
       return failure();
     Value weights = matrix(symbol, layout, rows, layoutOf(input));
@@ -292,6 +320,24 @@ FailureOr<Value> StageBuilder::emitTile(Value value, Layout layout, int64_t rows
           return product;
         return bias(linear.getBiasAttr(), *product, layout, rows);
       })
+      .Case([&](RouteOp route) -> FailureOr<Value> {
+        FailureOr<Value> logits = contract(route.getInput(), route.getWeightAttr());
+        if (failed(logits) || !route.getBiasAttr())
+          return logits;
+        return bias(route.getBiasAttr(), *logits, layout, rows);
+      })
+      .Case([&](RoutedLinearOp routed) -> FailureOr<Value> {
+        return routed.getCombined() ? emitSumOfExperts(routed, layout, rows)
+                                    : emitOfExpert(routed, layout, rows, tileOfExpert);
+      })
+      .Case([&](GateOp gate) -> FailureOr<Value> {
+        FailureOr<Value> input = recurse(gate.getInput()), by;
+        bool byRow = cast<RankedTensorType>(gate.getGate().getType()).getDimSize(1) == 1;
+        by = byRow ? emitColumn(gate.getGate()) : recurse(gate.getGate());
+        if (failed(input) || failed(by))
+          return failure();
+        return builder.create<tile::GateOp>(loc, input->getType(), *input, *by, byRow).getResult();
+      })
       .Case([&](LmHeadOp head) -> FailureOr<Value> {
         stage.setOutputs(true);
         return contract(head.getInput(), head.getWeightAttr());
@@ -303,9 +349,9 @@ FailureOr<Value> StageBuilder::emitTile(Value value, Layout layout, int64_t rows
         if (failed(input))
           return failure();
         return builder
-            .create<tile::NormaliseOp>(loc, input->getType(), *input,
-                                       vector(norm.getWeightAttr(), layout), /*bias=*/Value(), 1,
-                                       layout.size, norm.getEps(), /*centred=*/false)
+            .create<tile::NormaliseOp>(loc, input->getType(), *input, headWeight(norm, layout),
+                                       /*bias=*/Value(), 1, layout.size, norm.getEps(),
+                                       /*centred=*/false)
             .getResult();
       })
       .Case([&](RopeOp rope) -> FailureOr<Value> {
@@ -326,7 +372,8 @@ FailureOr<Value> StageBuilder::emitTile(Value value, Layout layout, int64_t rows
         if (failed(input))
           return failure();
         auto function = static_cast<tile::Activation>(activate.getActivation());
-        return builder.create<tile::ActivateOp>(loc, input->getType(), *input, Value(), function)
+        return builder
+            .create<tile::ActivateOp>(loc, input->getType(), *input, Value(), function, FloatAttr())
             .getResult();
       })
       .Case([&](GluOp glu) -> FailureOr<Value> {
@@ -334,7 +381,9 @@ FailureOr<Value> StageBuilder::emitTile(Value value, Layout layout, int64_t rows
         if (failed(gate) || failed(up))
           return failure();
         auto function = static_cast<tile::Activation>(glu.getActivation());
-        return builder.create<tile::ActivateOp>(loc, gate->getType(), *gate, *up, function)
+        return builder
+            .create<tile::ActivateOp>(loc, gate->getType(), *gate, *up, function,
+                                      glu.getLimitAttr())
             .getResult();
       })
       .Case([&](ScaleOp scale) -> FailureOr<Value> {
@@ -373,6 +422,8 @@ LogicalResult StageBuilder::build(StringRef label) {
             .Case([&](AttentionOp attention) { return emitAttention(attention, to); })
             .Case([&](AppendOp append) { return emitAppend(append, to.buffer); })
             .Default([&](Operation *) {
+              if (Value routes = routesBehind(value))
+                return emitExperts(value, routes, to);
               return isOfRows() ? emitRows(value, to.buffer) : emitStore(value, to);
             });
     if (failed(built))

@@ -55,6 +55,7 @@ private:
                      transformer::Layout input);
   // A norm weight.
   mlir::Value vector(mlir::SymbolRefAttr symbol, transformer::Layout layout, int64_t blocks = 1);
+  mlir::Value headWeight(transformer::NormOp norm, transformer::Layout layout);
   mlir::Value bias(mlir::SymbolRefAttr symbol, mlir::Value value, transformer::Layout layout,
                    int64_t rows);
   mlir::Value weight(mlir::SymbolRefAttr symbol, mlir::Type type);
@@ -68,10 +69,13 @@ private:
   bool isOfRows();
   mlir::FailureOr<mlir::Value> emitRow(mlir::Value value, mlir::AffineMapAttr slots, int64_t count,
                                        mlir::Type element);
-  mlir::FailureOr<mlir::Value> emitOperand(mlir::Value value, mlir::SymbolRefAttr weight);
+  mlir::FailureOr<mlir::Value> emitOperand(mlir::Value value, mlir::SymbolRefAttr weight,
+                                           transformer::Layout layout);
+  void beginPrologue();
   mlir::FailureOr<mlir::Value> emitPrologue(mlir::Value value, mlir::SymbolRefAttr weight = {});
   mlir::FailureOr<mlir::Value> emitHeads(mlir::Value value, mlir::AffineMapAttr slots,
                                          int64_t count, int64_t heads, mlir::AffineMapAttr columns);
+  mlir::FailureOr<mlir::Value> emitColumn(mlir::Value value);
   mlir::FailureOr<mlir::Value> emitTile(mlir::Value value, transformer::Layout layout,
                                         int64_t rows);
   mlir::LogicalResult emitStore(mlir::Value yielded, const Placed &to);
@@ -79,6 +83,15 @@ private:
   mlir::LogicalResult emitEmbed(transformer::EmbedOp embed, mlir::Value buffer);
   mlir::LogicalResult emitAttention(transformer::AttentionOp attention, const Placed &to);
   mlir::LogicalResult emitFreshAppend(transformer::AppendOp append);
+  // Experts.cpp
+  mlir::Value emitRoutes(mlir::Value value);
+  tile::ExpertsOp beginExperts(mlir::Value routes, mlir::AffineMapAttr chosen, mlir::Type sum);
+  mlir::FailureOr<mlir::Value> emitOfExpert(transformer::RoutedLinearOp routed,
+                                            transformer::Layout layout, int64_t rows,
+                                            mlir::AffineExpr tile);
+  mlir::FailureOr<mlir::Value> emitSumOfExperts(transformer::RoutedLinearOp routed,
+                                                transformer::Layout layout, int64_t rows);
+  mlir::LogicalResult emitExperts(mlir::Value value, mlir::Value routes, const Placed &to);
 
   ProgramBuilder &owner;
   transformer::StageOp source;
@@ -91,6 +104,10 @@ private:
   llvm::DenseMap<std::pair<mlir::Value, mlir::Attribute>, unsigned> prologueResults;
   llvm::DenseMap<std::pair<mlir::Attribute, mlir::Type>, mlir::Value> weightArguments;
   llvm::DenseMap<mlir::Value, mlir::Value> bindingArguments;
+  // Of the expert that tiles are built for: its tile, if that is not the section's, and its
+  // members' rows by source value.
+  mlir::AffineExpr tileOfExpert;
+  llvm::DenseMap<mlir::Value, mlir::Value> members;
 };
 
 } // namespace pianola::tiling

@@ -17,6 +17,8 @@ uint64_t addressOf(const RollBinding &binding, const Addresses &addresses) {
     return addresses.rotations[binding.at];
   case RollSpace::Table:
     return addresses.tables[binding.at];
+  case RollSpace::Pool:
+    return addresses.pools[binding.at];
   case RollSpace::Constant:
     break;
   }
@@ -39,6 +41,7 @@ PianolaCudaCard emptyCard(const RollProgram &program, uint32_t step, const Addre
 Addresses Addresses::none(const RollManifest &manifest) {
   Addresses none;
   none.contexts.resize(manifest.contexts.size());
+  none.pools.resize(manifest.pools.size());
   none.rotations.resize(manifest.rotations.size());
   none.tables.resize(manifest.tables.size());
   return none;

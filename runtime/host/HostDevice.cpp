@@ -86,6 +86,9 @@ void HostDevice::bindSteps() {
       return rotations.data() + rotationOffsets[binding.at];
     case RollSpace::Table:
       return tables[binding.at];
+    case RollSpace::Pool:
+      return const_cast<uint8_t *>(roll.section(PIANOLA_SECTION_TAPE) +
+                                   roll.manifest().pools[binding.at].offset);
     case RollSpace::Constant:
       break;
     }

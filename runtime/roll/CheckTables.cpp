@@ -28,6 +28,12 @@ Status checkSections(const Roll &roll) {
         !fits(tape.offset, tape.bytes, roll.sectionBytes(PIANOLA_SECTION_TAPE)))
       return Status::error("manifest: tapes[" + number(i) + "] does not lie in the tape section");
   }
+  for (size_t i = 0; i < manifest.pools.size(); ++i) {
+    const RollPool &pool = manifest.pools[i];
+    if (pool.offset % 64 != 0 ||
+        !fits(pool.offset, pool.bytes, roll.sectionBytes(PIANOLA_SECTION_TAPE)))
+      return Status::error("manifest: pools[" + number(i) + "] does not lie in the tape section");
+  }
   for (size_t i = 0; i < manifest.tables.size(); ++i) {
     const RollTable &table = manifest.tables[i];
     uint64_t end = table.onTapes ? roll.sectionBytes(PIANOLA_SECTION_TILES) / sizeof(uint64_t)
@@ -110,8 +116,9 @@ Status checkProgram(const Roll &roll, const RollProgram &program) {
       uint64_t end = binding.space == RollSpace::Arena      ? program.arena
                      : binding.space == RollSpace::Context  ? manifest.contexts.size()
                      : binding.space == RollSpace::Rotation ? manifest.rotations.size()
-                     : binding.space == RollSpace::Table
-                         ? manifest.tables.size()
+                     : binding.space == RollSpace::Table    ? manifest.tables.size()
+                     : binding.space == RollSpace::Pool
+                         ? manifest.pools.size()
                          : roll.sectionBytes(PIANOLA_SECTION_CONSTANT);
       bool isByte = binding.space == RollSpace::Arena || binding.space == RollSpace::Constant;
       if (binding.at >= end || (isByte && binding.at % 64 != 0))

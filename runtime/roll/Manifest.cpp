@@ -210,9 +210,11 @@ RollStep readStep(Reader in, bool onGpu) {
       to.space = RollSpace::Table;
     else if (space == "constant")
       to.space = RollSpace::Constant;
+    else if (space == "pool")
+      to.space = RollSpace::Pool;
     else if (space != "arena")
-      binding["space"].fail(
-          "expected \"arena\", \"context\", \"rotation\", \"table\" or \"constant\"");
+      binding["space"].fail("expected \"arena\", \"context\", \"rotation\", \"table\", "
+                            "\"constant\" or \"pool\"");
     step.bindings.push_back(to);
   });
   Reader cost = in["cost"];
@@ -292,6 +294,10 @@ Result<RollManifest> parseManifest(std::string_view text) {
   in["contexts"].each([&](Reader item) { manifest.contexts.push_back(readContext(item)); });
   in["rotations"].each([&](Reader item) { manifest.rotations.push_back(readRotation(item)); });
   in["tables"].each([&](Reader item) { manifest.tables.push_back(readTable(item)); });
+  if (in["pools"].present())
+    in["pools"].each([&](Reader item) {
+      manifest.pools.push_back({item["offset"].size(), item["bytes"].size()});
+    });
   in["parts"].each(
       [&](Reader item) { manifest.parts.push_back({item["name"].text(), item["entry"].size()}); });
   in["tapes"].each([&](Reader item) {

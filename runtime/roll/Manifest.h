@@ -70,6 +70,11 @@ struct RollTable {
   uint64_t offset, count;
 };
 
+/// All experts' tiles of a matrix, in the tape section.
+struct RollPool {
+  uint64_t offset, bytes;
+};
+
 /// Sections that are made up; bytes.
 struct RollMadeUp {
   uint64_t seed, tape, table, constant;
@@ -84,7 +89,7 @@ struct RollTape {
   uint64_t offset, bytes;
 };
 
-enum class RollSpace { Arena, Context, Rotation, Table, Constant };
+enum class RollSpace { Arena, Context, Rotation, Table, Constant, Pool };
 
 struct RollBinding {
   RollSpace space;
@@ -143,6 +148,7 @@ struct RollManifest {
   std::vector<RollContext> contexts;
   std::vector<RollRotation> rotations;
   std::vector<RollTable> tables;
+  std::vector<RollPool> pools;
   std::vector<RollPart> parts;
   std::vector<RollTape> tapes;
   std::optional<RollMadeUp> weights;

@@ -54,6 +54,7 @@ public:
 
 private:
   void start(int64_t rows);
+  std::pair<Value, Value> before(Value head);
   void forRuns(llvm::function_ref<void(Value begin, Value end)> body);
   void attendRun(Value begin, Value end);
   std::pair<Value, Value> chunks();
@@ -68,6 +69,10 @@ private:
   void forRows(llvm::function_ref<void(Value slot, Value head, Value row)> body);
 
   SmallVector<Value> visibleLanes(Value first, Value slot);
+  // Of positions that attention keeps apart: see tile.attend.
+  Value startOfChunk(Value position) {
+    return e.sub(position, e.rem(position, int64_t(*op.getChunk())));
+  }
   Value positionOf(Value slot) { return e.add(origin, slot); } // of the run, or its end
   Value entry(Value table, Value row) { return e.at(table, e.mul(row, 4)); }
   // Of keys or values as products find them, from one position to the next on average.
@@ -124,9 +129,21 @@ void AttendEmitter::start(int64_t count) {
       storeForm(e, query, form, e.at(packed, e.mul(row, rowBytes(form, size))), lane);
       e.store(zero, e.at(outputRow(row), e.mul(lane, 4)));
     });
-    e.store(e.real(kLowest), entry(greatest, row));
-    e.store(e.real(0), entry(sums, row));
+    auto [most, sum] = before(head);
+    e.store(most, entry(greatest, row));
+    e.store(sum, entry(sums, row));
   });
+}
+
+// The greatest score of a head before any key's, and the sum: a sink is a score of the first part.
+std::pair<Value, Value> AttendEmitter::before(Value head) {
+  Value sinks = op.getSinks();
+  if (!sinks)
+    return {e.real(kLowest), e.real(0)};
+  Value index = e.add(e.mul(e.evaluate(op.getHeadAttr()), group), head);
+  Value sink = e.load(e.f32(), e.at(e.weightAt(sinks), e.mul(index, 4)));
+  Value isFirst = e.equal(e.evaluate(op.getSplitAttr()), e.constant(0));
+  return {e.select(isFirst, sink, e.real(kLowest)), e.select(isFirst, e.real(1), e.real(0))};
 }
 
 // Calls `body` for each run of the tile.
@@ -153,6 +170,8 @@ std::pair<Value, Value> AttendEmitter::chunks() {
   Value begin = e.constant(0);
   if (int64_t window = op.getWindow())
     begin = e.div(e.max(e.add(positionOf(low), 1 - window), begin), kChunk);
+  else if (op.getChunk())
+    begin = e.div(startOfChunk(positionOf(low)), kChunk);
   Value end = e.div(e.add(positionOf(high), kChunk - 1), kChunk);
   int64_t splits = op.getSplits();
   if (splits == 1)
@@ -205,6 +224,8 @@ SmallVector<Value> AttendEmitter::visibleLanes(Value first, Value slot) {
   Value newest = e.sub(positionOf(slot), first), last = splat(newest), before;
   if (int64_t window = op.getWindow())
     before = splat(e.add(newest, -window));
+  else if (op.getChunk())
+    before = splat(e.add(e.sub(startOfChunk(positionOf(slot)), first), -1));
   SmallVector<Value> visible;
   for (int32_t i = 0; i < kChunk; i += 16) {
     SmallVector<int32_t> ramp;

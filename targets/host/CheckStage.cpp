@@ -17,23 +17,27 @@ namespace {
 bool isWeight(Type type) { return type.isBF16() || type.isF16() || type.isF32(); }
 bool isStored(Type type) { return type.isBF16() || type.isF32(); }
 
+LogicalResult checkMatrix(tile::MatrixType type,
+                          llvm::function_ref<LogicalResult(const Twine &)> refuse) {
+  auto scaled = dyn_cast<encoding::ScaledType>(type.getElement());
+  if (!isWeight(type.getElement()) && !scaled)
+    return refuse("weights must be bf16, f16, f32 or codes");
+  if (scaled && scaled.getGroup() && type.getBlocks() > 1 &&
+      type.getColumns() != type.getColumnPad())
+    return refuse("groups of columns must have no padding in between");
+  if (type.getRowPad() % 16 != 0 || type.getColumnPad() % 16 != 0 || type.getDepth() < 16)
+    return refuse("padded rows and columns must be multiples of 16");
+  return success();
+}
+
 LogicalResult checkArgument(tile::StageOp stage, BlockArgument argument) {
   auto refuse = [&](const Twine &what) {
-    return stage.emitOpError("argument ")
-           << argument.getArgNumber() << ": " << what << ", got " << argument.getType();
+    return LogicalResult(stage.emitOpError("argument ") << argument.getArgNumber() << ": " << what
+                                                        << ", got " << argument.getType());
   };
   return TypeSwitch<Type, LogicalResult>(argument.getType())
-      .Case([&](tile::MatrixType type) -> LogicalResult {
-        auto scaled = dyn_cast<encoding::ScaledType>(type.getElement());
-        if (!isWeight(type.getElement()) && !scaled)
-          return refuse("weights must be bf16, f16, f32 or codes");
-        if (scaled && scaled.getGroup() && type.getBlocks() > 1 &&
-            type.getColumns() != type.getColumnPad())
-          return refuse("groups of columns must have no padding in between");
-        if (type.getRowPad() % 16 != 0 || type.getColumnPad() % 16 != 0 || type.getDepth() < 16)
-          return refuse("padded rows and columns must be multiples of 16");
-        return success();
-      })
+      .Case([&](tile::PoolType type) { return checkMatrix(type.getMatrix(), refuse); })
+      .Case([&](tile::MatrixType type) { return checkMatrix(type, refuse); })
       .Case([&](tile::TableType type) -> LogicalResult {
         auto scaled = dyn_cast<encoding::ScaledType>(type.getElement());
         if (scaled && scaled.getOrder())
@@ -69,32 +73,46 @@ bool isLinear(AffineExpr expr) {
   return factor && (expr.getKind() == AffineExprKind::Mul || factor.getValue() > 0);
 }
 
+// What any op must be like, those that are done for an expert too. `count` is how many slots the
+// values of the part have, once one is known; with routes there may be a row for each choice.
+LogicalResult checkOp(Operation &op, bool hasRoutes, std::optional<int64_t> &count) {
+  for (NamedAttribute attribute : op.getAttrs())
+    if (auto map = dyn_cast<AffineMapAttr>(attribute.getValue());
+        map && !isLinear(map.getValue().getResult(0)))
+      return op.emitOpError() << attribute.getName().strref()
+                              << " must be a linear form of the tile's "
+                              << "coordinates, got " << map;
+  SmallVector<Value> values(op.getOperands());
+  llvm::append_range(values, op.getResults());
+  for (Value value : values) {
+    auto type = dyn_cast<RankedTensorType>(value.getType());
+    if (!type)
+      continue;
+    if (type.getRank() != 2 || type.getDimSize(1) % 16 != 0)
+      return op.emitOpError("has a value whose columns are not a multiple of 16: ") << type;
+    int64_t rows = type.getDimSize(0);
+    bool fits =
+        !count || rows == *count || (hasRoutes && (rows % *count == 0 || *count % rows == 0));
+    if (!fits)
+      return op.emitOpError("has a value of ")
+             << rows << " slots in a part of " << *count << " slots";
+    count = std::min(rows, count.value_or(rows));
+  }
+  return success();
+}
+
 // Values of a part all have the same slots: one range of valid slots serves all its ops.
 LogicalResult checkPart(Block &block) {
   AffineMapAttr slots;
-  Operation *first = nullptr; // with a tile value
-  int64_t count = 0;
+  std::optional<int64_t> count;
+  bool hasRoutes = false;
+  block.walk([&](Operation *op) { hasRoutes |= isa<tile::RouteOp, tile::ExpertsOp>(op); });
+  WalkResult checked = block.walk([&](Operation *op) {
+    return failed(checkOp(*op, hasRoutes, count)) ? WalkResult::interrupt() : WalkResult::advance();
+  });
+  if (checked.wasInterrupted())
+    return failure();
   for (Operation &op : block) {
-    for (NamedAttribute attribute : op.getAttrs())
-      if (auto map = dyn_cast<AffineMapAttr>(attribute.getValue());
-          map && !isLinear(map.getValue().getResult(0)))
-        return op.emitOpError() << attribute.getName().strref()
-                                << " must be a linear form of the tile's "
-                                << "coordinates, got " << map;
-    SmallVector<Value> values(op.getOperands());
-    llvm::append_range(values, op.getResults());
-    for (Value value : values) {
-      auto type = dyn_cast<RankedTensorType>(value.getType());
-      if (!type)
-        continue;
-      if (type.getRank() != 2 || type.getDimSize(1) % 16 != 0)
-        return op.emitOpError("has a value whose columns are not a multiple of 16: ") << type;
-      if (first && type.getDimSize(0) != count)
-        return op.emitOpError("has a value of ")
-               << type.getDimSize(0) << " slots in a part of " << count << " slots";
-      first = &op;
-      count = type.getDimSize(0);
-    }
     // An append takes slots from 0 on, as an op without the attribute does.
     if (!isa<tile::LoadOp, tile::StoreOp, tile::GatherOp, tile::AttendOp, tile::AppendOp>(op))
       continue;

@@ -27,7 +27,16 @@ void PartEmitter::lowerReorder(tile::ReorderOp op) {
 void PartEmitter::lowerBias(tile::BiasOp op) {
   Place from = places.lookup(op.getValue());
   Place to = place(op.getResult());
-  Value bias = weightAt(op.getVector());
+  tile::VectorType type = op.getVector().getType();
+  Value bias;
+  if (type.getConstant()) {
+    Value first = evaluate(op.getColumnsAttr());
+    if (op.getOfExpert())
+      first = add(first, mul(expert, type.getPad()));
+    bias = at(bindingOf(op.getVector()), mul(first, 4));
+  } else {
+    bias = weightAt(op.getVector());
+  }
   forLanes(to.columns, [&](Value slot, Value column) {
     Value value = loadLanes(f32(), at(bias, mul(column, 4)));
     setLanes(fadd(lanes(from, slot, column), value), to, slot, column);
@@ -47,6 +56,18 @@ void PartEmitter::lowerScale(tile::ScaleOp op) {
   forLanes(to.columns, [&](Value slot, Value column) {
     Value value = lanes(from, slot, column);
     setLanes(fmul(value, real(value.getType(), op.getFactor().convertToFloat())), to, slot, column);
+  });
+}
+
+void PartEmitter::lowerGate(tile::GateOp op) {
+  Place from = places.lookup(op.getValue()), by = places.lookup(op.getBy());
+  Place to = place(op.getResult());
+  forLanes(to.columns, [&](Value slot, Value column) {
+    Value gate =
+        op.getByRow() ? splat(loadScalar(by.element, row(by, slot))) : lanes(by, slot, column);
+    Value minus = fmul(gate, real(gate.getType(), -1));
+    Value sum = fadd(real(gate.getType(), 1), exp(minus));
+    setLanes(fdiv(lanes(from, slot, column), sum), to, slot, column);
   });
 }
 
@@ -80,6 +101,8 @@ static Value emitActivation(PartEmitter &e, tile::Activation function, Value x) 
     Value positive = e.builder.create<arith::CmpFOp>(e.loc, arith::CmpFPredicate::OGE, y, c(0));
     return e.fmul(e.fmul(x, c(0.5)), e.select(positive, e.fsub(c(2), tail), tail));
   }
+  case tile::Activation::SwigluOai:
+    return sigmoidTimes(e.fmul(x, c(1.702)));
   }
   llvm_unreachable("unknown activation");
 }
@@ -88,9 +111,18 @@ void PartEmitter::lowerActivate(tile::ActivateOp op) {
   Place gate = places.lookup(op.getGate());
   Place to = place(op.getResult());
   forLanes(to.columns, [&](Value slot, Value column) {
-    Value activated = emitActivation(*this, op.getFunction(), lanes(gate, slot, column));
+    Value x = lanes(gate, slot, column), up;
     if (op.getUp())
-      activated = fmul(activated, lanes(places.lookup(op.getUp()), slot, column));
+      up = lanes(places.lookup(op.getUp()), slot, column);
+    if (op.getLimit()) {
+      float limit = op.getLimit()->convertToFloat();
+      Value most = real(x.getType(), limit);
+      x = fmin(x, most);
+      up = fadd(fmax(fmin(up, most), real(x.getType(), -limit)), real(x.getType(), 1));
+    }
+    Value activated = emitActivation(*this, op.getFunction(), x);
+    if (up)
+      activated = fmul(activated, up);
     setLanes(activated, to, slot, column);
   });
 }

@@ -68,6 +68,7 @@ Value Emitter::fsub(Value a, Value b) { return builder.create<arith::SubFOp>(loc
 Value Emitter::fmul(Value a, Value b) { return builder.create<arith::MulFOp>(loc, a, b); }
 Value Emitter::fdiv(Value a, Value b) { return builder.create<arith::DivFOp>(loc, a, b); }
 Value Emitter::fmax(Value a, Value b) { return builder.create<arith::MaxNumFOp>(loc, a, b); }
+Value Emitter::fmin(Value a, Value b) { return builder.create<arith::MinNumFOp>(loc, a, b); }
 Value Emitter::fma(Value a, Value b, Value c) {
   return builder.create<LLVM::FMAOp>(loc, a.getType(), a, b, c);
 }

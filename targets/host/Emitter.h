@@ -71,6 +71,7 @@ public:
   Value fmul(Value a, Value b);
   Value fdiv(Value a, Value b);
   Value fmax(Value a, Value b);
+  Value fmin(Value a, Value b);
   Value fma(Value a, Value b, Value c);
   Value sqrt(Value a);
   /// Sum or maximum of a vector's lanes, in a fixed order.

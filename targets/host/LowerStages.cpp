@@ -81,15 +81,18 @@ void StageLowering::loadCall(PartEmitter &emit) {
     emit.residentOffsets[stage.getBody().getArgument(piece.argument)] = piece.offset;
 }
 
-// Slots of the part's values: they all agree.
+// Slots of the part's values: they all agree, but for those with a row for each of a slot's
+// choices.
 int64_t StageLowering::slotsOf(Block &block) {
-  int64_t slots = 1;
+  std::optional<int64_t> slots;
   for (Operation &op : block)
     for (Type type : llvm::concat<Type>(llvm::to_vector(op.getResultTypes()),
                                         llvm::to_vector(op.getOperandTypes())))
       if (auto value = dyn_cast<RankedTensorType>(type))
-        slots = std::max(slots, value.getDimSize(0));
-  return slots;
+        slots = std::min(slots.value_or(value.getDimSize(0)), value.getDimSize(0));
+      else if (auto routes = dyn_cast<tile::RoutesType>(type))
+        slots = std::min(slots.value_or(routes.getSlots()), routes.getSlots());
+  return slots.value_or(1);
 }
 
 // The coordinates of tile `number`, and which of its slots there are.
@@ -108,7 +111,7 @@ void StageLowering::setTile(PartEmitter &emit, Block &block, tile::SectionOp sec
   for (Operation &op : block)
     if (auto map = op.getAttrOfType<AffineMapAttr>("slots"))
       slots = map;
-  int64_t most = slotsOf(block);
+  int64_t most = emit.partSlots = slotsOf(block);
   emit.oneSlot = most == 1;
   emit.slotBegin = emit.evaluate(slots);
   emit.low = emit.constant(0);
@@ -123,50 +126,70 @@ void StageLowering::setTile(PartEmitter &emit, Block &block, tile::SectionOp sec
         emit.low);
 }
 
+// Which products take a value, or rows of it.
+static SmallVector<tile::ContractOp> contractsOf(Value value) {
+  SmallVector<tile::ContractOp> contracts;
+  for (Operation *user : value.getUsers()) {
+    if (auto contract = dyn_cast<tile::ContractOp>(user))
+      contracts.push_back(contract);
+    else if (isa<tile::MembersOp>(user))
+      contracts.append(contractsOf(user->getResult(0)));
+  }
+  return contracts;
+}
+
 // Which values of the prologue the sections need, and in which form.
 void StageLowering::keepResults(PartEmitter &emit, Block &block) {
-  for (auto [inside, result] :
+  for (auto pair :
        llvm::zip(block.getTerminator()->getOperands(), stage.getPrologue().getResults())) {
+    Value inside = std::get<0>(pair), result = std::get<1>(pair);
     Kept &keep = kept[result];
+    if (isa<tile::RoutesType>(result.getType())) {
+      keep.offset = emit.offsets.lookup(inside);
+      continue;
+    }
     if (emit.offsets.contains(inside))
       keep.offset = emit.offsets.lookup(inside);
     else
       keep.view = inside.getDefiningOp<tile::LoadOp>();
     auto type = cast<RankedTensorType>(result.getType());
+    SmallVector<tile::ContractOp> contracts = contractsOf(result);
     bool split =
-        type.getElementType().isF32() && llvm::any_of(result.getUsers(), [&](Operation *op) {
-          auto contract = dyn_cast<tile::ContractOp>(op);
-          return contract && contract.getMatrix().getType().getElement().isBF16() &&
-                 formFor(cpu, contract.getMatrix().getType().getElement(), type.getElementType()) ==
-                     Form::Split;
+        type.getElementType().isF32() && llvm::any_of(contracts, [&](auto contract) {
+          Type element = contract.getMatrix().getType().getElement();
+          return element.isBF16() && formFor(cpu, element, type.getElementType()) == Form::Split;
         });
-    if (split) {
-      keep.splitOffset = emit.scratchUsed;
-      emit.splitRows(emit.places.lookup(inside), type.getDimSize(0));
-    }
-    for (Operation *op : result.getUsers()) {
-      auto contract = dyn_cast<tile::ContractOp>(op);
-      if (!contract)
-        continue;
-      auto scaled = dyn_cast<encoding::ScaledType>(contract.getMatrix().getType().getElement());
-      if (!scaled)
-        continue;
-      if (!isCounted(scaled)) {
-        if (keep.raisedOffset < 0) {
-          keep.raisedOffset = emit.scratchUsed;
-          emit.raiseRows(emit.places.lookup(inside), type.getDimSize(0));
-        }
-        continue;
+    emit.withRows(type.getDimSize(0), [&] {
+      if (split) {
+        keep.splitOffset = emit.scratchUsed;
+        emit.splitRows(emit.places.lookup(inside), type.getDimSize(0));
       }
-      IntegerRow packed(cpu, scaled, type);
-      if (keep.integerOffsets.try_emplace(packed.block, emit.scratchUsed).second)
-        emit.storeIntegerRows(emit.places.lookup(inside), packed, type.getDimSize(0));
-    }
+      for (tile::ContractOp contract : contracts) {
+        auto scaled = dyn_cast<encoding::ScaledType>(contract.getMatrix().getType().getElement());
+        if (!scaled)
+          continue;
+        if (!isCounted(scaled)) {
+          if (keep.raisedOffset < 0) {
+            keep.raisedOffset = emit.scratchUsed;
+            emit.raiseRows(emit.places.lookup(inside), type.getDimSize(0));
+          }
+          continue;
+        }
+        // As those rows stand that are multiplied.
+        IntegerRow packed(cpu, scaled, cast<RankedTensorType>(contract.getValue().getType()));
+        if (keep.integerOffsets.try_emplace(packed.block, emit.scratchUsed).second)
+          emit.storeIntegerRows(emit.places.lookup(inside), packed, type.getDimSize(0));
+      }
+    });
   }
 }
 
 void StageLowering::findResults(PartEmitter &emit) {
   for (auto &[value, keep] : kept) {
+    if (isa<tile::RoutesType>(value.getType())) {
+      emit.routes[value] = emit.at(emit.scratch, keep.offset);
+      continue;
+    }
     auto type = cast<RankedTensorType>(value.getType());
     int64_t columns = type.getDimSize(1);
     if (tile::LoadOp view = keep.view)
@@ -206,10 +229,11 @@ void StageLowering::lowerPart(Block &block, StringRef suffix, tile::SectionOp se
     });
   };
 
-  for (auto op : block.getOps<tile::ContractOp>())
+  block.walk([&](tile::ContractOp op) {
     if (std::optional<TileShape> shape = emit.tilesOf(op);
         shape && !emit.configurations.count(*shape))
       emit.configurations[*shape] = findConfiguration(emit, *shape);
+  });
   if (emit.configurations.size() == 1)
     configureTiles(emit, emit.configurations.begin()->second);
   if (!section) {

@@ -9,7 +9,7 @@ namespace pianola::host {
 void PartEmitter::lowerNormalise(tile::NormaliseOp op) {
   Place from = places.lookup(op.getValue());
   Place to = place(op.getResult());
-  Value weights = weightAt(op.getVector());
+  Value weights = op.getVector() ? weightAt(op.getVector()) : Value();
   Value biases = op.getBias() ? weightAt(op.getBias()) : Value();
   int64_t groups = op.getGroups(), columns = to.columns / groups, size = op.getSize();
   Value zero = real(vector(f32()), 0);
@@ -41,8 +41,9 @@ void PartEmitter::lowerNormalise(tile::NormaliseOp op) {
                sqrt(fadd(fmul(squares, real(1.0f / size)), real(op.getEps().convertToFloat()))));
       Value factors = splat(factor);
       loop(constant(0), constant(columns), 16, [&](Value column) {
-        Value weight = loadLanes(f32(), at(weights, mul(column, 4)));
-        Value y = fmul(fmul(centred(column), factors), weight);
+        Value y = fmul(centred(column), factors);
+        if (weights)
+          y = fmul(y, loadLanes(f32(), at(weights, mul(column, 4))));
         if (biases)
           y = fadd(y, loadLanes(f32(), at(biases, mul(column, 4))));
         setLanes(y, to, slot, add(first, column));

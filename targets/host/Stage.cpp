@@ -24,11 +24,15 @@ Place PartEmitter::place(Value value) {
 }
 
 Value PartEmitter::bindingOf(Value argument) {
-  // Weights are not bound: bindings are counted without them.
+  // Weights of tapes are not bound: bindings are counted without them.
+  auto isOnTape = [](Type type) {
+    auto vector = dyn_cast<tile::VectorType>(type);
+    return isa<tile::MatrixType>(type) || (vector && !vector.getConstant());
+  };
   auto block = cast<BlockArgument>(argument);
   int64_t index = 0;
   for (unsigned i = 0; i < block.getArgNumber(); ++i)
-    index += !isa<tile::MatrixType, tile::VectorType>(block.getOwner()->getArgument(i).getType());
+    index += !isOnTape(block.getOwner()->getArgument(i).getType());
   return load(pointer(), at(bindings, index * 8), 8);
 }
 
@@ -85,6 +89,8 @@ Value PartEmitter::evaluate(AffineMapAttr map) {
 }
 
 Value PartEmitter::weightAt(Value argument) {
+  if (auto found = expertTiles.find(argument); found != expertTiles.end())
+    return found->second;
   if (auto found = tapeOffsets.find(argument); found != tapeOffsets.end())
     return at(tape, found->second);
   return at(resident, residentOffsets.lookup(argument));
@@ -128,7 +134,32 @@ Place PartEmitter::splitRows(const Place &from, int64_t slots) {
   return to;
 }
 
+void PartEmitter::withRows(int64_t rows, llvm::function_ref<void()> body) {
+  Value before = high;
+  if (rows > partSlots)
+    high = mul(high, rows / partSlots);
+  body();
+  high = before;
+}
+
+static int64_t rowsOf(Operation &op) {
+  int64_t rows = 1;
+  for (Value value : op.getOperands())
+    if (auto type = dyn_cast<RankedTensorType>(value.getType()))
+      rows = std::max(rows, type.getDimSize(0));
+  for (Type type : op.getResultTypes())
+    if (auto value = dyn_cast<RankedTensorType>(type))
+      rows = std::max(rows, value.getDimSize(0));
+  return rows;
+}
+
 void PartEmitter::lower(Operation &op) {
+  if (auto members = dyn_cast<tile::MembersOp>(op))
+    return lowerMembers(members);
+  withRows(rowsOf(op), [&] { lowerRows(op); });
+}
+
+void PartEmitter::lowerRows(Operation &op) {
   TypeSwitch<Operation *>(&op)
       .Case([&](tile::LoadOp op) { lowerLoad(op); })
       .Case([&](tile::StoreOp op) { lowerStore(op); })
@@ -140,6 +171,12 @@ void PartEmitter::lower(Operation &op) {
       .Case([&](tile::ScaleOp op) { lowerScale(op); })
       .Case([&](tile::SoftcapOp op) { lowerSoftcap(op); })
       .Case([&](tile::ActivateOp op) { lowerActivate(op); })
+      .Case([&](tile::GateOp op) { lowerGate(op); })
+      .Case([&](tile::RouteOp op) { lowerRoute(op); })
+      .Case([&](tile::ExpertsOp op) { lowerExperts(op); })
+      .Case([&](tile::WeightsOp op) { lowerWeights(op); })
+      .Case([&](tile::WeighOp op) { lowerWeigh(op); })
+      .Case([&](tile::ScatterOp op) { lowerScatter(op); })
       .Case([&](tile::NormaliseOp op) { lowerNormalise(op); })
       .Case([&](tile::RotateOp op) { lowerRotate(op); })
       .Case([&](tile::ContractOp op) { lowerContract(op); })

@@ -58,7 +58,14 @@ public:
   llvm::DenseMap<Value, Place> raised;            // of values, raised: see CodeProducts.h
   /// Of values in integer form, by the size of their blocks: the first row.
   llvm::DenseMap<std::pair<Value, int64_t>, Value> integers;
-  llvm::DenseMap<Value, int64_t> offsets; // of values, in scratch memory
+  llvm::DenseMap<Value, int64_t> offsets;   // of values, in scratch memory
+  llvm::DenseMap<Value, Value> routes;      // see Experts.cpp
+  llvm::DenseMap<Value, Value> expertTiles; // of pools
+  // Of what is done for an expert, whose members are the slots then: its number, the choices of its
+  // members, the weights of all choices, and how many choices a slot has.
+  Value expert, memberEntries, memberWeights;
+  int64_t choicesOfSlot = 1;
+  int64_t partSlots = 1; // of the part's values, but for those with a row for each choice
   int64_t scratchUsed = 0, scratchPeak = 0;
 
   /// The tiles of AMX that the products of a contraction go through, if they do. Those of one slot
@@ -94,6 +101,9 @@ public:
   Value row(const Place &place, Value slot);
 
   void lower(mlir::Operation &op);
+  void lowerRows(mlir::Operation &op);
+  /// Calls `body` with low and high as they are for a value of so many rows.
+  void withRows(int64_t rows, llvm::function_ref<void()> body);
 
   // Memory.cpp
   void lowerLoad(tile::LoadOp op);
@@ -109,6 +119,7 @@ public:
   void lowerSoftcap(tile::SoftcapOp op);
   void lowerActivate(tile::ActivateOp op);
   void lowerReorder(tile::ReorderOp op);
+  void lowerGate(tile::GateOp op);
   void lowerNormalise(tile::NormaliseOp op);
   void lowerRotate(tile::RotateOp op);
   // Contract.cpp
@@ -121,6 +132,16 @@ public:
   // Attend.cpp
   void lowerAttend(tile::AttendOp op);
   void lowerCombine(tile::CombineOp op);
+
+  // Experts.cpp
+  void lowerRoute(tile::RouteOp op);
+  void lowerExperts(tile::ExpertsOp op);
+  void lowerMembers(tile::MembersOp op);
+  void lowerWeights(tile::WeightsOp op);
+  void lowerWeigh(tile::WeighOp op);
+  void lowerScatter(tile::ScatterOp op);
+  Value choiceOf(Value member);
+  Value slotOf(Value member);
 
   /// Writes rows low .. high-1 of an f32 value, which has `slots` rows, in split form.
   Place splitRows(const Place &from, int64_t slots);

@@ -64,6 +64,8 @@ void AttendEmitter::findPart() {
   Value firstGroup = e.constant(0);
   if (int64_t window = op.getWindow())
     firstGroup = e.div(e.max(e.sub(first, window - 1), e.constant(0)), 64);
+  else if (op.getChunk())
+    firstGroup = e.div(startOfChunk(first), 64);
   Value endGroup = e.div(e.add(last, 63), 64);
   begin = e.mul(firstGroup, 64);
   end = last;
@@ -94,8 +96,9 @@ Value AttendEmitter::findRange(Value slot) {
   Value position = e.add(e.add(base, s.slotBeginOf(op.getQueries())), slot);
   low = begin;
   high = e.min(end, e.add(position, 1));
-  if (int64_t window = op.getWindow()) {
-    low = e.max(low, e.sub(position, window - 1));
+  if (op.getReach()) {
+    int64_t window = op.getWindow();
+    low = e.max(low, window ? e.sub(position, window - 1) : startOfChunk(position));
     high = e.select(e.less(low, high), high, e.constant(0));
   }
   past = op.getKeys() ? base : high;
@@ -156,9 +159,30 @@ void AttendEmitter::encodeFresh() {
   e.meet();
 }
 
+Value AttendEmitter::startOfChunk(Value position) {
+  return e.sub(position, e.rem(position, int64_t(*op.getChunk())));
+}
+
+// A sink is a score of the first part, for its first warp to count; the lanes that share a head's
+// sum have equal parts of it.
+void AttendEmitter::beginSoftmax(Value firstHead) {
+  Value lowest = e.real(-std::numeric_limits<float>::infinity()), none = e.real(0);
+  if (!op.getSinks()) {
+    greatest.set(e, lowest);
+    sum.set(e, none);
+    return;
+  }
+  Value head = e.min(e.add(firstHead, headOfLane), e.constant(group - 1));
+  Value index = e.add(e.mul(s.evaluate(op.getHeadAttr()), group), head);
+  Value sink = e.loadConstant(e.f32(), e.at(s.bindingOf(op.getSinks()), e.mul(index, 4)));
+  Value counts = e.both(e.equal(e.warp, 0), e.equal(s.evaluate(op.getSplitAttr()), 0));
+  int64_t same = std::max<int64_t>(1, 4 / padded);
+  greatest.set(e, e.select(counts, sink, lowest));
+  sum.set(e, e.select(counts, e.real(double(same) / double(lanesOfHead)), none));
+}
+
 void AttendEmitter::attendSlot(Value slot, Value firstHead, Value isAnticipated) {
-  greatest.set(e, e.real(-std::numeric_limits<float>::infinity()));
-  sum.set(e, e.real(0));
+  beginSoftmax(firstHead);
   for (Variable &variable : sums)
     variable.set(e, e.real(0));
   Value first = findRange(slot);

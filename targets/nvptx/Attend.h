@@ -56,6 +56,8 @@ private:
   void findPart();
   Value findRange(Value slot);
   void findLane();
+  Value startOfChunk(Value position);
+  void beginSoftmax(Value firstHead);
   void encodeFresh();
   void readFirst(Value first);
   void attendSlot(Value slot, Value firstHead, Value isAnticipated);

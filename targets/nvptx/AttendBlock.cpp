@@ -67,7 +67,7 @@ Value AttendEmitter::rowOf(Value block, int64_t row) {
   if (lanesOfRow < kWarp)
     first = e.mul(e.div(e.lane, lanesOfRow), rowsOfLane * layout.pair);
   Value position = e.add(block, e.add(first, row * layout.pair));
-  return op.getWindow() ? e.max(position, e.both(low, e.constant(-layout.pair))) : position;
+  return op.getReach() ? e.max(position, e.both(low, e.constant(-layout.pair))) : position;
 }
 
 // First column of a lane's quad. Lanes beyond the row read its last one; nobody asks for their sum.
@@ -80,7 +80,7 @@ Value AttendEmitter::quadOf(int64_t which) {
 
 void AttendEmitter::readValues(Value block, int64_t batch, bool isWhole) {
   // Rows that are all there lie at known distances.
-  bool isRegular = isWhole && !op.getWindow();
+  bool isRegular = isWhole && !op.getReach();
   auto quadAt = [&](Value position, int64_t which) {
     Value row = layout.rowAt(e, valueBase, placeIn(block, position));
     return e.at(row, e.mul(quadOf(which), layout.columnBytes));

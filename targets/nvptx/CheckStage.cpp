@@ -17,8 +17,8 @@ namespace {
 
 LogicalResult checkArgument(tile::StageOp stage, BlockArgument argument, const KernelShape &shape) {
   auto refuse = [&](const Twine &what) {
-    return stage.emitOpError("argument ")
-           << argument.getArgNumber() << ": " << what << ", got " << argument.getType();
+    return LogicalResult(stage.emitOpError("argument ") << argument.getArgNumber() << ": " << what
+                                                        << ", got " << argument.getType());
   };
   // A row of a panel: 32 columns, or 64 bytes of codes without an order of their own.
   auto columnsOf = [](Type element) -> int64_t {
@@ -43,6 +43,7 @@ LogicalResult checkArgument(tile::StageOp stage, BlockArgument argument, const K
           return refuse("a panel's bytes must divide 2048, and these the ring's slots");
         return success();
       })
+      .Case([&](tile::PoolType) { return refuse("experts are for the host alone so far"); })
       .Case([&](tile::VectorType type) -> LogicalResult {
         return type.getConstant() ? success() : refuse("vectors must be constants");
       })

@@ -165,6 +165,7 @@ Value Emitter::fsub(Value a, Value b) { return builder.create<arith::SubFOp>(loc
 Value Emitter::fmul(Value a, Value b) { return builder.create<arith::MulFOp>(loc, a, b); }
 Value Emitter::fdiv(Value a, Value b) { return builder.create<arith::DivFOp>(loc, a, b); }
 Value Emitter::fmax(Value a, Value b) { return builder.create<arith::MaxNumFOp>(loc, a, b); }
+Value Emitter::fmin(Value a, Value b) { return builder.create<arith::MinNumFOp>(loc, a, b); }
 Value Emitter::fabs(Value a) { return builder.create<LLVM::FAbsOp>(loc, a); }
 Value Emitter::toReal(Value integer) {
   return builder.create<arith::UIToFPOp>(loc, f32(), integer);

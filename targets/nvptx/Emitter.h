@@ -111,6 +111,7 @@ public:
   Value fmul(Value a, Value b);
   Value fdiv(Value a, Value b); // rounded to nearest
   Value fmax(Value a, Value b); // the other one, if one is NaN
+  Value fmin(Value a, Value b);
   Value fabs(Value a);
   Value toReal(Value integer);           // unsigned, rounded to nearest
   Value truncate(Value a, Type integer); // towards zero, unsigned

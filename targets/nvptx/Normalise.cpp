@@ -49,21 +49,24 @@ static SmallVector<Value, 4> centre(Kernel &e, tile::NormaliseOp op, Value mean,
   return quad;
 }
 
-// quad * scale * weight + bias.
+// quad * scale * weight + bias, as far as there are such.
 static void weigh(Kernel &e, SmallVector<Value, 4> &quad, Value scale, Value weight, Value bias) {
   for (int64_t i = 0; i < 4; ++i) {
-    quad[i] = e.fmul(e.fmul(quad[i], scale), e.element(weight, i));
+    quad[i] = e.fmul(quad[i], scale);
+    if (weight)
+      quad[i] = e.fmul(quad[i], e.element(weight, i));
     if (bias)
       quad[i] = e.fadd(quad[i], e.element(bias, i));
   }
 }
 
-// Four columns of the op's vector, and of its bias if it has one.
+// Four columns of the op's vector and of its bias, if it has them.
 std::pair<Value, Value> StageEmitter::loadFactors(tile::NormaliseOp op, Value column) {
   auto load = [&](Value vector) {
     return e.loadConstant(e.vector(e.f32(), 4), e.at(bindingOf(vector), e.mul(column, 4)));
   };
-  return {load(op.getVector()), op.getBias() ? load(op.getBias()) : Value()};
+  return {op.getVector() ? load(op.getVector()) : Value(),
+          op.getBias() ? load(op.getBias()) : Value()};
 }
 
 void StageEmitter::normaliseByWarp(tile::NormaliseOp op, const Place &from, const Place &to) {
@@ -120,7 +123,7 @@ static bool isOneRow(const Kernel &e, tile::NormaliseOp op) {
 
 // A row's weights are there before the row is.
 void StageEmitter::anticipateNorm(tile::NormaliseOp op) {
-  if (!isOneRow(e, op))
+  if (!op.getVector() || !isOneRow(e, op))
     return;
   int64_t columns = cast<RankedTensorType>(op.getValue().getType()).getDimSize(1);
   VectorType four = e.vector(e.f32(), 4);

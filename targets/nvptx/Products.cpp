@@ -157,6 +157,8 @@ static Value activate(Kernel &e, tile::Activation function, Value x) {
     Value sum = e.select(e.fless(y, e.real(0)), tail, e.fsub(e.real(2), tail));
     return e.fmul(e.fmul(x, e.real(0.5)), sum);
   }
+  case tile::Activation::SwigluOai:
+    return e.fdiv(x, e.fadd(e.real(1), e.exp(e.fmul(x, e.real(-1.702)))));
   }
   llvm_unreachable("unknown activation");
 }
@@ -197,8 +199,14 @@ Value ProductEmitter::finish(Value value, Value tileOfBatch, Value slot, Value r
         return e.fmul(recurse(op.getValue()), e.real(op.getFactor().convertToFloat()));
       })
       .Case([&](tile::ActivateOp op) {
-        Value activated = activate(e, op.getFunction(), recurse(op.getGate()));
-        return op.getUp() ? e.fmul(activated, recurse(op.getUp())) : activated;
+        Value gate = recurse(op.getGate()), up = op.getUp() ? recurse(op.getUp()) : Value();
+        if (op.getLimit()) {
+          double limit = op.getLimit()->convertToDouble();
+          gate = e.fmin(gate, e.real(limit));
+          up = e.fadd(e.fmax(e.fmin(up, e.real(limit)), e.real(-limit)), e.real(1));
+        }
+        Value activated = activate(e, op.getFunction(), gate);
+        return up ? e.fmul(activated, up) : activated;
       })
       .Case([&](tile::LoadOp op) { return readOnce(op); });
 }

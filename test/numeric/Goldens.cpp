@@ -63,6 +63,9 @@ TEST_P(Golden, LogitsAndGreedyTokens) {
 INSTANTIATE_TEST_SUITE_P(All, Golden,
                          testing::Combine(testing::ValuesIn(kGoldenModels),
                                           testing::ValuesIn(kTargets)));
+INSTANTIATE_TEST_SUITE_P(Routed, Golden,
+                         testing::Combine(testing::ValuesIn(kRoutedGoldens),
+                                          testing::ValuesIn(kTargets)));
 INSTANTIATE_TEST_SUITE_P(Quantised, Golden,
                          testing::Combine(testing::ValuesIn(kQuantisedGoldens),
                                           testing::Values("host", "host-avx512vnni", "x86-64-v3")));

@@ -1,0 +1,145 @@
+// Experts.cpp - mixtures of experts of odd shapes against the interpreter, in each encoding, and in
+// steps that sequences share.
+#include "runtime/session/Ensemble.h"
+#include "test/numeric/Seeded.h"
+#include "test/numeric/Tolerance.h"
+#include "test/runtime/amx/Emulation.h"
+
+using namespace pianola;
+
+namespace {
+
+struct Mixture {
+  const char *name;
+  int hidden, size, experts, chosen, workers, shared;
+};
+
+void PrintTo(const Mixture &mixture, std::ostream *out) { *out << mixture.name; }
+
+// More workers than tiles, experts that are all chosen, and one; sizes that divide by nothing.
+constexpr Mixture kMixtures[] = {
+    {"two_of_five", 48, 40, 5, 2, 3, 0},  {"all_of_three", 64, 24, 3, 3, 2, 0},
+    {"one_of_nine", 40, 33, 9, 1, 1, 0},  {"five_of_forty", 57, 16, 40, 5, 7, 0},
+    {"with_shared", 72, 50, 6, 2, 2, 24},
+};
+
+void writeConfig(const Mixture &mixture, const std::string &directory) {
+  bool hasShared = mixture.shared > 0;
+  nlohmann::json config = {
+      {"architectures", {hasShared ? "Qwen2MoeForCausalLM" : "Qwen3MoeForCausalLM"}},
+      {"model_type", hasShared ? "qwen2_moe" : "qwen3_moe"},
+      {"vocab_size", 97},
+      {"hidden_size", mixture.hidden},
+      {"intermediate_size", 64},
+      {"num_hidden_layers", 2},
+      {"num_attention_heads", 4},
+      {"num_key_value_heads", 2},
+      {"head_dim", 16},
+      {"hidden_act", "silu"},
+      {"rms_norm_eps", 1e-5},
+      {"max_position_embeddings", 512},
+      {"rope_theta", 10000.0},
+      {"tie_word_embeddings", true},
+      {"num_experts", mixture.experts},
+      {"num_experts_per_tok", mixture.chosen},
+      {"moe_intermediate_size", mixture.size},
+      {"norm_topk_prob", !hasShared},
+      {"decoder_sparse_step", 1},
+      {"mlp_only_layers", nlohmann::json::array()},
+      {"eos_token_id", 1}};
+  if (hasShared) {
+    config["shared_expert_intermediate_size"] = mixture.shared;
+    config.erase("head_dim");
+    config["num_attention_heads"] = mixture.hidden / 12;
+    config["num_key_value_heads"] = mixture.hidden / 24;
+  }
+  std::ofstream(directory + "/config.json") << config;
+}
+
+struct SeededMixture : Seeded {
+  SeededMixture(const Mixture &mixture, const std::string &target, std::vector<int64_t> slots)
+      : Seeded(kShapes[0], target, std::move(slots), 7) {
+    writeConfig(mixture, model.path);
+    options.workers = mixture.workers;
+  }
+};
+
+std::vector<int32_t> textOf(size_t number, int length) {
+  std::vector<int32_t> ids;
+  for (int i = 0; i < length; ++i)
+    ids.push_back((i * 37 + i * i + 11 * (int(number) + 1)) % 97);
+  return ids;
+}
+
+class Experts : public testing::TestWithParam<std::tuple<Mixture, const char *>> {};
+
+TEST_P(Experts, AgreeWithTheInterpreter) {
+  auto [mixture, weights] = GetParam();
+  std::vector<int32_t> ids = textOf(0, 70);
+  std::vector<const char *> targets = {"host", "x86-64-v3"};
+  if (mixture.hidden == 57) { // slow in emulation, and the same for all shapes
+    targets.push_back("x86-64-v4+amx-bf16+amx-int8");
+    test::provideAmx();
+  }
+  for (const char *target : targets) {
+    SeededMixture model(mixture, target, {1, 4, 64});
+    model.options.weights = weights;
+    std::unique_ptr<Roll> roll = model.roll();
+    ASSERT_TRUE(roll);
+    std::vector<float> wanted = model.reference(ids);
+    for (bool oneByOne : {false, true}) {
+      std::vector<float> logits = logitsOf(*roll, ids, oneByOne);
+      EXPECT_LT(distance(logits.data(), wanted.data(), wanted.size()), kHostTolerance)
+          << target << (oneByOne ? ", decode" : ", prefill");
+    }
+    // In chunks of four.
+    auto session = std::move(*Session::create(*roll, {}));
+    std::vector<float> logits(ids.size() * 97);
+    for (size_t at = 0; at < ids.size(); at += 4) {
+      FeedOptions feed;
+      feed.allLogits = &logits[at * 97];
+      ASSERT_TRUE(session->feed(&ids[at], std::min<size_t>(4, ids.size() - at), feed).ok());
+    }
+    EXPECT_LT(distance(logits.data(), wanted.data(), wanted.size()), kHostTolerance)
+        << target << ", by four";
+  }
+}
+
+TEST_P(Experts, HaveTheBitsOfEachSequenceAlone) {
+  auto [mixture, weights] = GetParam();
+  SeededMixture model(mixture, "host", {1, 8, 16});
+  model.options.weights = weights;
+  std::unique_ptr<Roll> roll = model.roll();
+  ASSERT_TRUE(roll);
+  auto play = [&](std::vector<size_t> numbers) {
+    EnsembleOptions options;
+    options.sequences = 8;
+    auto ensemble = std::move(*Ensemble::create(*roll, options));
+    std::vector<std::vector<float>> last(8);
+    for (size_t number : numbers)
+      EXPECT_TRUE(ensemble->feed(number, textOf(number, 20).data(), 10 + number).ok());
+    for (int step = 0; step < 4; ++step) {
+      std::vector<Turn> turns;
+      for (size_t number : numbers)
+        turns.push_back({number, textOf(number, 40)[20 + step]});
+      EXPECT_TRUE(ensemble->step(turns).ok());
+    }
+    for (size_t number : numbers)
+      last[number].assign(*ensemble->logits(number), *ensemble->logits(number) + 97);
+    return last;
+  };
+  std::vector<std::vector<float>> together = play({3, 0, 7, 5, 1, 6, 2, 4});
+  for (size_t number : {0, 3, 6})
+    EXPECT_EQ(play({number})[number], together[number]) << number;
+}
+
+std::string nameOf(const testing::TestParamInfo<std::tuple<Mixture, const char *>> &info) {
+  return std::string(std::get<0>(info.param).name) + "_" + std::get<1>(info.param);
+}
+
+INSTANTIATE_TEST_SUITE_P(All, Experts,
+                         testing::Combine(testing::ValuesIn(kMixtures),
+                                          testing::Values("keep", "int8", "int4", "mxfp4")),
+                         nameOf);
+
+} // namespace
