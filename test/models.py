@@ -40,6 +40,9 @@ def predict(model, *options):
         return re.search(r"'transformer.\w+' op (.*)", done.stderr)[1], None
     parameters = re.search(r"^model +\w+, ([\d.]+) M", done.stdout, re.M)[1]
     time, floor = re.search(r"^token +([\d.]+) us predicted, floor ([\d.]+) us", done.stdout, re.M).groups()
+    if "it does not fit" in done.stdout:
+        weights, there = re.search(r"^memory +([\d.]+ GB) of weights.* of ([\d.]+ GB):", done.stdout, re.M).groups()
+        return parameters, f"does not fit: {weights} | of {there}"
     return parameters, f"{float(floor):,.0f} | {float(time):,.0f}"
 
 

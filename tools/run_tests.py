@@ -12,6 +12,7 @@ import pathlib
 import subprocess
 import sys
 import tempfile
+import time
 
 LIT = "/usr/lib/llvm-19/build/utils/lit/lit.py"
 SOURCE = pathlib.Path(__file__).resolve().parent.parent
@@ -41,6 +42,7 @@ def run_gtest(executable, folder):
     """What it printed if something failed, then a line; and how many passed and failed."""
     output = pathlib.Path(folder) / f"{executable.name}.json"
     output.unlink(missing_ok=True)
+    start = time.monotonic()
     done = capture([str(executable), f"--gtest_output=json:{output}", "--gtest_brief=1"])
     try:
         report = json.loads(output.read_text())
@@ -54,7 +56,8 @@ def run_gtest(executable, folder):
         failed = 1  # it crashed, or a sanitizer had something to say
     name = executable.relative_to(SOURCE) if executable.is_relative_to(SOURCE) else executable
     said = done.stdout + "\n" if failed else ""
-    return said + f"{name}: {passed} passed, {failed} failed", (passed, failed)
+    seconds = round(time.monotonic() - start)
+    return said + f"{name}: {passed} passed, {failed} failed in {seconds} s", (passed, failed)
 
 
 def run_gtests(build, folder):

@@ -67,7 +67,13 @@ static void printTileLists(OpAsmPrinter &printer, Operation *, ArrayAttr lists) 
   printer << ']';
 }
 
+// Asked for very often. Stages stand right before the programs that play them, and there are few;
+// in front of them are the weights of all layers.
 tile::StageOp StepOp::getStageOp() {
+  for (Operation *op = (*this)->getParentOp(); op; op = op->getPrevNode())
+    if (auto stage = dyn_cast<tile::StageOp>(op);
+        stage && stage.getSymNameAttr() == getStageAttr().getAttr())
+      return stage;
   return SymbolTable::lookupNearestSymbolFrom<tile::StageOp>((*this)->getParentOfType<ProgramOp>(),
                                                              getStageAttr());
 }

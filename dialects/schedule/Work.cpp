@@ -82,12 +82,16 @@ Work WorkOfProgram::ofExperts(StepOp step, tile::ExpertsOp experts, ArrayRef<int
   double mean = routes.getMean(), most = double(routes.getMost());
   // Tiles that are dealt out over the experts are some for each, and some more to come out even.
   if (experts.getChosen()) {
-    auto section = experts->getParentOfType<tile::SectionOp>();
-    int64_t ofOne = 0, tiles = section.getTileCount();
-    for (int64_t tile = 0; tile < tiles; ++tile)
-      ofOne += tile::evaluate(experts.getChosenAttr(), section.getCoordinates(tile)) == 0;
-    mean *= double(ofOne) / double(tiles);
-    most *= double(ofOne) / double(tiles);
+    auto [known, isNew] = shares.try_emplace(experts);
+    if (isNew) {
+      auto section = experts->getParentOfType<tile::SectionOp>();
+      int64_t ofOne = 0, tiles = section.getTileCount();
+      for (int64_t tile = 0; tile < tiles; ++tile)
+        ofOne += tile::evaluate(experts.getChosenAttr(), section.getCoordinates(tile)) == 0;
+      known->second = double(ofOne) / double(tiles);
+    }
+    mean *= known->second;
+    most *= known->second;
   }
   // The body is written for as many members as there are slots.
   double members = mean / routes.getMean() * double(routes.getChosen());

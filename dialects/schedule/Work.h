@@ -51,7 +51,8 @@ private:
   bool loops;
   int64_t early; // bytes that a worker takes before a step's events
   std::optional<int64_t> positions;
-  llvm::DenseMap<mlir::Value, double> filled; // share of a buffer of parts
+  llvm::DenseMap<mlir::Value, double> filled;       // share of a buffer of parts
+  llvm::DenseMap<mlir::Operation *, double> shares; // of tiles that are one chosen expert's
 };
 
 } // namespace pianola::schedule

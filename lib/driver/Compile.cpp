@@ -5,6 +5,7 @@
 #include "dialects/transformer/Transformer.h"
 #include "lib/driver/DiagnosticText.h"
 #include "lib/driver/LoadModel.h"
+#include "lib/driver/MemoryNeeds.h"
 #include "lib/driver/Pipeline.h"
 #include "lib/driver/Punch.h"
 #include "lib/driver/WriteRoll.h"
@@ -144,6 +145,26 @@ static llvm::Error checkWeightsAtLoad(const CompileOptions &options) {
   return llvm::Error::success();
 }
 
+static llvm::Error checkExperts(ModuleOp module, const CompileOptions &options) {
+  if (!module.walk([](transformer::RouteOp) { return WalkResult::interrupt(); }).wasInterrupted())
+    return llvm::Error::success();
+  return llvm::createStringError(options.directory +
+                                 ": is a mixture of experts, of which GPUs have "
+                                 "schedules and no code yet");
+}
+
+// Contexts may be shorter than the model's: what cannot be is its weights.
+static llvm::Error checkMemory(ModuleOp module, const DeviceRow &device, int64_t workers,
+                               const CompileOptions &options) {
+  MemoryNeeds needs = MemoryNeeds::of(module, workers, /*positions=*/64);
+  if (needs.total() <= device.memoryBytes)
+    return llvm::Error::success();
+  return llvm::createStringError(options.directory + ": its weights take " +
+                                 gigabytes(needs.weights) + ", and " + device.product.data() +
+                                 " has " + gigabytes(device.memoryBytes) +
+                                 " of memory; --weights int4 would make them smaller");
+}
+
 // Of random bytes as scales of MXFP4 one in 256 is no number.
 static llvm::Error checkMadeUp(ModuleOp module) {
   llvm::Error error = llvm::Error::success();
@@ -182,6 +203,9 @@ static llvm::Error compileForDevice(const CompileOptions &options, const DeviceR
   if (!maxModelLen)
     return maxModelLen.takeError();
   ModuleOp module = *model->module;
+  if (options.emit != Emit::Tile && options.emit != Emit::Schedule)
+    if (llvm::Error error = checkExperts(module, options))
+      return error;
   tile::MachineAttr machine =
       machineFor(&context, device, options.workers ? options.workers : device.sms);
   llvm::Expected<llvm::SmallVector<int64_t>> slots = slotsOf(options, chunkFor(module, machine));
@@ -194,6 +218,9 @@ static llvm::Error compileForDevice(const CompileOptions &options, const DeviceR
                          options.emit == Emit::Tile ? Phase::Tile : Phase::Schedule,
                          proofOf(options, notes))))
     return diagnostics.take(options.directory + ": cannot be scheduled");
+  if (options.emit != Emit::Tile)
+    if (llvm::Error error = checkMemory(module, device, machine.getWorkers(), options))
+      return error;
   switch (options.emit) {
   case Emit::Tile:
   case Emit::Schedule:

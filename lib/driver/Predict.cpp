@@ -57,6 +57,9 @@ llvm::Expected<Prediction> predict(const PredictOptions &options) {
   schedule::ProgramOp program = *model->module->getOps<schedule::ProgramOp>().begin();
   llvm::raw_string_ostream(result.model)
       << summary.name << ", " << llvm::format("%.1f", summary.parameters * 1e-6) << " M parameters";
+  result.needs = MemoryNeeds::of(*model->module, result.workers, options.positions);
+  result.maxPositions = model->config.maxPositions;
+  result.most = MemoryNeeds::of(*model->module, result.workers, result.maxPositions);
   result.steps = stepsOf(program, result.workers);
   result.timeline = schedule::Timeline::predict(program, machine, options.positions);
   return result;

@@ -3,6 +3,7 @@
 #define PIANOLA_LIB_DRIVER_PREDICT_H
 
 #include "dialects/schedule/Timeline.h"
+#include "lib/driver/MemoryNeeds.h"
 #include "runtime/timeline/Pictures.h"
 #include "targets/nvptx/Devices.h"
 #include "llvm/Support/Error.h"
@@ -30,6 +31,9 @@ struct Prediction {
   const DeviceRow *device;
   int64_t workers, slots, positions;
   double bandwidth; // bytes a ns
+  /// With the contexts of so many positions, and of all that the model has.
+  MemoryNeeds needs, most;
+  int64_t maxPositions;
   std::vector<PredictedStep> steps;
   schedule::Timeline timeline;
 };

@@ -24,9 +24,15 @@ static void print(const Prediction &prediction) {
               int(prediction.device->product.size()), prediction.device->product.data(),
               static_cast<long long>(prediction.workers), prediction.bandwidth * 1e-3,
               static_cast<long long>(timeline.ring >> 10));
-  std::printf("context  %lld positions, %lld slot%s\n\n",
+  std::printf("context  %lld positions, %lld slot%s\n",
               static_cast<long long>(prediction.positions),
               static_cast<long long>(prediction.slots), prediction.slots == 1 ? "" : "s");
+  std::printf(
+      "memory   %s of weights; keys and values: %s, of all %lld positions %s; of %s%s\n\n",
+      gigabytes(prediction.needs.weights).c_str(), gigabytes(prediction.needs.contexts).c_str(),
+      static_cast<long long>(prediction.maxPositions), gigabytes(prediction.most.contexts).c_str(),
+      gigabytes(prediction.device->memoryBytes).c_str(),
+      prediction.needs.total() > prediction.device->memoryBytes ? ": it does not fit" : "");
 
   struct Kind {
     int count = 0;
