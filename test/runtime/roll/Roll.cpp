@@ -169,6 +169,11 @@ TEST_F(RollFile, RefusesBadManifests) {
   EXPECT_EQ(set("/contexts/0/element", "i8"), "accepted");
   EXPECT_EQ(set("/contexts/0/window", 0),
             "manifest: contexts[0].window: expected an integer from 1 to 281474976710656");
+  EXPECT_EQ(set("/contexts/0/ring", 72), "manifest: contexts[0].ring: expected a multiple of 64");
+  EXPECT_EQ(set("/contexts/0/ring", 64),
+            "manifest: contexts[0].ring: expected more positions than those of a window");
+  EXPECT_EQ(set("/pools", nlohmann::json::array({{{"offset", 64}, {"bytes", 1 << 20}}})),
+            "manifest: pools[0] does not lie in the tape section");
   EXPECT_EQ(set("/contexts/0/heads", 1048576),
             "accepted"); // 8 GiB of address space are nothing
   EXPECT_EQ(set("/rotations/0/inv_freq", nlohmann::json::array()),
@@ -192,7 +197,7 @@ TEST_F(RollFile, RefusesBadManifests) {
             "manifest: program decode: steps[1] binds 256, which is not there");
   EXPECT_EQ(set("/programs/0/steps/1/bindings/0/space", "moon"),
             "manifest: programs[0].steps[1].bindings[0].space: expected \"arena\", \"context\", "
-            "\"rotation\", \"table\" or \"constant\"");
+            "\"rotation\", \"table\", \"constant\" or \"pool\"");
   EXPECT_EQ(set("/programs/0/records/1/count", 5),
             "manifest: program decode: records of worker 1 do not lie in their section");
   EXPECT_EQ(set("/programs/0/arena", int64_t(1) << 45),
