@@ -20,16 +20,15 @@ BEGIN, END = "<!-- shapes -->\n", "<!-- end of shapes -->\n"
 
 
 def goldens():
-    """Of each architecture: the checkpoints that prove it, and how far they go."""
-    listed = {}
+    """Of each architecture: the checkpoints that prove it."""
+    listed = set()
     text = (SOURCE / "test" / "GoldenModels.h").read_text()
-    for name, body in re.findall(r"k(\w+)\[\] = \{(.*?)\};", text, re.S):
-        for model in re.findall(r'"(\w+)"', body):
-            listed[model] = name
+    for body in re.findall(r"k\w+\[\] = \{(.*?)\};", text, re.S):
+        listed.update(re.findall(r'"(\w+)"', body))
     found = {}
-    for model, group in sorted(listed.items()):
+    for model in sorted(listed):
         config = json.loads((SOURCE / "test" / "golden" / model / "config.json").read_text())
-        found.setdefault(config["architectures"][0], []).append((model, group == "RoutedGoldens"))
+        found.setdefault(config["architectures"][0], []).append(model)
     return found
 
 
@@ -73,10 +72,7 @@ def families():
     lines = ["| architecture | written in | goldens | interpreter | host | GPU (emulated) |\n", "|---|---|---|---|---|---|\n"]
     written = sources()
     for architecture, models in sorted(goldens().items()):
-        # Code for GPUs.
-        mark = "no" if all(routed for _, routed in models) else "yes"
-        names = ", ".join(model for model, _ in models)
-        lines.append(f"| {architecture} | {written[architecture]} | {names} | yes | yes | {mark} |\n")
+        lines.append(f"| {architecture} | {written[architecture]} | {', '.join(models)} | yes | yes | yes |\n")
     return "".join(lines)
 
 

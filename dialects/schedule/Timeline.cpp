@@ -17,13 +17,33 @@ struct Task {
   int64_t flops = 0, codes = 0;
   int64_t earlyTape = 0;              // bytes that are in registers before the step's events
   int64_t tapeBegin = 0, tapeEnd = 0; // of the worker's tape
+  int64_t chosen = 0;                 // bytes of experts
 };
+
+// From a step's events to the first byte of an expert: the choice, with two reductions of a warp
+// for each chosen expert and three barriers (some 0.4 us for 8 of 128), and a read's way (480
+// clocks on an idle H100, Luo et al., 2024; about twice that under load).
+constexpr double kChoiceNs = 1000;
 
 // The loader and the consumer of one worker.
 class Ring {
 public:
   Ring(int64_t slots, int64_t chunk, int64_t tape, double rate)
       : chunk(chunk), chunks((tape + chunk - 1) / chunk), rate(rate), freed(slots, 0) {}
+
+  // Brings something else behind what is under way: not before `begin`, and through as many slots
+  // of their own. Returns when all of it is consumed, each byte in `each` ns from `at` on.
+  double bring(int64_t bytes, double begin, double at, double each) {
+    std::vector<double> consumed;
+    for (size_t i = 0; bytes > 0; ++i, bytes -= chunk) {
+      double count = double(std::min(bytes, chunk));
+      double free = i < freed.size() ? begin : consumed[i - freed.size()];
+      full = std::max({full, begin, free}) + count / rate;
+      at = std::max(at, full) + count * each;
+      consumed.push_back(at);
+    }
+    return at;
+  }
 
   // When the slot that holds the byte of the tape is full.
   double filledAt(int64_t play, int64_t byte) {
@@ -127,6 +147,7 @@ int64_t Simulation::earlyTapeOf(StepOp step, ArrayRef<int64_t> tiles) {
 // The work of all workers, the same in each play.
 void Simulation::prepare() {
   tapes.assign(workers, 0);
+  int64_t chosen = 0;
   for (StepOp step : steps) {
     std::vector<Task> &here = tasks.emplace_back(workers);
     std::vector<int64_t> &list = active.emplace_back();
@@ -154,7 +175,9 @@ void Simulation::prepare() {
       here[w].flops = all.flops;
       here[w].codes = all.codes;
       here[w].tapeBegin = tapes[w];
-      here[w].tapeEnd = tapes[w] += all.tape;
+      here[w].tapeEnd = tapes[w] += all.tape - all.chosen;
+      here[w].chosen = all.chosen;
+      chosen += all.chosen;
       here[w].earlyTape = earlyTapeOf(step, tiles);
       cost.tape += all.tape;
       cost.memory += all.memory;
@@ -176,9 +199,11 @@ void Simulation::prepare() {
     total += tape;
   result.imbalance = total ? double(longest) * workers / total - 1 : 0;
   result.ring = getRingBytes(program, machine);
+  // Experts have half of the room.
+  int64_t slots = result.ring / machine.getChunk() / (chosen ? 2 : 1);
   for (int64_t tape : tapes)
-    rings.emplace_back(std::max<int64_t>(result.ring / machine.getChunk(), 1), machine.getChunk(),
-                       tape, machine.getBandwidth() * 1e-3 / workers);
+    rings.emplace_back(std::max<int64_t>(slots, 1), machine.getChunk(), tape,
+                       machine.getBandwidth() * 1e-3 / workers);
 }
 
 // Turns bytes to be read into ns. All workers of a step read at the same time and get equal shares
@@ -224,7 +249,7 @@ Span Simulation::playStep(int64_t play, size_t s, int64_t w) {
   double flops = double(machine.getPeak()) / workers;
 
   Span span{static_cast<int64_t>(s), now[w], 0, 0, 0, 0, 0, 0};
-  int64_t bytes = task.tapeEnd - task.tapeBegin, chunk = machine.getChunk();
+  int64_t bytes = task.tapeEnd - task.tapeBegin + task.chosen, chunk = machine.getChunk();
   double at = std::max(now[w], begun[w]);
   // What a byte costs in a register: its products, or that it is unpacked.
   double perByte = bytes ? double(task.flops) / flops / bytes : 0;
@@ -253,6 +278,12 @@ Span Simulation::playStep(int64_t play, size_t s, int64_t w) {
   // Products go on as fast as the slower of the two, each byte with its share of them.
   at = span.work + task.tileReads + task.earlyTape * perByte;
   take(task.tapeEnd, std::max(1 / consume, perByte));
+  if (task.chosen) {
+    double done =
+        rings[w].bring(task.chosen, span.ready + kChoiceNs, at, std::max(1 / consume, perByte));
+    span.starved += done - at - double(task.chosen) * std::max(1 / consume, perByte);
+    at = done;
+  }
   span.end = now[w] = at;
   span.filledAfter = rings[w].fill(at);
   return span;

@@ -96,7 +96,7 @@ Work WorkOfProgram::ofExperts(StepOp step, tile::ExpertsOp experts, ArrayRef<int
   // The body is written for as many members as there are slots.
   double members = mean / routes.getMean() * double(routes.getChosen());
   Work work;
-  work.tape = std::llround(double(one.tape) * mean);
+  work.tape = work.chosen = std::llround(double(one.tape) * mean);
   work.worst = std::llround(double(one.tape) * most);
   work.codes = std::llround(double(one.codes) * mean);
   work.memory = std::llround(double(one.memory) * members);

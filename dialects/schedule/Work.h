@@ -15,6 +15,7 @@ struct Work {
   int64_t flops = 0;  // of inner products, with padding
   int64_t codes = 0;  // bytes of codes to be unpacked
   int64_t worst = 0;  // bytes of weights, where no two slots choose the same expert
+  int64_t chosen = 0; // of `tape`, bytes of experts
 
   Work &operator+=(const Work &other) {
     tape += other.tape;
@@ -24,10 +25,12 @@ struct Work {
     flops += other.flops;
     codes += other.codes;
     worst += other.worst;
+    chosen += other.chosen;
     return *this;
   }
   Work times(int64_t n) const {
-    return {tape * n, memory * n, reads * n, early * n, flops * n, codes * n, worst * n};
+    return {tape * n,  memory * n, reads * n, early * n,
+            flops * n, codes * n,  worst * n, chosen * n};
   }
 };
 

@@ -88,7 +88,8 @@ SmallVector<EarlyPanels> planEarly(StageOp stage, int64_t workers, int64_t warps
       auto [ofPanel, ofRows] = registersOf(matrix, slots);
       ofTile += ofRows + count * ofPanel;
     }
-    if (panels.empty())
+    // What experts' sums are added to is taken with them.
+    if (panels.empty() || !section.getBody().front().getOps<ExpertsOp>().empty())
       break;
     plan.panels = panels;
     int64_t usual = (section.getTileCount() + workers - 1) / workers;

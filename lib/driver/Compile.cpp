@@ -145,14 +145,6 @@ static llvm::Error checkWeightsAtLoad(const CompileOptions &options) {
   return llvm::Error::success();
 }
 
-static llvm::Error checkExperts(ModuleOp module, const CompileOptions &options) {
-  if (!module.walk([](transformer::RouteOp) { return WalkResult::interrupt(); }).wasInterrupted())
-    return llvm::Error::success();
-  return llvm::createStringError(options.directory +
-                                 ": is a mixture of experts, of which GPUs have "
-                                 "schedules and no code yet");
-}
-
 // Contexts may be shorter than the model's: what cannot be is its weights.
 static llvm::Error checkMemory(ModuleOp module, const DeviceRow &device, int64_t workers,
                                const CompileOptions &options) {
@@ -203,9 +195,6 @@ static llvm::Error compileForDevice(const CompileOptions &options, const DeviceR
   if (!maxModelLen)
     return maxModelLen.takeError();
   ModuleOp module = *model->module;
-  if (options.emit != Emit::Tile && options.emit != Emit::Schedule)
-    if (llvm::Error error = checkExperts(module, options))
-      return error;
   tile::MachineAttr machine =
       machineFor(&context, device, options.workers ? options.workers : device.sms);
   llvm::Expected<llvm::SmallVector<int64_t>> slots = slotsOf(options, chunkFor(module, machine));

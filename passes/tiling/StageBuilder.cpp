@@ -245,7 +245,8 @@ FailureOr<Value> StageBuilder::emitOperand(Value value, SymbolRefAttr weight, La
   auto op = owner.symbols.lookup<WeightOp>(weight.getRootReference());
   if (owner.isReordered(owner.elementOnTape(op, layout), layout))
     return emitPrologue(value, weight);
-  if (fitsScratch(layout))
+  // Of experts' inputs there may be a row for each choice.
+  if (fitsScratch(layoutOf(value)))
     return emitPrologue(value);
   auto placed = owner.placed.find(value);
   if (placed != owner.placed.end() && placed->second.splits == 1)

@@ -77,6 +77,8 @@ Status CudaDevice::prepare() {
     addresses.contexts.push_back(context.address());
   for (const DeviceMemory &rotation : rotations)
     addresses.rotations.push_back(rotation.address());
+  for (const RollPool &pool : roll.manifest().pools)
+    addresses.pools.push_back(loaded->tape() + pool.offset);
   for (size_t t = 0; t < roll.manifest().tables.size(); ++t)
     addresses.tables.push_back(loaded->table(t));
   LaunchPlaces places;

@@ -6,6 +6,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "pianola/sampling.h"
+#include "targets/nvptx/Products.h"
 #include "targets/nvptx/Stage.h"
 #include "llvm/ADT/TypeSwitch.h"
 
@@ -14,6 +15,9 @@ using namespace mlir;
 namespace pianola::nvptx {
 
 namespace {
+
+tile::MatrixType matrixOf(tile::MatrixType type) { return type; }
+tile::MatrixType matrixOf(tile::PoolType type) { return type.getMatrix(); }
 
 LogicalResult checkArgument(tile::StageOp stage, BlockArgument argument, const KernelShape &shape) {
   auto refuse = [&](const Twine &what) {
@@ -30,7 +34,8 @@ LogicalResult checkArgument(tile::StageOp stage, BlockArgument argument, const K
     return encoding::isEncoding(element) && !(codes && codes.getOrder());
   };
   return TypeSwitch<Type, LogicalResult>(argument.getType())
-      .Case([&](tile::MatrixType type) -> LogicalResult {
+      .Case<tile::MatrixType, tile::PoolType>([&](auto found) -> LogicalResult {
+        tile::MatrixType type = matrixOf(found);
         if (!isWeight(type.getElement()))
           return refuse("weights must be bf16, f16, f32 or codes in the model's order");
         if (type.getPanel() != columnsOf(type.getElement()) || type.getRows() != type.getRowPad() ||
@@ -41,9 +46,11 @@ LogicalResult checkArgument(tile::StageOp stage, BlockArgument argument, const K
             type.getRows() * (type.getCodes() ? 64 : type.getPanelBytes() / type.getRows());
         if (2048 % bytes != 0 || shape.chunk % 2048 != 0)
           return refuse("a panel's bytes must divide 2048, and these the ring's slots");
+        // See Stream.cpp.
+        if (isa<tile::PoolType>(found) && type.getTileBytes() >= 16 << 16)
+          return refuse("tiles of experts must have less than 1 MiB");
         return success();
       })
-      .Case([&](tile::PoolType) { return refuse("experts are for the host alone so far"); })
       .Case([&](tile::VectorType type) -> LogicalResult {
         return type.getConstant() ? success() : refuse("vectors must be constants");
       })
@@ -70,23 +77,24 @@ LogicalResult checkArgument(tile::StageOp stage, BlockArgument argument, const K
       .Default(success());
 }
 
-bool isLinear(AffineExpr expr) {
+bool isSimple(AffineExpr expr) {
   if (isa<AffineConstantExpr, AffineDimExpr>(expr))
     return true;
   auto binary = dyn_cast<AffineBinaryOpExpr>(expr);
-  if (!binary || !isLinear(binary.getLHS()))
+  if (!binary || !isSimple(binary.getLHS()) || expr.getKind() == AffineExprKind::CeilDiv)
     return false;
-  if (expr.getKind() == AffineExprKind::Add)
-    return isLinear(binary.getRHS());
-  return expr.getKind() == AffineExprKind::Mul && isa<AffineConstantExpr>(binary.getRHS());
+  return expr.getKind() == AffineExprKind::Add ? isSimple(binary.getRHS())
+                                               : isa<AffineConstantExpr>(binary.getRHS());
 }
 
 LogicalResult checkMaps(Operation &op) {
   for (NamedAttribute attribute : op.getAttrs())
     if (auto map = dyn_cast<AffineMapAttr>(attribute.getValue());
-        map && !isLinear(map.getValue().getResult(0)))
+        map && !isSimple(map.getValue().getResult(0)))
       return op.emitOpError() << attribute.getName().strref()
-                              << " must be a linear form of the tile's coordinates, got " << map;
+                              << " must be sums of the tile's coordinates, times, by or modulo "
+                                 "constants, got "
+                              << map;
   for (Value value :
        llvm::concat<Value>(llvm::to_vector(op.getOperands()), llvm::to_vector(op.getResults())))
     if (auto type = dyn_cast<RankedTensorType>(value.getType());
@@ -105,20 +113,42 @@ LogicalResult checkRow(Operation &op) {
     if (!sample.getPeaks() || (sample.getRows() != 8 && sample.getRows() != 16))
       return op.emitOpError("must have the peaks of each 8 or 16 logits");
   }
+  if (auto route = dyn_cast<tile::RouteOp>(op)) {
+    if (route.getResult().getType().getChosen() > kWarp)
+      return op.emitOpError("must choose at most ") << kWarp << " experts for a slot";
+    return success();
+  }
   if (isa<tile::LoadOp, tile::StoreOp, tile::GatherOp, tile::AppendOp, tile::NormaliseOp,
-          tile::AddOp, tile::ScaleOp, tile::RotateOp, tile::CombineOp, tile::AttendOp,
+          tile::AddOp, tile::ScaleOp, tile::GateOp, tile::RotateOp, tile::CombineOp, tile::AttendOp,
           tile::SampleOp, tile::YieldOp>(op))
     return checkMaps(op);
   return op.emitOpError("stands where no inner products are taken, which the nvptx target cannot "
                         "lower");
 }
 
-LogicalResult checkProducts(tile::SectionOp section) {
+// Of a section, or with `isOfExpert` of what it does for an expert.
+LogicalResult checkProducts(Block &block, bool isOfExpert) {
   RankedTensorType first;
-  for (Operation &op : section.getBody().front()) {
-    if (!isa<tile::ContractOp, tile::BiasOp, tile::AddOp, tile::ScaleOp, tile::SoftcapOp,
-             tile::ActivateOp, tile::LoadOp, tile::StoreOp, tile::PeakOp>(op))
+  for (Operation &op : block) {
+    bool isOfBoth = isa<tile::ContractOp, tile::BiasOp, tile::AddOp, tile::ScaleOp, tile::GateOp,
+                        tile::SoftcapOp, tile::ActivateOp, tile::LoadOp>(op);
+    bool isOfOne =
+        isOfExpert
+            ? isa<tile::MembersOp, tile::WeightsOp, tile::WeighOp, tile::ScatterOp, tile::YieldOp>(
+                  op)
+            : isa<tile::StoreOp, tile::PeakOp, tile::ExpertsOp>(op);
+    if (!isOfBoth && !isOfOne)
       return op.emitOpError("needs more than its own element, and follows inner products");
+    if (auto experts = dyn_cast<tile::ExpertsOp>(op)) {
+      if (!block.getOps<tile::PeakOp>().empty())
+        return op.emitOpError("stands beside peaks, which the nvptx target cannot lower");
+      if (failed(checkProducts(experts.getBody().front(), true)))
+        return failure();
+    }
+    if (auto members = dyn_cast<tile::MembersOp>(op))
+      for (Operation *user : members->getUsers())
+        if (!isa<tile::ContractOp>(user))
+          return op.emitOpError("is read by more than inner products");
     if (failed(checkMaps(op)))
       return failure();
     if (auto contract = dyn_cast<tile::ContractOp>(op)) {
@@ -127,10 +157,8 @@ LogicalResult checkProducts(tile::SectionOp section) {
         return op.emitOpError("gives ") << type << " in a section of " << first;
       first = type;
     }
-    if (auto load = dyn_cast<tile::LoadOp>(op);
-        load && load.getColumns() &&
-        llvm::any_of(load->getUsers(), [](Operation *user) { return isa<tile::ContractOp>(user); }))
-      return op.emitOpError("is multiplied, and depends on the tile");
+    if (auto load = dyn_cast<tile::LoadOp>(op); load && load.getColumns() && isReadInPlace(load))
+      return op.emitOpError("is read as a whole, and depends on the tile");
   }
   return success();
 }
@@ -157,8 +185,8 @@ LogicalResult checkStage(tile::StageOp stage, const KernelShape &shape) {
         return failure();
   for (tile::SectionOp section : sections) {
     Block &block = section.getBody().front();
-    if (!block.getOps<tile::ContractOp>().empty()) {
-      if (failed(checkProducts(section)))
+    if (!block.getOps<tile::ContractOp>().empty() || !block.getOps<tile::ExpertsOp>().empty()) {
+      if (failed(checkProducts(block, false)))
         return failure();
       continue;
     }

@@ -37,6 +37,8 @@ namespace pianola::nvptx {
 
 bool ProductEmitter::takesBare(tile::ContractOp contract) const {
   Value value = contract.getValue();
+  if (auto members = value.getDefiningOp<tile::MembersOp>())
+    value = members.getValue();
   return takesBareCodes(contract.getMatrix().getType(), slots) &&
          value.getDefiningOp<tile::PrologueOp>() && s.formOf(value) == Place::Split;
 }
@@ -44,12 +46,12 @@ bool ProductEmitter::takesBare(tile::ContractOp contract) const {
 WeightPanels ProductEmitter::panelsOf(tile::ContractOp contract) {
   tile::MatrixType matrix = contract.getMatrix().getType();
   if (!takesBare(contract))
-    return WeightPanels(e, matrix, weightsAreA());
+    return WeightPanels(e, ring, matrix, weightsAreA());
   int64_t pairs = pairsOfGroup(matrix);
   int64_t apart = std::max<int64_t>(1, std::min(matrix.getPanelScales(), 4 / pairs));
   Value t = e.both(e.lane, e.constant(3));
   Value group = e.both(e.div(t, pairs), e.constant(apart - 1));
-  return WeightPanels(e, matrix, true, true, apart, group);
+  return WeightPanels(e, ring, matrix, true, true, apart, group);
 }
 
 bool ProductEmitter::isPair(tile::ContractOp contract, int64_t which, int64_t count) const {
@@ -150,13 +152,13 @@ BareProducts::BareProducts(Kernel &kernel, WeightPanels &source, tile::MatrixTyp
   }
   // What stands for slots that are not there makes sums that nobody asks for.
   Value slot = e.both(e.shiftRight(column, 1), e.constant(slotsApart - 1));
-  slot = slots == 1 ? e.constant(0) : e.min(slot, e.sub(high, 1));
-  Value offset = e.add(e.mul(slot, place.stride * 2), e.add(e.mul(t, 16), e.mul(stepOfB, 64)));
+  Value row = place.rowOf(e, slots == 1 ? e.constant(0) : e.min(slot, e.sub(high, 1)));
+  Value offset = e.add(e.mul(row, place.stride * 2), e.add(e.mul(t, 16), e.mul(stepOfB, 64)));
   mine = e.at(e.select(isLesser, place.lesser, place.base), offset);
   if (!codes.isInteger())
     return;
   Value half = e.select(isLesser, e.constant(place.sumsHalf * 2), e.constant(0));
-  Value ofSlot = e.add(e.mul(slot, place.sumsHalf * 4), e.mul(stepOfB, 16));
+  Value ofSlot = e.add(e.mul(row, place.sumsHalf * 4), e.mul(stepOfB, 16));
   mineOfSums = e.at(place.sums, e.add(half, e.add(ofSlot, e.mul(t, isWhole ? ofScale * 4 : 4))));
 }
 

@@ -32,10 +32,10 @@ func::FuncOp createKernel(OpBuilder &builder, Location loc, StringRef name) {
 
 Kernel::Kernel(OpBuilder &builder, Location loc, const KernelShape &shape, Value memory,
                ValueRange parameters)
-    : Emitter(builder, loc), shape(shape), memory(memory),
+    : Emitter(builder, loc), shape(shape), memory(memory), ring(*this),
       parameters(parameters.begin(), parameters.end()) {
-  ringBase = constant(0).getDefiningOp<arith::ConstantOp>();
-  ringSlots = constant(0).getDefiningOp<arith::ConstantOp>();
+  if (shape.loaders > 1)
+    pieces.emplace(*this);
   worker = builder.create<NVVM::BlockIdXOp>(loc, i32());
   askAgain();
   state = globalAt(parameter(Parameter::State));
@@ -59,11 +59,6 @@ void Kernel::readState() {
   slots = load(i32(), at(memory, kSlotsAt));
   firstOutput = load(i32(), at(memory, kFirstOutputAt));
   capacity = load(i64(), at(memory, kCapacityAt));
-}
-
-void Kernel::setRing(int64_t firstByte, int64_t slotCount) {
-  ringBase.setValueAttr(builder.getI32IntegerAttr(firstByte));
-  ringSlots.setValueAttr(builder.getI32IntegerAttr(slotCount));
 }
 
 Value Kernel::position() {
@@ -234,7 +229,7 @@ void Kernel::consume(bool loops, llvm::function_ref<void()> playStage) {
     store(bytes, at(memory, kBytesAt));
   });
   meet();
-  startRing(bytes);
+  beginRings(bytes);
   loopWhile([&] { return running.get(*this); },
             [&] {
               Variable ended(*this, constant(i1(), 0));
@@ -286,7 +281,7 @@ void Kernel::consume(bool loops, llvm::function_ref<void()> playStage) {
               });
               Value next = add(play.get(*this), 1);
               play.set(*this, next);
-              tapeAt.set(*this, mul(next, load(i32(), at(memory, kBytesAt))));
+              ring.next.set(*this, mul(next, load(i32(), at(memory, kBytesAt))));
               // Where plays loop the last one's end is waited for, too: all counters are known
               // then.
               if (!loops)
@@ -301,10 +296,9 @@ void Kernel::consume(bool loops, llvm::function_ref<void()> playStage) {
 
 void Kernel::initialise() {
   when(equal(thread, 0), [&] {
-    loop(constant(0), ringSlots, 1, [&](Value slot) {
-      initBarrier(*this, fullBarrier(slot), shape.bulk ? 1 : kWarp);
-      initBarrier(*this, emptyBarrier(slot), shape.warps);
-    });
+    ring.initialise();
+    if (pieces)
+      initialisePieces();
     if (shape.bulk)
       publishBarriers(*this);
     storeVolatile(constant(0), at(memory, kStopFlag));
@@ -321,11 +315,26 @@ void Kernel::initialise() {
   barrier(*this, 0, shape.threads());
 }
 
+void Kernel::beginRings(Value tapeBytes) {
+  ring.begin(differ(tapeBytes, 0));
+  if (pieces)
+    beginPieces();
+}
+
+void Kernel::deal(llvm::function_ref<void()> load, llvm::function_ref<void()> compute) {
+  auto others = [&] {
+    if (pieces)
+      when(equal(warp, shape.warps + 1), [&] { streamPieces(); }, compute);
+    else
+      compute();
+  };
+  when(equal(warp, shape.warps), load, others);
+}
+
 void Kernel::emitPersistent(bool loops, llvm::function_ref<void()> playStage) {
   play = Variable(*this, constant(0));
   initialise();
-  when(
-      equal(warp, shape.warps),
+  deal(
       [&] {
         Value tapes = at(globalAt(parameter(Parameter::Tapes)), mul(worker, 16));
         Value from = at(tape, load(i64(), tapes));
@@ -348,8 +357,7 @@ void Kernel::emitStage(llvm::function_ref<void()> playStage) {
   Value bytes = narrow(load(i64(), at(mine, CARD(tape_bytes))));
   if (shape.bulk)
     letNextKernelBegin(*this);
-  when(
-      equal(warp, shape.warps),
+  deal(
       [&] {
         Value tapes = at(globalAt(parameter(Parameter::Tapes)), mul(worker, 16));
         Value offset = add(load(i64(), tapes), load(i64(), at(mine, CARD(tape))));
@@ -362,7 +370,7 @@ void Kernel::emitStage(llvm::function_ref<void()> playStage) {
         meet();
         // Who has no tiles stays away from what the sample stage's worker changes.
         when(differ(field(i32(), card, CARD(stage)), int64_t(PIANOLA_CUDA_NONE)), [&] {
-          startRing(bytes);
+          beginRings(bytes);
           playStage();
         });
         meet();

@@ -1,17 +1,19 @@
 //===- Kernel.h - The frame that stages are played in -----------*- C++ -*-===//
 //
-// A block has `warps` consumer warps and one loader warp. The frame is what both do besides
-// computing: the loader streams the worker's tape into the ring, the consumers go from card to
-// card, wait for events and signal them. See docs/gpu.md.
+// A block has `warps` consumer warps and one or two loader warps. The frame is what both do besides
+// computing: a loader streams the worker's tape into a ring, the other one tiles of experts into
+// another (Ring.h, Stream.cpp); the consumers go from card to card, wait for events and signal
+// them. See docs/gpu.md.
 //
 // Shared memory, in bytes:
 //
-//     0     full barriers, empty barriers of the ring's slots
+//     0     full barriers, empty barriers of the rings' slots
+//     416   what the loader of experts is told
 //     448   flags
 //     512   two cards: the one that is played and the next
 //     1024  zeros
 //     1536  scratch memory of the stages
-//     ...   the ring, and its first bytes once more
+//     ...   the rings, each with its first bytes once more
 //
 //===----------------------------------------------------------------------===//
 #ifndef PIANOLA_TARGETS_NVPTX_KERNEL_H
@@ -20,7 +22,9 @@
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "pianola/cuda.h"
 #include "targets/nvptx/Emitter.h"
+#include "targets/nvptx/Ring.h"
 #include "targets/nvptx/Synchronise.h"
+#include <optional>
 
 namespace pianola::nvptx {
 
@@ -31,21 +35,23 @@ struct KernelShape {
   int64_t shared = 0;   // bytes of shared memory a block may use
   bool bulk = false;    // sm_90: the copy engine fills the ring
   bool aligned = true;  // no panel lies across two slots of the ring
-  int64_t mirror = 0;   // bytes of the ring's first slot that stand behind its last one, too
+  int64_t mirror = 0;   // bytes of a ring's first slot that stand behind its last one, too
+  int64_t loaders = 1;  // 2: with tiles of experts
 
-  /// Of programs of so many slots. Eight warps in all can have 255 registers each, nine have 168:
-  /// sums of many slots need more, and so does all code for chips before sm_90.
-  KernelShape forSlots(int64_t slots) const {
+  /// Of programs of so many slots, with experts or without. Eight warps in all can have 255
+  /// registers each, nine to twelve have 168: sums of many slots need more, and so does all code
+  /// for chips before sm_90.
+  KernelShape forSlots(int64_t slots, bool hasExperts = false) const {
     KernelShape shape = *this;
-    shape.warps -= slots > 8 || !bulk ? 1 : 0;
+    shape.loaders = hasExperts ? 2 : 1;
+    shape.warps -= slots > 8 || !bulk ? shape.loaders : 0;
     return shape;
   }
 
   int64_t consumers() const { return warps * kWarp; }
-  int64_t threads() const { return consumers() + kWarp; }
+  int64_t threads() const { return consumers() + loaders * kWarp; }
 };
 
-constexpr int64_t kMostSlots = 28;
 constexpr int64_t kFlagsAt = 448, kCardsAt = 512, kZerosAt = 1024, kScratchAt = 1536;
 
 /// The parameters of a kernel, in order.
@@ -83,9 +89,9 @@ public:
   /// Consumers only: waits for all consumers.
   void meet() { barrier(*this, 1, shape.consumers()); }
 
-  /// Where the ring starts and how many slots it has is known when all stages are lowered: until
-  /// then these are numbers to be filled in.
-  void setRing(int64_t firstByte, int64_t slotCount);
+  /// Of the worker's tape; and of experts, in programs that have any.
+  Ring ring;
+  std::optional<Ring> pieces;
 
   // The whole kernel around a function that plays the card's stage. Consumers come to it without
   // having waited for anything: it may take weights and read constants, then calls `whenReady`.
@@ -97,17 +103,6 @@ public:
   /// Waits for what the step depends on, and calls `body`, unless there is nothing to be played.
   void whenReady(llvm::function_ref<void()> body);
 
-  // The ring, as a consumer warp sees it (Ring.cpp).
-  /// Waits for `bytes` bytes of the tape from `offset` on, counted since the kernel began, and
-  /// gives back the slots before: no more than the ring's mirror, if panels may lie across slots.
-  /// Returns a number for `inRing`.
-  Value ringBytes(Value offset, int64_t bytes);
-  /// Where byte `within + further` of these is in shared memory.
-  Value inRing(Value position, Value within, int64_t further = 0);
-  void giveBackTo(Value offset) { ringBytes(offset, 1); }
-  Variable tapeAt; // where the next tile starts, counted so
-
-private:
   struct Report {
     PianolaCudaWaitKind kind;
     Value event, expected, seen;
@@ -116,24 +111,30 @@ private:
   /// over. Then sets `flag`, a place in shared memory.
   void await(llvm::function_ref<Value()> test, llvm::function_ref<Report()> report,
              std::optional<int64_t> flag = std::nullopt);
+
+  // What the loader of experts is told (Stream.cpp), by consumers that have met.
+  /// An entry of a list: 64 bits.
+  Value pieceEntry(Value address, int64_t bytes);
+  /// Has the pieces of a list in shared memory brought, in its order.
+  void tellPieces(Value list, Value count);
+  /// Lets thread 0 wait until the list is read to its end.
+  void awaitTaken();
+
+private:
   void awaitLong(llvm::function_ref<Value()> test, llvm::function_ref<Report()> report,
                  std::optional<int64_t> flag);
-  void awaitFull(Value slot, Value phase);
-  /// Eight times the number of the slot whose `full` barrier that is.
-  Value eightSlots(Value full) { return sub(toInteger(full, i32()), toInteger(memory, i32())); }
   void report(const Report &report);
   void stop();
 
   void initialise();
-  void startRing(Value bytes);
-  void advanceSlot(Variable slot, Variable phase);
-  void advanceHeld(Variable full, Variable phase);
-  void awaitHeld(Variable full, Variable phase);
-  Value fullBarrier(Value slot) { return at(memory, mul(slot, 8)); }
-  Value emptyBarrier(Value slot) { return at(at(memory, kMostSlots * 8), mul(slot, 8)); }
-  Value slotAt(Value slot);
+  void beginRings(Value tapeBytes);
+  /// What the loader of the tape does, and what consumers do.
+  void deal(llvm::function_ref<void()> load, llvm::function_ref<void()> compute);
+  void onLoader(llvm::function_ref<void()> stream);
   void streamTape(Value from, Value bytes, Value plays);
-  void fillSlot(Value slot, Value from, Value bytes);
+  void initialisePieces();
+  void beginPieces();
+  void streamPieces();
 
   void fetchCard(Value address, Value into);
   void awaitEvents();
@@ -142,8 +143,7 @@ private:
   void mark(size_t offset);
 
   llvm::SmallVector<Value> parameters;
-  mlir::arith::ConstantOp ringBase, ringSlots;
-  Variable phase, held, heldFull; // of the slot that the warp holds; its first byte; its barrier
+  Variable told; // parity of the phase of the barrier that ends when a list is read
 };
 
 /// A kernel that is not lowered yet: name, eight parameters. The builder stands in its body.

@@ -38,12 +38,21 @@ bool isSample(tile::StageOp stage) {
 class ProgramLowering {
 public:
   ProgramLowering(schedule::ProgramOp program, const KernelShape &device, OpBuilder &builder)
-      : program(program), shape(device.forSlots(program.getSlots())), builder(builder) {
+      : program(program), builder(builder) {
+    bool hasExperts = false;
     for (schedule::StepOp step : program.getSteps())
       stages.insert(step.getStageOp());
+    auto matrixOf = [](Type type) {
+      auto pool = dyn_cast<tile::PoolType>(type);
+      return pool ? pool.getMatrix() : dyn_cast<tile::MatrixType>(type);
+    };
+    for (tile::StageOp stage : stages)
+      hasExperts |= llvm::any_of(stage.getBody().getArgumentTypes(),
+                                 [](Type type) { return isa<tile::PoolType>(type); });
+    shape = device.forSlots(program.getSlots(), hasExperts);
     for (tile::StageOp stage : stages)
       for (Type type : stage.getBody().getArgumentTypes())
-        if (auto matrix = dyn_cast<tile::MatrixType>(type)) {
+        if (tile::MatrixType matrix = matrixOf(type)) {
           shape.aligned &= !matrix.getCodes();
           shape.mirror = std::max({shape.mirror, matrix.getFirstPanel(),
                                    panelsTogether(shape, matrix) * matrix.getPanelBytes()});
@@ -61,20 +70,28 @@ public:
       single(stage, result.stages.back().entry);
     }
     int64_t begin = (kScratchAt + scratch + 127) / 128 * 128;
-    int64_t slots = std::min(kMostSlots, (shape.shared - begin - shape.mirror) / shape.chunk);
-    if (slots < 2)
-      return llvm::createStringError(
-          llvm::inconvertibleErrorCode(),
-          "program %s: its stages need %lld bytes of shared memory besides two slots of %lld bytes "
-          "for weights; a block has %lld",
-          result.name.c_str(), (long long)(begin + shape.mirror), (long long)shape.chunk,
-          (long long)shape.shared);
-    for (std::unique_ptr<Kernel> &kernel : kernels)
-      kernel->setRing(begin, slots);
+    // Each loader has a ring; that of experts comes second.
+    int64_t rings = shape.loaders, mirrors = rings * shape.mirror;
+    int64_t slots = std::min(kMostSlots, (shape.shared - begin - mirrors) / shape.chunk);
+    if (slots < 2 * rings)
+      return llvm::createStringError(llvm::inconvertibleErrorCode(),
+                                     "program %s: its stages need %lld bytes of shared memory "
+                                     "besides %lld slots of %lld bytes "
+                                     "for weights; a block has %lld",
+                                     result.name.c_str(), (long long)(begin + mirrors),
+                                     (long long)(2 * rings), (long long)shape.chunk,
+                                     (long long)shape.shared);
+    int64_t ofTape = slots - slots / 2 * (rings - 1);
+    int64_t behind = begin + ofTape * shape.chunk + shape.mirror;
+    for (std::unique_ptr<Kernel> &kernel : kernels) {
+      kernel->ring.setPlace(begin, 0, ofTape);
+      if (kernel->pieces)
+        kernel->pieces->setPlace(behind, ofTape, slots - ofTape);
+    }
     result.threads = shape.threads();
     result.chunk = shape.chunk;
     result.slots = slots;
-    result.shared = begin + slots * shape.chunk + shape.mirror;
+    result.shared = begin + slots * shape.chunk + mirrors;
     return result;
   }
 

@@ -17,30 +17,38 @@ namespace pianola::nvptx {
 // Scratch memory for the partial sums of a batch: what is not taken is the ring's.
 constexpr int64_t kBatchBytes = 8 << 10;
 
-ProductEmitter::ProductEmitter(StageEmitter &owner, tile::SectionOp section, unsigned number)
-    : s(owner), e(owner.e), section(section), number(number),
-      contracts(llvm::to_vector(section.getBody().front().getOps<tile::ContractOp>())) {
-  auto type = cast<RankedTensorType>(contracts.front().getResult().getType());
+ProductEmitter::ProductEmitter(StageEmitter &owner, tile::SectionOp section, unsigned number,
+                               tile::ExpertsOp experts)
+    : s(owner), e(owner.e), section(section), number(number), experts(experts),
+      ring(experts ? *e.pieces : e.ring),
+      body(experts ? experts.getBody().front() : section.getBody().front()),
+      contracts(llvm::to_vector(body.getOps<tile::ContractOp>())) {
+  // A section of sums of experts may have no products of its own.
+  Value first = contracts.empty() ? (*body.getOps<tile::ExpertsOp>().begin()).getSum()
+                                  : contracts.front().getResult();
+  auto type = cast<RankedTensorType>(first.getType());
   slots = type.getDimSize(0);
   rows = type.getDimSize(1);
-  batch = batchOf(section);
+  batch = batchOf(contracts, section.getTileCount());
   SmallVector<tile::SectionOp> sections = s.stage.getSections();
   plans.resize(sections.size());
-  if (slots <= kSlotsOfA)
-    plans = tile::planEarly(s.stage, tile::getMachine(s.stage->getParentOp()).getWorkers(),
-                            e.shape.warps, preloadRegisters(e.shape, slots),
-                            [&](tile::SectionOp each) { return batchOf(each); });
+  if (slots <= kSlotsOfA && !experts)
+    plans =
+        tile::planEarly(s.stage, tile::getMachine(s.stage->getParentOp()).getWorkers(),
+                        e.shape.warps, preloadRegisters(e.shape, slots), [&](tile::SectionOp each) {
+                          auto of = each.getBody().front().getOps<tile::ContractOp>();
+                          return batchOf(llvm::to_vector(of), each.getTileCount());
+                        });
   plan = plans[number];
 }
 
 // Tiles whose partial sums are kept at a time.
-int64_t ProductEmitter::batchOf(tile::SectionOp section) const {
-  auto contracts = section.getBody().front().getOps<tile::ContractOp>();
-  int64_t bytes = 0;
+int64_t ProductEmitter::batchOf(ArrayRef<tile::ContractOp> contracts, int64_t most) const {
+  int64_t bytes = 1;
   for (tile::ContractOp contract : contracts)
     bytes +=
         e.shape.warps * cast<RankedTensorType>(contract.getResult().getType()).getNumElements() * 4;
-  return std::min(std::clamp<int64_t>(kBatchBytes / bytes, 1, 32), section.getTileCount());
+  return std::min(std::clamp<int64_t>(kBatchBytes / bytes, 1, 32), most);
 }
 
 //===----------------------------------------------------------------------===//
@@ -58,49 +66,50 @@ void ProductEmitter::multiplyFloats(tile::ContractOp contract, Value panelStart,
   Value g = e.shiftRight(e.lane, 2), t = e.both(e.lane, e.constant(3));
 
   SmallVector<Value> sums(slots * rowBlocks, e.real(0));
-  sums = e.loop(
-      e.warp, e.constant(matrix.getPanels()), e.constant(e.shape.warps), sums,
-      [&](Value panel, ValueRange carried) {
-        SmallVector<Value> next(carried);
-        Value weights = e.ringBytes(e.add(panelStart, e.mul(panel, panelBytes)), panelBytes);
-        SmallVector<SmallVector<Value, 8>> rowsOf;
-        for (int64_t block = 0; block < rowBlocks; ++block) {
-          rowsOf.emplace_back();
-          for (int64_t half = 0; half < 2; ++half) {
-            Value from =
-                e.inRing(weights, e.mul(e.lane, 8 * bytes), block * 256 * bytes + half * 4 * bytes);
-            Value quad = e.load(e.vector(element, 4), from);
-            for (int64_t i = 0; i < 4; ++i)
-              rowsOf.back().push_back(e.widenElement(e.element(quad, i)));
-          }
-        }
-        Value column = e.add(e.mul(panel, 32), e.mul(t, 8));
-        auto addSlot = [&](int64_t slot) {
-          SmallVector<Value> values;
-          for (int64_t half = 0; half < 8; half += 4)
-            llvm::append_range(values, s.loadQuad(place, e.constant(slot), e.add(column, half)));
-          SmallVector<Value> added;
-          for (int64_t block = 0; block < rowBlocks; ++block) {
-            Value sum = next[slot * rowBlocks + block];
-            for (int64_t i = 0; i < 8; ++i)
-              sum = e.fma(rowsOf[block][i], values[i], sum);
-            added.push_back(sum);
-          }
-          return added;
-        };
-        for (int64_t slot = 0; slot < slots; ++slot) {
-          Value isThere = e.less(e.constant(slot), high);
-          if (place.columns % 32 != 0)
-            isThere = e.both(isThere, e.less(column, place.columns));
-          SmallVector<Value> added = e.choose(
-              isThere, [&] { return addSlot(slot); },
-              [&] {
-                return SmallVector<Value>(ArrayRef(next).slice(slot * rowBlocks, rowBlocks));
-              });
-          llvm::copy(added, next.begin() + slot * rowBlocks);
-        }
-        return next;
-      });
+  sums =
+      e.loop(e.warp, e.constant(matrix.getPanels()), e.constant(e.shape.warps), sums,
+             [&](Value panel, ValueRange carried) {
+               SmallVector<Value> next(carried);
+               Value weights = ring.await(e.add(panelStart, e.mul(panel, panelBytes)), panelBytes);
+               SmallVector<SmallVector<Value, 8>> rowsOf;
+               for (int64_t block = 0; block < rowBlocks; ++block) {
+                 rowsOf.emplace_back();
+                 for (int64_t half = 0; half < 2; ++half) {
+                   Value from = ring.at(weights, e.mul(e.lane, 8 * bytes),
+                                        block * 256 * bytes + half * 4 * bytes);
+                   Value quad = e.load(e.vector(element, 4), from);
+                   for (int64_t i = 0; i < 4; ++i)
+                     rowsOf.back().push_back(e.widenElement(e.element(quad, i)));
+                 }
+               }
+               Value column = e.add(e.mul(panel, 32), e.mul(t, 8));
+               auto addSlot = [&](int64_t slot) {
+                 SmallVector<Value> values;
+                 for (int64_t half = 0; half < 8; half += 4)
+                   llvm::append_range(values, s.loadQuad(place, place.rowOf(e, e.constant(slot)),
+                                                         e.add(column, half)));
+                 SmallVector<Value> added;
+                 for (int64_t block = 0; block < rowBlocks; ++block) {
+                   Value sum = next[slot * rowBlocks + block];
+                   for (int64_t i = 0; i < 8; ++i)
+                     sum = e.fma(rowsOf[block][i], values[i], sum);
+                   added.push_back(sum);
+                 }
+                 return added;
+               };
+               for (int64_t slot = 0; slot < slots; ++slot) {
+                 Value isThere = e.less(e.constant(slot), high);
+                 if (place.columns % 32 != 0)
+                   isThere = e.both(isThere, e.less(column, place.columns));
+                 SmallVector<Value> added = e.choose(
+                     isThere, [&] { return addSlot(slot); },
+                     [&] {
+                       return SmallVector<Value>(ArrayRef(next).slice(slot * rowBlocks, rowBlocks));
+                     });
+                 llvm::copy(added, next.begin() + slot * rowBlocks);
+               }
+               return next;
+             });
   for (int64_t slot = 0; slot < slots; ++slot)
     for (int64_t block = 0; block < rowBlocks; ++block) {
       Value sum = e.sumLanes(sums[slot * rowBlocks + block], 4);
@@ -118,7 +127,7 @@ Value ProductEmitter::partialAt(Value tileOfBatch, unsigned contract, Value warp
 
 void ProductEmitter::multiply(unsigned which, Value tileOfBatch, ArrayRef<Value> taken) {
   tile::ContractOp contract = contracts[which];
-  Value start = e.tapeAt.get(e);
+  Value start = ring.next.get(e);
   auto put = [&](Value slot, Value row, ArrayRef<Value> values) {
     e.when(e.less(slot, high), [&] {
       Value at = partialAt(tileOfBatch, which, e.warp, slot, row);
@@ -131,12 +140,24 @@ void ProductEmitter::multiply(unsigned which, Value tileOfBatch, ArrayRef<Value>
     multiplySplit(contract, start, taken, put);
   else
     multiplyFloats(contract, start, put);
-  e.tapeAt.set(e, e.add(start, contract.getMatrix().getType().getTileBytes()));
+  int64_t bytes = contract.getMatrix().getType().getTileBytes();
+  // Pieces begin at slots.
+  if (experts)
+    bytes = llvm::alignTo(bytes, e.shape.chunk);
+  ring.next.set(e, e.add(start, bytes));
 }
 
 //===----------------------------------------------------------------------===//
 // What follows the products
 //===----------------------------------------------------------------------===//
+
+bool isReadInPlace(tile::LoadOp load) {
+  return llvm::any_of(load->getUsers(), [&](Operation *user) {
+    auto gate = dyn_cast<tile::GateOp>(user);
+    return isa<tile::ContractOp, tile::MembersOp>(user) ||
+           (gate && gate.getByRow() && gate.getBy() == load.getResult());
+  });
+}
 
 static Value activate(Kernel &e, tile::Activation function, Value x) {
   switch (function) {
@@ -167,6 +188,8 @@ static Value activate(Kernel &e, tile::Activation function, Value x) {
 Value ProductEmitter::read(Operation &op, Value slot, Value row) {
   if (auto bias = dyn_cast<tile::BiasOp>(op)) {
     Value index = e.add(s.evaluate(bias.getColumnsAttr()), row);
+    if (bias.getOfExpert())
+      index = e.add(index, e.mul(expert, bias.getVector().getType().getPad()));
     return e.loadConstant(e.f32(), e.at(s.bindingOf(bias.getVector()), e.mul(index, 4)));
   }
   auto load = cast<tile::LoadOp>(op);
@@ -208,7 +231,20 @@ Value ProductEmitter::finish(Value value, Value tileOfBatch, Value slot, Value r
         Value activated = activate(e, op.getFunction(), gate);
         return up ? e.fmul(activated, up) : activated;
       })
+      .Case([&](tile::GateOp op) {
+        Value by =
+            op.getByRow()
+                ? e.load(e.f32(), s.elementAt(s.places.lookup(op.getBy()), slot, e.constant(0)))
+                : recurse(op.getBy());
+        return e.fdiv(recurse(op.getValue()), e.fadd(e.real(1), e.exp(e.fsub(e.real(0), by))));
+      })
+      .Case([&](tile::WeighOp op) { return e.fmul(recurse(op.getValue()), weight); })
+      .Case([&](tile::ExpertsOp) { return e.load(e.f32(), sumAt(slot, row)); })
       .Case([&](tile::LoadOp op) { return readOnce(op); });
+}
+
+Value ProductEmitter::sumAt(Value slot, Value row) {
+  return e.at(sums, e.mul(e.add(e.mul(slot, rows), row), 4));
 }
 
 void ProductEmitter::store(tile::StoreOp op, Value value, Value slot, Value row) {
@@ -217,7 +253,7 @@ void ProductEmitter::store(tile::StoreOp op, Value value, Value slot, Value row)
 }
 
 void ProductEmitter::storeElement(Value tileOfBatch, Value slot, Value row) {
-  for (tile::StoreOp op : section.getBody().front().getOps<tile::StoreOp>())
+  for (tile::StoreOp op : body.getOps<tile::StoreOp>())
     store(op, finish(op.getValue(), tileOfBatch, slot, row), slot, row);
 }
 
@@ -229,7 +265,7 @@ void ProductEmitter::storeWithPeak(tile::PeakOp peak, Value inside, Value tileOf
   Value greatest = e.greatestLane(value, rows);
   Place place = s.slice(peak.getBuffer(), 1, {}, peak.getColumnsAttr());
   e.when(inside, [&] {
-    for (tile::StoreOp op : section.getBody().front().getOps<tile::StoreOp>()) {
+    for (tile::StoreOp op : body.getOps<tile::StoreOp>()) {
       bool isSame = op.getValue() == peak.getValue();
       store(op, isSame ? value : finish(op.getValue(), tileOfBatch, slot, row), slot, row);
     }
@@ -237,21 +273,25 @@ void ProductEmitter::storeWithPeak(tile::PeakOp peak, Value inside, Value tileOf
   });
 }
 
-void ProductEmitter::lower() {
-  int64_t kept = s.scratchUsed;
+void ProductEmitter::begin() {
   partials = s.allocate(batch * tileBytes());
   high = e.slots;
+}
+
+void ProductEmitter::lower() {
+  int64_t kept = s.scratchUsed;
+  begin();
   Value low = s.stage.getOutputs() ? e.firstOutput : e.constant(0);
   // What is read where it lies does not depend on the tile.
-  for (tile::LoadOp load : section.getBody().front().getOps<tile::LoadOp>())
-    if (llvm::any_of(load->getUsers(), [](Operation *op) { return isa<tile::ContractOp>(op); }))
+  for (tile::LoadOp load : body.getOps<tile::LoadOp>())
+    if (isReadInPlace(load))
       s.lowerLoad(load);
 
   // With an element of the batch for each thread at most, what it reads is on its way while the
   // products are taken.
   bool oneEach = batch * slots * rows <= e.shape.consumers();
   if (oneEach)
-    for (Operation &op : section.getBody().front())
+    for (Operation &op : body)
       if (isa<tile::BiasOp>(op) || (isa<tile::LoadOp>(op) && !s.places.contains(op.getResult(0))))
         early[&op] = Variable(e, e.real(0));
 
@@ -300,7 +340,7 @@ void ProductEmitter::lower() {
     // A warp that had little to do gives back the slots that the others are done with, too: they
     // may need the whole ring before they come to the barrier. Of tiles that were taken all has
     // been given back, and perhaps more: of the next section's.
-    auto giveBack = [&] { e.giveBackTo(e.sub(e.tapeAt.get(e), 1)); };
+    auto giveBack = [&] { ring.giveBackTo(e.sub(ring.next.get(e), 1)); };
     if (takesWholeTiles())
       e.when(e.less(done, count), giveBack);
     else
@@ -309,7 +349,7 @@ void ProductEmitter::lower() {
     auto finishOne = [&](Value index) {
       at(index, [&](Value tile, Value slot, Value row) { storeElement(tile, slot, row); });
     };
-    auto peaks = section.getBody().front().getOps<tile::PeakOp>();
+    auto peaks = body.getOps<tile::PeakOp>();
     if (!peaks.empty())
       e.loop(e.constant(0), elements, e.shape.consumers(), [&](Value from) {
         Value index = e.add(from, e.thread), inside = e.less(index, elements);
@@ -332,7 +372,7 @@ void StageEmitter::anticipateProducts() {
   // stay together in the ring.
   Value stopped =
       e.shuffleFrom(e.select(e.isStopped(), e.constant(1), e.constant(0)), e.constant(0));
-  Value start = e.tapeAt.get(e);
+  Value start = e.ring.next.get(e);
   takenWeights.resize(stage.getSections().size());
   for (auto [number, section] : llvm::enumerate(stage.getSections())) {
     ProductEmitter products(*this, section, number);

@@ -22,10 +22,14 @@ inline int64_t preloadRegisters(const KernelShape &shape, int64_t slots) {
 /// A block of slots: those of one A operand. See docs/gpu.md.
 constexpr int64_t kSlotsOfA = 8;
 
-/// A section of products.
+/// Whether what a section loads is read where it lies, as a whole.
+bool isReadInPlace(tile::LoadOp load);
+
+/// A section of products, or with `experts` what one of its tiles does for an expert.
 class ProductEmitter {
 public:
-  ProductEmitter(StageEmitter &owner, tile::SectionOp section, unsigned number);
+  ProductEmitter(StageEmitter &owner, tile::SectionOp section, unsigned number,
+                 tile::ExpertsOp experts = {});
 
   /// Takes the weights of the section's first tiles out of the ring, before anything is awaited, as
   /// far as registers are planned for them. They begin at byte `start` of the tape; where those
@@ -35,16 +39,19 @@ public:
   void lower();
 
 private:
+  friend class ExpertsEmitter;
   using Put = llvm::function_ref<void(Value slot, Value row, llvm::ArrayRef<Value> values)>;
 
   // f32 sums of one warp: [slots x rows].
   int64_t partBytes() const { return slots * rows * 4; }
+  void begin();
   int64_t tileBytes() const { return contracts.size() * e.shape.warps * partBytes(); }
   Value partialAt(Value tileOfBatch, unsigned contract, Value warp, Value slot, Value row);
 
   /// Of the next tile on the tape; `taken` are the first panels, if they are in registers.
   void multiply(unsigned which, Value tileOfBatch, llvm::ArrayRef<Value> taken);
   void multiplyFloats(tile::ContractOp contract, Value panelStart, Put put);
+  Value sumAt(Value slot, Value row);
   Value finish(Value value, Value tileOfBatch, Value slot, Value row);
   Value read(mlir::Operation &op, Value slot, Value row);
   void store(tile::StoreOp op, Value value, Value slot, Value row);
@@ -73,7 +80,7 @@ private:
   llvm::SmallVector<Value> activations(const Place &place, int64_t firstSlot, Value step,
                                        int64_t further, int64_t stepsOfPanel);
   int64_t panelsOfWarp(tile::ContractOp contract) const; // at most
-  int64_t batchOf(tile::SectionOp section) const;
+  int64_t batchOf(llvm::ArrayRef<tile::ContractOp> contracts, int64_t most) const;
   /// Of the section's first tiles, how many were taken early.
   Value countTaken();
   void multiplyTaken(Value taken);
@@ -82,6 +89,9 @@ private:
   Kernel &e;
   tile::SectionOp section;
   unsigned number;
+  tile::ExpertsOp experts; // or none
+  Ring &ring;              // where the weights come from
+  mlir::Block &body;
   llvm::SmallVector<tile::ContractOp> contracts;
   int64_t slots, rows;
   int64_t batch;                                      // tiles
@@ -93,6 +103,8 @@ private:
   tile::EarlyPanels plan;                     // of this one
   Value partials;                             // of the batch
   Value high;                                 // slots that there are
+  Value expert, weight;                       // of the expert's member that is finished
+  Value sums;                                 // of experts, [slots x rows] in scratch memory
 };
 
 } // namespace pianola::nvptx

@@ -1,175 +1,196 @@
-//===- Ring.cpp - The tape on its way through shared memory ---------------===//
-//
-// Slot s holds the tape's chunks s, s + n, s + 2n, ... of n slots. Its `full` barrier ends a phase
-// when a chunk has arrived, its `empty` barrier when every consumer warp has given the chunk back.
-// The parity of the phase that a side waits for changes each time that it comes round.
-//
-// Where panels may lie across two slots, the first slot's beginning stands behind the last slot,
-// too: what begins in the last one is read as if the ring went on.
-//
-//===----------------------------------------------------------------------===//
+//===- Ring.cpp - Weights on their way through shared memory --------------===//
 
+#include "targets/nvptx/Ring.h"
 #include "targets/nvptx/Kernel.h"
 
 using namespace mlir;
 
 namespace pianola::nvptx {
 
-Value Kernel::slotAt(Value slot) {
-  return at(at(memory, ringBase.getResult()), mul(slot, shape.chunk));
+Ring::Ring(Kernel &kernel) : e(kernel) {
+  base = e.constant(0).getDefiningOp<arith::ConstantOp>();
+  barriers = e.constant(0).getDefiningOp<arith::ConstantOp>();
+  slots = e.constant(0).getDefiningOp<arith::ConstantOp>();
 }
 
-void Kernel::advanceSlot(Variable slot, Variable phase) {
-  Value next = add(slot.get(*this), 1);
-  Value wraps = equal(next, ringSlots);
-  slot.set(*this, select(wraps, constant(0), next));
-  Value parity = phase.get(*this);
-  phase.set(*this, select(wraps, exclusive(parity, constant(1)), parity));
+void Ring::setPlace(int64_t firstByte, int64_t firstSlot, int64_t slotCount) {
+  base.setValueAttr(e.builder.getI32IntegerAttr(firstByte));
+  barriers.setValueAttr(e.builder.getI32IntegerAttr(firstSlot * 8));
+  slots.setValueAttr(e.builder.getI32IntegerAttr(slotCount));
+}
+
+void Ring::initialise() {
+  e.loop(e.constant(0), slots, 1, [&](Value slot) {
+    initBarrier(e, fullBarrier(slot), e.shape.bulk ? 1 : kWarp);
+    initBarrier(e, emptyBarrier(slot), e.shape.warps);
+  });
+}
+
+Value Ring::slotAt(Value slot) {
+  return e.at(e.at(e.memory, base.getResult()), e.mul(slot, e.shape.chunk));
+}
+Value Ring::fullBarrier(Value slot) {
+  return e.at(e.at(e.memory, barriers.getResult()), e.mul(slot, 8));
+}
+Value Ring::emptyBarrier(Value slot) { return e.at(fullBarrier(slot), kMostSlots * 8); }
+Value Ring::eightSlots(Value full) {
+  Value first = e.add(e.toInteger(e.memory, e.i32()), barriers.getResult());
+  return e.sub(e.toInteger(full, e.i32()), first);
+}
+
+void Ring::advanceSlot(Variable slot, Variable phase) {
+  Value next = e.add(slot.get(e), 1);
+  Value wraps = e.equal(next, slots);
+  slot.set(e, e.select(wraps, e.constant(0), next));
+  Value parity = phase.get(e);
+  phase.set(e, e.select(wraps, e.exclusive(parity, e.constant(1)), parity));
 }
 
 // The same by the slot's barrier: this is what a warp does for all slots, one after the other.
-void Kernel::advanceHeld(Variable full, Variable phase) {
-  Value next = at(full.get(*this), 8);
-  Value wraps = equal(eightSlots(next), mul(ringSlots, 8));
-  full.set(*this, select(wraps, memory, next));
-  Value parity = phase.get(*this);
-  phase.set(*this, select(wraps, exclusive(parity, constant(1)), parity));
+void Ring::advanceHeld(Variable full, Variable phase) {
+  Value next = e.at(full.get(e), 8);
+  Value wraps = e.equal(eightSlots(next), e.mul(slots, 8));
+  full.set(e, e.select(wraps, fullBarrier(e.constant(0)), next));
+  Value parity = phase.get(e);
+  phase.set(e, e.select(wraps, e.exclusive(parity, e.constant(1)), parity));
 }
 
-void Kernel::awaitHeld(Variable full, Variable phase) {
-  Value barrier = full.get(*this), parity = phase.get(*this);
-  await([&] { return testBarrier(*this, barrier, parity, shape.bulk); },
-        [&] {
-          return Report{PIANOLA_CUDA_WAIT_TAPE, constant(int64_t(-1)),
-                        shiftRight(eightSlots(barrier), 3), parity};
-        });
+void Ring::awaitHeld(Variable full, Variable phase) {
+  Value barrier = full.get(e), parity = phase.get(e);
+  e.await([&] { return testBarrier(e, barrier, parity, e.shape.bulk); },
+          [&] {
+            return Kernel::Report{PIANOLA_CUDA_WAIT_TAPE, e.constant(int64_t(-1)),
+                                  e.shiftRight(eightSlots(barrier), 3), parity};
+          });
 }
 
-void Kernel::awaitFull(Value slot, Value phase) {
+void Ring::awaitFull(Value slot, Value phase) {
   Value barrier = fullBarrier(slot);
-  await([&] { return testBarrier(*this, barrier, phase, shape.bulk); },
-        [&] { return Report{PIANOLA_CUDA_WAIT_TAPE, constant(int64_t(-1)), slot, phase}; });
+  e.await(
+      [&] { return testBarrier(e, barrier, phase, e.shape.bulk); },
+      [&] { return Kernel::Report{PIANOLA_CUDA_WAIT_TAPE, e.constant(int64_t(-1)), slot, phase}; });
 }
 
 //===----------------------------------------------------------------------===//
 // The consumers' side
 //===----------------------------------------------------------------------===//
 
-void Kernel::startRing(Value bytes) {
-  phase = Variable(*this, constant(0));
-  held = Variable(*this, constant(0));
-  heldFull = Variable(*this, fullBarrier(constant(0)));
-  tapeAt = Variable(*this, constant(0));
-  when(differ(bytes, 0), [&] { awaitFull(constant(0), constant(0)); });
+void Ring::begin(Value isFilled) {
+  phase = Variable(e, e.constant(0));
+  held = Variable(e, e.constant(0));
+  heldFull = Variable(e, fullBarrier(e.constant(0)));
+  next = Variable(e, e.constant(0));
+  e.when(isFilled, [&] { awaitFull(e.constant(0), e.constant(0)); });
 }
 
-Value Kernel::ringBytes(Value offset, int64_t bytes) {
+Value Ring::await(Value offset, int64_t bytes) {
+  int64_t chunk = e.shape.chunk;
   auto isBeyond = [&](Value byte) {
     // Counted modulo 2^32: only differences matter.
-    return negate(lessUnsigned(sub(byte, held.get(*this)), constant(shape.chunk)));
+    return e.negate(e.lessUnsigned(e.sub(byte, held.get(e)), e.constant(chunk)));
   };
-  loopWhile([&] { return isBeyond(offset); },
-            [&] {
-              syncWarp();
-              Value empty = at(heldFull.get(*this), kMostSlots * 8);
-              when(equal(lane, 0), [&] { arrive(*this, empty); });
-              advanceHeld(heldFull, phase);
-              held.set(*this, add(held.get(*this), shape.chunk));
-              awaitHeld(heldFull, phase);
-            });
-  if (!shape.aligned && bytes > 1)
-    when(isBeyond(add(offset, bytes - 1)), [&] {
-      Variable next(*this, heldFull.get(*this)), parity(*this, phase.get(*this));
-      advanceHeld(next, parity);
-      awaitHeld(next, parity);
+  e.loopWhile([&] { return isBeyond(offset); },
+              [&] {
+                e.syncWarp();
+                Value empty = e.at(heldFull.get(e), kMostSlots * 8);
+                e.when(e.equal(e.lane, 0), [&] { arrive(e, empty); });
+                advanceHeld(heldFull, phase);
+                held.set(e, e.add(held.get(e), chunk));
+                awaitHeld(heldFull, phase);
+              });
+  if (!e.shape.aligned && bytes > 1)
+    e.when(isBeyond(e.add(offset, bytes - 1)), [&] {
+      Variable following(e, heldFull.get(e)), parity(e, phase.get(e));
+      advanceHeld(following, parity);
+      awaitHeld(following, parity);
     });
-  return add(sub(offset, held.get(*this)), mul(eightSlots(heldFull.get(*this)), shape.chunk / 8));
+  return e.add(e.sub(offset, held.get(e)), e.mul(eightSlots(heldFull.get(e)), chunk / 8));
 }
 
-Value Kernel::inRing(Value position, Value within, int64_t further) {
+Value Ring::at(Value position, Value within, int64_t further) {
   // What does not change from call to call comes first, and is computed once.
-  return at(at(at(slotAt(constant(0)), within), position), further);
+  return e.at(e.at(e.at(slotAt(e.constant(0)), within), position), further);
 }
 
 //===----------------------------------------------------------------------===//
 // The loader's side
 //===----------------------------------------------------------------------===//
 
-void Kernel::fillSlot(Value slot, Value from, Value bytes) {
-  Value isFirst = equal(slot, 0), again = min(bytes, constant(shape.mirror));
+Loader::Loader(Ring &ring)
+    : ring(ring), e(ring.e), slot(e, e.constant(0)), phase(e, e.constant(0)),
+      filled(e, e.constant(0)), running(e, e.constant(e.i1(), 1)) {}
+
+Emitter &Loader::emit() { return e; }
+void Loader::stop() { running.set(e, e.constant(e.i1(), 0)); }
+
+// All lanes of a loader that copies by itself must come to the same decision.
+Value Loader::seesStop() {
+  Value stopped = e.isStopped();
+  if (e.shape.bulk)
+    return stopped;
+  return e.differ(e.shuffleFrom(e.select(stopped, e.constant(1), e.constant(0)), e.constant(0)), 0);
+}
+
+void Loader::copy(Value slot, Value from, Value bytes) {
+  int64_t mirror = e.shape.mirror;
+  Value isFirst = e.equal(slot, 0), again = e.min(bytes, e.constant(mirror));
+  Value full = ring.fullBarrier(slot);
   auto copyAgain = [&](auto copy) {
-    if (shape.mirror)
-      when(isFirst, [&] { copy(slotAt(ringSlots), again); });
+    if (mirror)
+      e.when(isFirst, [&] { copy(ring.slotAt(ring.slots), again); });
   };
-  if (shape.bulk) {
-    auto copy = [&](Value to, Value count) { copyBulk(*this, to, from, count, fullBarrier(slot)); };
-    Value all = shape.mirror ? select(isFirst, add(bytes, again), bytes) : bytes;
-    arriveExpecting(*this, fullBarrier(slot), all);
-    copy(slotAt(slot), bytes);
+  if (e.shape.bulk) {
+    auto copy = [&](Value to, Value count) { copyBulk(e, to, from, count, full); };
+    Value all = mirror ? e.select(isFirst, e.add(bytes, again), bytes) : bytes;
+    arriveExpecting(e, full, all);
+    copy(ring.slotAt(slot), bytes);
     copyAgain(copy);
     return;
   }
   auto copy = [&](Value to, Value count) {
-    loop(mul(lane, 16), count, kWarp * 16,
-         [&](Value offset) { copyAsync(*this, at(to, offset), at(from, offset)); });
+    e.loop(e.mul(e.lane, 16), count, kWarp * 16,
+           [&](Value offset) { copyAsync(e, e.at(to, offset), e.at(from, offset)); });
   };
-  copy(slotAt(slot), bytes);
+  copy(ring.slotAt(slot), bytes);
   copyAgain(copy);
-  arriveAfterCopies(*this, fullBarrier(slot));
+  arriveAfterCopies(e, full);
 }
 
-void Kernel::streamTape(Value from, Value bytes, Value plays) {
-  auto stream = [&] {
-    Variable slot(*this, constant(0)), phase(*this, constant(0)), filled(*this, constant(0));
-    Variable played(*this, constant(0)), offset(*this, constant(0));
-    Variable running(*this, both(differ(bytes, 0), differ(plays, 0)));
-    loopWhile(
-        [&] { return running.get(*this); },
-        [&] {
-          // Fresh barriers count as if the phase before the first had just ended.
-          Value into = slot.get(*this), lap = phase.get(*this);
-          Value barrier = emptyBarrier(into), parity = exclusive(lap, constant(1));
-          await(
-              [&] { return either(testBarrier(*this, barrier, parity, shape.bulk), isStopped()); },
-              [&] { return Report{PIANOLA_CUDA_WAIT_RING, constant(int64_t(-1)), into, lap}; });
-          // All lanes of a loader that copies by itself must come to the same decision.
-          Value stopped = isStopped();
-          if (!shape.bulk)
-            stopped =
-                differ(shuffleFrom(select(stopped, constant(1), constant(0)), constant(0)), 0);
-          when(
-              stopped, [&] { running.set(*this, constant(i1(), 0)); },
-              [&] {
-                Value begin = offset.get(*this);
-                Value count = min(sub(bytes, begin), constant(shape.chunk));
-                fillSlot(into, at(from, begin), count);
-                filled.set(*this, add(filled.get(*this), 1));
-                advanceSlot(slot, phase);
-                Value next = add(begin, shape.chunk);
-                Value wraps = negate(lessUnsigned(next, bytes));
-                offset.set(*this, select(wraps, constant(0), next));
-                Value number = select(wraps, add(played.get(*this), 1), played.get(*this));
-                played.set(*this, number);
-                running.set(*this, lessUnsigned(number, plays));
-              });
-        });
-    if (!shape.bulk) {
-      waitForCopies(*this);
-      return;
-    }
-    // No byte may land after the block has ended.
-    Value lapped = negate(lessUnsigned(filled.get(*this), ringSlots));
-    Variable oldest(*this, select(lapped, slot.get(*this), constant(0)));
-    Variable parity(*this, select(lapped, exclusive(phase.get(*this), constant(1)), constant(0)));
-    loop(constant(0), select(lapped, ringSlots.getResult(), filled.get(*this)), 1, [&](Value) {
-      awaitFull(oldest.get(*this), parity.get(*this));
-      advanceSlot(oldest, parity);
-    });
-  };
-  if (shape.bulk)
-    when(equal(lane, 0), stream);
-  else
-    stream();
+void Loader::fill(Value from, Value bytes) {
+  // Fresh barriers count as if the phase before the first had just ended.
+  Value into = slot.get(e), lap = phase.get(e);
+  Value barrier = ring.emptyBarrier(into), parity = e.exclusive(lap, e.constant(1));
+  e.await(
+      [&] { return e.either(testBarrier(e, barrier, parity, e.shape.bulk), e.isStopped()); },
+      [&] { return Kernel::Report{PIANOLA_CUDA_WAIT_RING, e.constant(int64_t(-1)), into, lap}; });
+  e.when(
+      seesStop(), [&] { stop(); },
+      [&] {
+        copy(into, from, bytes);
+        filled.set(e, e.add(filled.get(e), 1));
+        ring.advanceSlot(slot, phase);
+      });
+}
+
+void Loader::pass() {
+  arrive(e, ring.fullBarrier(slot.get(e)));
+  filled.set(e, e.add(filled.get(e), 1));
+  ring.advanceSlot(slot, phase);
+}
+
+void Loader::finish() {
+  if (!e.shape.bulk) {
+    waitForCopies(e);
+    return;
+  }
+  Value count = filled.get(e), slots = ring.slots;
+  Value lapped = e.negate(e.lessUnsigned(count, slots));
+  Variable oldest(e, e.select(lapped, slot.get(e), e.constant(0)));
+  Variable parity(e, e.select(lapped, e.exclusive(phase.get(e), e.constant(1)), e.constant(0)));
+  e.loop(e.constant(0), e.select(lapped, slots, count), 1, [&](Value) {
+    ring.awaitFull(oldest.get(e), parity.get(e));
+    ring.advanceSlot(oldest, parity);
+  });
 }
 
 } // namespace pianola::nvptx

@@ -75,6 +75,23 @@ void StageEmitter::lowerScale(tile::ScaleOp op) {
   e.meet();
 }
 
+void StageEmitter::lowerGate(tile::GateOp op) {
+  Place from = places.lookup(op.getValue()), by = places.lookup(op.getBy());
+  passSlotBegin(op.getValue(), op.getResult());
+  Place to = placeFor(op.getResult());
+  forQuads(highOf(op.getResult()), to.columns, [&](Value slot, Value column) {
+    SmallVector<Value, 4> quad = loadQuad(from, slot, column), gates;
+    if (op.getByRow())
+      gates.assign(4, e.load(e.f32(), elementAt(by, slot, e.constant(0))));
+    else
+      gates = loadQuad(by, slot, column);
+    for (auto [value, gate] : llvm::zip_equal(quad, gates))
+      value = e.fdiv(value, e.fadd(e.real(1), e.exp(e.fsub(e.real(0), gate))));
+    storeQuad(quad, to, slot, column);
+  });
+  e.meet();
+}
+
 //===----------------------------------------------------------------------===//
 // Parts of an attention
 //===----------------------------------------------------------------------===//

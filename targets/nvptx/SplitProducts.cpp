@@ -57,6 +57,10 @@ SmallVector<Value> ProductEmitter::activations(const Place &place, int64_t first
     slot = slots == 1 ? e.constant(0) : e.min(slot, e.sub(high, 1));
   else
     isThere = e.less(slot, e.sub(high, firstSlot));
+  // Where rows are looked up, those of slots that are not there are the last one's.
+  int64_t before = place.rows ? 0 : firstSlot;
+  if (place.rows)
+    slot = place.rowOf(e, isThere ? e.min(e.add(slot, firstSlot), e.sub(high, 1)) : slot);
   // Columns of the last panel may be beyond the row, where nothing is that could be multiplied with
   // the weights' zeros.
   if (place.columns % (stepsOfPanel * 32) != 0) {
@@ -68,13 +72,13 @@ SmallVector<Value> ProductEmitter::activations(const Place &place, int64_t first
   auto addressOf = [&](Value base, int64_t bytes) {
     Value ofLane = e.mul(e.add(e.mul(slot, place.stride), column), bytes);
     return e.at(e.at(e.at(base, ofLane), e.mul(step, 32 * bytes)),
-                (further * 32 + firstSlot * place.stride) * bytes);
+                (further * 32 + before * place.stride) * bytes);
   };
   auto load = [&]() -> SmallVector<Value> {
     if (place.form == Place::Paired) {
       Value ofLane = e.add(e.mul(slot, place.stride * 2), e.mul(t, 16));
       Value first = e.at(e.at(e.at(place.base, ofLane), e.mul(step, 128)),
-                         further * 128 + firstSlot * place.stride * 2);
+                         further * 128 + before * place.stride * 2);
       return {e.load(words, first), e.load(words, e.at(first, 64))};
     }
     if (place.form == Place::Split) {
@@ -380,7 +384,7 @@ Value ProductEmitter::anticipate(Value start, Value stopped) {
   int64_t tileBytes = offset / plan.tiles;
   int64_t left = tileBytes * plan.tiles - takenEnd; // of the last tile, behind what was taken
   Value end = e.add(start, e.mul(count, tileBytes));
-  e.when(e.less(e.constant(0), count), [&] { e.giveBackTo(e.sub(end, left + 1)); });
+  e.when(e.less(e.constant(0), count), [&] { ring.giveBackTo(e.sub(end, left + 1)); });
   return end;
 }
 

@@ -27,7 +27,8 @@ Value StageEmitter::tilesOf(unsigned section, bool end) {
   return e.field(e.i32(), e.card, offsetof(PianolaCudaCard, tiles) + 8 * section + (end ? 4 : 0));
 }
 
-// Maps are linear forms of the coordinates with constant factors: checkStage sees to it.
+// Maps are of the coordinates, sums of them, and these times, by or modulo a constant: checkStage
+// sees to it.
 static Value expand(Kernel &e, ArrayRef<Value> coordinates, AffineExpr expr) {
   if (auto constant = dyn_cast<AffineConstantExpr>(expr))
     return e.constant(constant.getValue());
@@ -37,7 +38,15 @@ static Value expand(Kernel &e, ArrayRef<Value> coordinates, AffineExpr expr) {
   Value lhs = expand(e, coordinates, binary.getLHS());
   if (expr.getKind() == AffineExprKind::Add)
     return e.add(lhs, expand(e, coordinates, binary.getRHS()));
-  return e.mul(lhs, cast<AffineConstantExpr>(binary.getRHS()).getValue());
+  int64_t by = cast<AffineConstantExpr>(binary.getRHS()).getValue();
+  switch (expr.getKind()) {
+  case AffineExprKind::FloorDiv:
+    return e.div(lhs, by);
+  case AffineExprKind::Mod:
+    return e.rem(lhs, by);
+  default:
+    return e.mul(lhs, by);
+  }
 }
 
 Value StageEmitter::evaluate(AffineMapAttr map) {
@@ -76,10 +85,18 @@ SmallVector<tile::ContractOp> StageEmitter::productsOf(Value value) {
   for (OpOperand &use : value.getUses()) {
     if (auto yield = dyn_cast<tile::YieldOp>(use.getOwner()))
       return productsOf(yield->getParentOp()->getResult(use.getOperandNumber()));
+    if (auto members = dyn_cast<tile::MembersOp>(use.getOwner()))
+      llvm::append_range(products, productsOf(members.getResult()));
     if (auto contract = dyn_cast<tile::ContractOp>(use.getOwner()))
       products.push_back(contract);
   }
   return products;
+}
+
+// Of choices there are more rows than slots that a product takes.
+static int64_t slotsOf(ArrayRef<tile::ContractOp> products) {
+  tile::ContractOp first = products.front();
+  return cast<RankedTensorType>(first.getValue().getType()).getDimSize(0);
 }
 
 // A prologue's result stands as the inner products that read it want it: split, if all of them take
@@ -91,7 +108,7 @@ Place::Form StageEmitter::formOf(Value value) {
       }))
     return Place::F32;
   // Weights are the second operand of all products of so many slots.
-  int64_t slots = cast<RankedTensorType>(value.getType()).getDimSize(0);
+  int64_t slots = slotsOf(products);
   return slots > tile::kMostSlotsBehindWeights ? Place::Paired : Place::Split;
 }
 
@@ -106,9 +123,10 @@ Place StageEmitter::placeFor(Value value) {
   Place place = allocateRows(slots, type.getDimSize(1), formOf(value));
   if (place.form == Place::Split) {
     place.areNibbles = true;
-    for (tile::ContractOp contract : productsOf(value)) {
+    SmallVector<tile::ContractOp> products = productsOf(value);
+    for (tile::ContractOp contract : products) {
       tile::MatrixType matrix = contract.getMatrix().getType();
-      bool isBare = takesBareCodes(matrix, slots);
+      bool isBare = takesBareCodes(matrix, slotsOf(products));
       place.areNibbles &= isBare && matrix.getCodes().getCode() == encoding::Code::I4;
       if (!isBare)
         continue;
@@ -135,6 +153,10 @@ void StageEmitter::passSlotBegin(Value from, Value to) {
 
 Value StageEmitter::highOf(Value value) {
   int64_t slots = cast<RankedTensorType>(value.getType()).getDimSize(0);
+  // Rows of choices.
+  for (const auto &[_, route] : routes)
+    if (slots > route.type.getSlots())
+      return e.mul(e.slots, route.type.getChosen());
   return e.min(e.sub(e.slots, slotBeginOf(value)), e.constant(slots));
 }
 
@@ -233,6 +255,8 @@ void StageEmitter::lowerRow(Operation &op) {
       .Case([&](tile::AddOp add) { lowerAdd(add); })
       .Case([&](tile::ScaleOp scale) { lowerScale(scale); })
       .Case([&](tile::CombineOp combine) { lowerCombine(combine); })
+      .Case([&](tile::GateOp gate) { lowerGate(gate); })
+      .Case([&](tile::RouteOp route) { lowerRoute(route); })
       .Case([&](tile::AttendOp attend) { lowerAttend(attend); })
       .Case([&](tile::SampleOp sample) { lowerSample(sample); })
       .Case([&](tile::YieldOp) {});
@@ -240,10 +264,26 @@ void StageEmitter::lowerRow(Operation &op) {
 
 void StageEmitter::lowerPrologue(tile::PrologueOp prologue) {
   Block &block = prologue.getBody().front();
-  for (Operation &op : block)
+  // Choices first: weights come only when they are known.
+  auto isOfChoice = [](Operation &op) {
+    return isa<tile::RouteOp>(op) ||
+           (isa<tile::LoadOp>(op) &&
+            llvm::all_of(op.getUsers(), [](Operation *user) { return isa<tile::RouteOp>(user); }));
+  };
+  for (Operation &op : llvm::make_filter_range(block, isOfChoice))
     lowerRow(op);
   for (auto [inside, result] :
+       llvm::zip(block.getTerminator()->getOperands(), prologue.getResults()))
+    if (auto found = routes.find(inside); found != routes.end())
+      routes.try_emplace(result, Routes(found->second));
+  tellFirstPieces();
+  for (Operation &op : block)
+    if (!isOfChoice(op))
+      lowerRow(op);
+  for (auto [inside, result] :
        llvm::zip(block.getTerminator()->getOperands(), prologue.getResults())) {
+    if (isa<tile::RoutesType>(inside.getType()))
+      continue;
     Place place = places.lookup(inside);
     // What was only looked at is copied: every tile reads it, in the form that products take.
     if (inside.getDefiningOp<tile::LoadOp>()) {
@@ -316,10 +356,13 @@ void StageEmitter::lower() {
     if (tile::PrologueOp prologue = stage.getPrologue())
       lowerPrologue(prologue);
     for (auto [number, section] : llvm::enumerate(stage.getSections())) {
-      if (section.getBody().front().getOps<tile::ContractOp>().empty())
-        lowerRows(section, number);
-      else
+      Block &block = section.getBody().front();
+      if (!block.getOps<tile::ExpertsOp>().empty())
+        lowerExperts(section, number);
+      else if (!block.getOps<tile::ContractOp>().empty())
         lowerProducts(section, number);
+      else
+        lowerRows(section, number);
     }
   });
   e.thread = thread;

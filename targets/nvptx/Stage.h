@@ -1,8 +1,9 @@
 //===- Stage.h - The ops of a stage, lowered for a block --------*- C++ -*-===//
 //
-// A stage is one region of the kernel. Two kinds of sections are lowered in two ways:
+// A stage is one region of the kernel. Three kinds of sections are lowered in three ways:
 //
 //   products   contracts, and ops that need only their own element: see Products.cpp
+//   experts    products of which the weights are experts': see Experts.cpp
 //   rows       anything else; each op is computed by all consumer threads, a barrier after it, and
 //              its result stands in scratch memory: see Rows.cpp, Attend.cpp, Memory.cpp,
 //              Append.cpp
@@ -15,6 +16,7 @@
 #include "dialects/tile/Tile.h"
 #include "targets/nvptx/ContextLayout.h"
 #include "targets/nvptx/Kernel.h"
+#include "targets/nvptx/Routes.h"
 #include "llvm/ADT/DenseMap.h"
 
 namespace pianola::nvptx {
@@ -37,6 +39,14 @@ struct Place {
   bool isRaised = false, areNibbles = false;
   Value sums = {};
   int64_t sumsHalf = 0; // elements
+  // An expert's members: in shared memory of each one its choice; its row is that by `perRow`.
+  Value rows = {};
+  int64_t perRow = 1;
+
+  /// The row that a slot has.
+  Value rowOf(Emitter &e, Value slot) const {
+    return rows ? e.div(e.load(e.i32(), e.at(rows, e.mul(slot, 4))), perRow) : slot;
+  }
 };
 
 class StageEmitter {
@@ -110,6 +120,10 @@ private:
   void lowerAdd(tile::AddOp op);
   void lowerScale(tile::ScaleOp op);
   void lowerCombine(tile::CombineOp op);
+  void lowerGate(tile::GateOp op);
+
+  // Routes.cpp
+  void lowerRoute(tile::RouteOp op);
 
   // Attend.cpp, Sample.cpp
   friend class AttendEmitter;
@@ -123,6 +137,12 @@ private:
   void anticipateProducts();
   void lowerProducts(tile::SectionOp section, unsigned number);
 
+  // Experts.cpp
+  friend class ExpertsEmitter;
+  /// Has the first experts' tiles of the stage brought, as soon as the choice is known.
+  void tellFirstPieces();
+  void lowerExperts(tile::SectionOp section, unsigned number);
+
   Kernel &e;
   tile::StageOp stage;
   llvm::SmallVector<Value, 4> coordinates; // of the tile
@@ -130,8 +150,10 @@ private:
   /// Of each section: registers, in the tape's order.
   llvm::SmallVector<llvm::SmallVector<Value>> takenWeights;
   using ReadEarly = llvm::DenseMap<mlir::Operation *, llvm::SmallVector<Variable>>;
-  ReadEarly anticipatedBiases;             // of norms
-  ReadEarly anticipated;                   // what was read
+  ReadEarly anticipatedBiases; // of norms
+  ReadEarly anticipated;       // what was read
+  llvm::DenseMap<Value, Routes> routes;
+  Value firstPieces;                       // the list that was told of early
   Value isFirstTile;                       // of a section, i1
   llvm::DenseMap<Value, Value> slotBegins; // of values that do not start at slot 0 of the play
   int64_t scratchUsed = 0, scratchPeak = 0;

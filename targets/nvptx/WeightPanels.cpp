@@ -16,9 +16,9 @@ bool takesBareCodes(tile::MatrixType matrix, int64_t slots) {
   return matrix.getCodes() && tile::areWeightsFirst(matrix.getRows(), slots);
 }
 
-WeightPanels::WeightPanels(Kernel &kernel, tile::MatrixType matrix, bool areA, bool areBare,
-                           int64_t apart, Value mine)
-    : e(kernel), matrix(matrix), codes(matrix.getCodes()), areA(areA), areBare(areBare),
+WeightPanels::WeightPanels(Kernel &kernel, Ring &ring, tile::MatrixType matrix, bool areA,
+                           bool areBare, int64_t apart, Value mine)
+    : e(kernel), ring(ring), matrix(matrix), codes(matrix.getCodes()), areA(areA), areBare(areBare),
       groupsApart(apart), firstGroup(mine) {}
 
 int64_t WeightPanels::exponent() const {
@@ -64,13 +64,13 @@ SmallVector<Value> WeightPanels::load(Value position, Value within, int64_t furt
                                       int64_t alignment) {
   if (bytes < 4) {
     Type type = e.builder.getIntegerType(bytes * 8);
-    Value part = e.load(type, e.inRing(position, within, further), alignment);
+    Value part = e.load(type, ring.at(position, within, further), alignment);
     return {e.builder.create<arith::ExtUIOp>(e.loc, e.i32(), part)};
   }
   SmallVector<Value> words;
   for (int64_t at = 0; at < bytes;) {
     int64_t count = std::min<int64_t>(bytes - at, 16) / 4;
-    Value from = e.inRing(position, within, further + at);
+    Value from = ring.at(position, within, further + at);
     if (count == 1) {
       words.push_back(e.load(e.i32(), from));
     } else {
@@ -117,7 +117,7 @@ void WeightPanels::readApart(Value position, int64_t further, SmallVectorImpl<Va
 SmallVector<Value> WeightPanels::readRows(Value start) {
   SmallVector<Value> registers;
   if (hasRowScales())
-    readScales(e.ringBytes(start, matrix.getFirstPanel()), 0, scalesOf(1), registers);
+    readScales(ring.await(start, matrix.getFirstPanel()), 0, scalesOf(1), registers);
   return registers;
 }
 
@@ -136,7 +136,7 @@ SmallVector<Value> WeightPanels::read(Value position, int64_t which) {
   SmallVector<Value> registers;
   for (int64_t block = 0; block < blocks(); ++block)
     registers.push_back(
-        e.load(quad, e.inRing(position, mine, further + bytesBeforeCodes() + block * 512)));
+        e.load(quad, ring.at(position, mine, further + bytesBeforeCodes() + block * 512)));
   if (stepsOfScale() && groupsApart > 1)
     readApart(position, further, registers);
   else if (stepsOfScale())

@@ -55,7 +55,7 @@ class WeightPanels {
 public:
   /// With `areA` weights are the first operand of products; see SplitProducts.cpp. If codes are
   /// bare, a lane wants scales of every `apart`-th group only, from `mine` on.
-  WeightPanels(Kernel &kernel, tile::MatrixType matrix, bool areA, bool areBare = false,
+  WeightPanels(Kernel &kernel, Ring &ring, tile::MatrixType matrix, bool areA, bool areBare = false,
                int64_t apart = 1, Value mine = {});
 
   int64_t steps() const { return matrix.getPanel() / 32; }
@@ -70,9 +70,9 @@ public:
   /// The zero point of all weights that have none of their own.
   int64_t zeroPoint() const { return codes.getCodeBits() == 8 ? 128 : 8; }
 
-  /// Waits for the panel that begins at byte `start` of the tape; then it can be read.
+  /// Waits for the panel that begins at byte `start` of the ring; then it can be read.
   Value await(Value start, int64_t count = 1) {
-    return e.ringBytes(start, count * matrix.getPanelBytes());
+    return ring.await(start, count * matrix.getPanelBytes());
   }
   /// The `which`-th panel from there.
   llvm::SmallVector<Value> read(Value position, int64_t which = 0);
@@ -136,6 +136,7 @@ private:
   llvm::SmallVector<Value, 4> unpackGreater(Value low, Value high, Value zero);
 
   Kernel &e;
+  Ring &ring;
   tile::MatrixType matrix;
   encoding::ScaledType codes; // null for bf16
   bool areA, areBare;

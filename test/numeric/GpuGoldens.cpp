@@ -29,12 +29,14 @@ void PrintTo(const Case &each, std::ostream *out) {
 // long run plays each golden on both devices, any other one of them.
 std::vector<Case> cases() {
   constexpr const char *kDevices[] = {"h200", "a100"};
+  std::vector<const char *> models(std::begin(kGoldenModels), std::end(kGoldenModels));
+  models.insert(models.end(), std::begin(kRoutedGoldens), std::end(kRoutedGoldens));
   std::vector<Case> all;
-  for (size_t i = 0; i < std::size(kGoldenModels); ++i)
+  for (size_t i = 0; i < models.size(); ++i)
     for (size_t other = 0; other < (isLongRun() ? 2 : 1); ++other) {
-      std::string model = kGoldenModels[i];
+      std::string model = models[i];
       bool splits = model == "llama_bias" || model == "qwen2" || model == "gemma3_v5";
-      all.push_back({kGoldenModels[i], kDevices[(i + other) % 2], 4, {1, 8}, splits});
+      all.push_back({models[i], kDevices[(i + other) % 2], 4, {1, 8}, splits});
     }
   all.push_back({"llama", "a100", 7, {1, 4}, true});
   all.push_back({"qwen3", "h200", 7, {1, 4}, true});

@@ -152,8 +152,8 @@ tile.stage @buffer_columns(%x: !tile.buffer<1 x 32 x f32>, %a: !tile.buffer<1 x 
 tile.stage @map(%x: !tile.buffer<1 x 32 x f32>, %y: !tile.buffer<1 x 32 x f32>) {
   tile.section grid = [2] {
   ^bb0(%t: index):
-    // expected-error@+1 {{columns must be a linear form of the tile's coordinates, got}}
-    %0 = tile.load %x columns affine_map<(t) -> (t mod 2)> : !tile.buffer<1 x 32 x f32> -> tensor<1x16xf32>
+    // expected-error@+1 {{columns must be sums of the tile's coordinates, times, by or modulo constants, got}}
+    %0 = tile.load %x columns affine_map<(t) -> (t ceildiv 2)> : !tile.buffer<1 x 32 x f32> -> tensor<1x16xf32>
     tile.store %0, %y columns affine_map<(t) -> (t * 16)> : tensor<1x16xf32>, !tile.buffer<1 x 32 x f32>
   }
 }
@@ -233,15 +233,15 @@ tile.stage @product_map(%x: !tile.buffer<1 x 32 x f32>, %w: !tile.matrix<rows = 
   ^bb0(%t: index):
     %0 = tile.load %x : !tile.buffer<1 x 32 x f32> -> tensor<1x32xf32>
     %1 = tile.contract %w, %0 : !tile.matrix<rows = 8, row_pad = 8, blocks = 1, columns = 32, column_pad = 32, element = bf16, panel = 32>, tensor<1x32xf32> -> tensor<1x8xf32>
-    // expected-error@+1 {{columns must be a linear form of the tile's coordinates, got}}
-    tile.store %1, %y columns affine_map<(t) -> (t floordiv 2)> : tensor<1x8xf32>, !tile.buffer<1 x 8 x f32>
+    // expected-error@+1 {{columns must be sums of the tile's coordinates, times, by or modulo constants, got}}
+    tile.store %1, %y columns affine_map<(t) -> (t ceildiv 2)> : tensor<1x8xf32>, !tile.buffer<1 x 8 x f32>
   }
 }
 
 tile.stage @moving(%x: !tile.buffer<1 x 64 x f32>, %w: !tile.matrix<rows = 8, row_pad = 8, blocks = 1, columns = 32, column_pad = 32, element = bf16, panel = 32>, %y: !tile.buffer<1 x 16 x f32>) {
   tile.section grid = [2] {
   ^bb0(%t: index):
-    // expected-error@+1 {{is multiplied, and depends on the tile}}
+    // expected-error@+1 {{is read as a whole, and depends on the tile}}
     %0 = tile.load %x columns affine_map<(t) -> (t * 32)> : !tile.buffer<1 x 64 x f32> -> tensor<1x32xf32>
     %1 = tile.contract %w, %0 : !tile.matrix<rows = 8, row_pad = 8, blocks = 1, columns = 32, column_pad = 32, element = bf16, panel = 32>, tensor<1x32xf32> -> tensor<1x8xf32>
     tile.store %1, %y columns affine_map<(t) -> (t * 8)> : tensor<1x8xf32>, !tile.buffer<1 x 16 x f32>
