@@ -30,7 +30,7 @@ bool isPrologue(Operation *op) {
 
 // What begins a stage. Of a norm that others read, too, a tile is a row.
 bool isAnchor(Operation *op) {
-  return isa<EmbedOp, LinearOp, LmHeadOp, RouteOp, RoutedLinearOp, AttentionOp>(op) ||
+  return isa<EmbedOp, LinearOp, HeadLinearOp, LmHeadOp, RouteOp, RoutedLinearOp, AttentionOp>(op) ||
          (isRowNorm(op) && !isPrologue(op));
 }
 
@@ -51,7 +51,7 @@ std::pair<Value, Value> sharedInput(Operation *op) {
 // What needs whole heads: where tiles are finer, it is done by those who read the heads.
 bool needsHeads(Operation *op) {
   auto norm = dyn_cast<NormOp>(op);
-  return isa<RopeOp, AppendOp>(op) || (norm && norm.getHeads());
+  return isa<RopeOp, JoinOp, AppendOp>(op) || (norm && norm.getHeads());
 }
 
 // A stage that only needs whole heads of rows begins with none.

@@ -18,10 +18,11 @@ constexpr const char *kQuantisedGoldens[] = {"qwen3_awq",     "qwen3_ct_w4a16", 
                                              "qwen3_ct_w8a8", "qwen3_fp8",      "qwen3_gptq",
                                              "qwen3_gptq_act"};
 
-/// Mixtures of experts.
-constexpr const char *kRoutedGoldens[] = {"glm4_moe",    "gpt_oss",      "gpt_oss_mxfp4",
-                                          "llama4_text", "mixtral",      "qwen2_moe",
-                                          "qwen3_moe",   "qwen3_moe_raw"};
+/// Mixtures of experts, some with latent attention.
+constexpr const char *kRoutedGoldens[] = {"deepseek_v2",   "deepseek_v2_group", "deepseek_v3",
+                                          "glm4_moe",      "glm4_moe_lite",     "gpt_oss",
+                                          "gpt_oss_mxfp4", "llama4_text",       "mixtral",
+                                          "qwen2_moe",     "qwen3_moe",         "qwen3_moe_raw"};
 
 /// Positions that a golden is for, if not all. transformers gives phi4mini the factors of rope that
 /// are for texts of at most 48 tokens.

@@ -379,6 +379,31 @@ LogicalResult ScaleOp::verify() {
   return success();
 }
 
+LogicalResult JoinOp::verify() {
+  auto first = cast<RankedTensorType>(getFirst().getType());
+  auto second = cast<RankedTensorType>(getSecond().getType());
+  auto result = cast<RankedTensorType>(getResult().getType());
+  int64_t heads = getHeads(), size = getSize(), behind = getBehind();
+  auto fits = [&](RankedTensorType type, int64_t numbers) {
+    return numbers > 0 && type.getDimSize(1) % heads == 0 &&
+           numbers <= type.getDimSize(1) / heads && type.getDimSize(0) == result.getDimSize(0);
+  };
+  if (heads < 1 || !fits(first, size) || !fits(second, behind) || !fits(result, size + behind))
+    return emitOpError("does not make ")
+           << heads << " heads of " << size << " and " << behind << " numbers of " << first
+           << " and " << second << " as " << result;
+  return success();
+}
+
+LogicalResult GateOp::verify() {
+  auto value = cast<RankedTensorType>(getValue().getType());
+  auto by = cast<RankedTensorType>(getBy().getType());
+  if (value.getDimSize(0) != by.getDimSize(0) ||
+      (!getByRow() && value.getDimSize(1) != by.getDimSize(1)))
+    return emitOpError("multiplies ") << value << " by the sigmoids of " << by;
+  return success();
+}
+
 LogicalResult RotateOp::verify() {
   int64_t groups = getGroups();
   int64_t columns = cast<RankedTensorType>(getValue().getType()).getDimSize(1);

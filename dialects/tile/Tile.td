@@ -398,6 +398,35 @@ def Tile_SoftcapOp : Tile_Op<"softcap", [Pure, AllTypesMatch<["value", "result"]
   let assemblyFormat = "$value `at` $cap attr-dict `:` type($result)";
 }
 
+def Tile_JoinOp : Tile_Op<"join", [Pure]> {
+  let summary = "heads of one value, each followed by that of another";
+  let description = [{
+    Of `heads` heads each the result has the first value's `size` numbers, then the second one's
+    `behind`, then zeros as far as it is padded. The values' heads are padded, too, each value's in its
+    own way.
+
+    ```mlir
+    tile.stage @s(%a: !tile.buffer<1 x 96 x f32>, %b: !tile.buffer<1 x 32 x f32>, %y: !tile.buffer<1 x 96 x f32>) {
+      tile.section grid = [1] {
+      ^bb0(%t: index):
+        %0 = tile.load %a : !tile.buffer<1 x 96 x f32> -> tensor<1x96xf32>
+        %1 = tile.load %b : !tile.buffer<1 x 32 x f32> -> tensor<1x32xf32>
+        %2 = tile.join %0, %1 heads = 2 size = 40 behind = 8 : tensor<1x96xf32>, tensor<1x32xf32> -> tensor<1x96xf32>
+        tile.store %2, %y : tensor<1x96xf32>, !tile.buffer<1 x 96 x f32>
+      }
+    }
+    ```
+  }];
+  let arguments = (ins Tile_Value:$first, Tile_Value:$second, I64Attr:$heads, I64Attr:$size,
+                       I64Attr:$behind);
+  let results = (outs Tile_Value:$result);
+  let assemblyFormat = [{
+    $first `,` $second `heads` `=` $heads `size` `=` $size `behind` `=` $behind attr-dict `:` type($first)
+    `,` type($second) `->` type($result)
+  }];
+  let hasVerifier = 1;
+}
+
 def Tile_GateOp : Tile_Op<"gate", [Pure, AllTypesMatch<["value", "result"]>]> {
   let summary = "a tile value times the sigmoid of another";
   let description = [{

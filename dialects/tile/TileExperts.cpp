@@ -112,12 +112,4 @@ LogicalResult ScatterOp::verify() {
   return verifyMap(*this, getColumnsAttr(), "columns");
 }
 
-LogicalResult GateOp::verify() {
-  RankedTensorType value = shapeOf(getValue()), by = shapeOf(getBy());
-  if (value.getDimSize(0) != by.getDimSize(0) ||
-      (!getByRow() && value.getDimSize(1) != by.getDimSize(1)))
-    return emitOpError("multiplies ") << value << " by the sigmoids of " << by;
-  return success();
-}
-
 } // namespace pianola::tile

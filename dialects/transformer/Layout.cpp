@@ -13,6 +13,8 @@ static int64_t headsSeen(Operation *op) {
   return TypeSwitch<Operation *, int64_t>(op)
       .Case([&](AttentionOp attention) { return attention.getHeads(); })
       .Case([&](RopeOp rope) { return rope.getHeads(); })
+      .Case([&](HeadLinearOp linear) { return linear.getHeads(); })
+      .Case([&](JoinOp join) { return join.getHeads(); })
       .Case([&](NormOp norm) { return int64_t(norm.getHeads().value_or(0)); })
       .Case([&](AppendOp append) { return int64_t(append.getResult().getType().getHeads()); })
       .Default([](Operation *) { return int64_t(0); });
@@ -32,7 +34,7 @@ static int64_t findHeads(Value value, llvm::SmallPtrSetImpl<void *> &seen) {
       return routed.getCombined() ? 0 : int64_t(routed.getRoutes().getType().getChosen());
     } else if (int64_t heads = headsSeen(op)) {
       return heads;
-    } else if (isa<ActivateOp, AddOp, GluOp, ScaleOp, SoftcapOp>(op)) {
+    } else if (isa<ActivateOp, AddOp, GluOp, NormOp, ScaleOp, SoftcapOp>(op)) {
       for (Value operand : op->getOperands())
         if (int64_t heads = findHeads(operand, seen))
           return heads;
@@ -41,9 +43,12 @@ static int64_t findHeads(Value value, llvm::SmallPtrSetImpl<void *> &seen) {
   for (OpOperand &use : value.getUses()) {
     Operation *user = use.getOwner();
     int64_t heads = headsSeen(user);
+    // What one head is joined of may be made by tiles of any size.
+    if (isa<JoinOp>(user) && heads == 1)
+      heads = 0;
     if (!heads && isa<YieldOp>(user))
       heads = findHeads(user->getParentOp()->getResult(use.getOperandNumber()), seen);
-    else if (!heads && isa<ActivateOp, AddOp, GluOp, ScaleOp, SoftcapOp>(user))
+    else if (!heads && isa<ActivateOp, AddOp, GluOp, NormOp, ScaleOp, SoftcapOp>(user))
       heads = findHeads(user->getResult(0), seen);
     if (heads)
       return heads;

@@ -163,6 +163,33 @@ LogicalResult LinearOp::verifySymbolUses(SymbolTableCollection &symbols) {
   return getBias() ? checkWeight(*this, symbols, getBiasAttr(), {out}) : success();
 }
 
+LogicalResult HeadLinearOp::verify() {
+  if (failed(checkSlots(*this)) || failed(checkHeads(*this, width(getInput()), getHeads())))
+    return failure();
+  return checkHeads(*this, width(getResult()), getHeads());
+}
+
+LogicalResult HeadLinearOp::verifySymbolUses(SymbolTableCollection &symbols) {
+  auto weight = lookUp<WeightOp>(*this, symbols, getWeightAttr());
+  if (!weight)
+    return failure();
+  int64_t size = width(getInput()) / int64_t(getHeads());
+  ArrayRef<int64_t> shape = weight.getShape();
+  int64_t in = shape.size() == 2 && shape[1] <= size ? shape[1] : size;
+  return checkWeight(*this, symbols, getWeightAttr(), {width(getResult()), in});
+}
+
+LogicalResult JoinOp::verify() {
+  for (Value value : {getFirst(), getSecond()})
+    if (failed(checkHeads(*this, width(value), getHeads())))
+      return failure();
+  int64_t both = width(getFirst()) + width(getSecond());
+  if (width(getResult()) != both)
+    return emitOpError("rows of ")
+           << both << " numbers are not joined to rows of " << width(getResult());
+  return success();
+}
+
 LogicalResult RopeOp::verify() { return checkHeads(*this, width(getInput()), getHeads()); }
 
 LogicalResult RopeOp::verifySymbolUses(SymbolTableCollection &symbols) {

@@ -107,6 +107,55 @@ def Transformer_LinearOp : Transformer_SymbolUser<"linear", [Pure]> {
   let hasVerifier = 1;
 }
 
+def Transformer_HeadLinearOp : Transformer_SymbolUser<"head_linear", [Pure]> {
+  let summary = "a matrix of its own on each head of every row";
+  let description = [{
+    A row is `heads` equal slices. With W[heads * out, in], of which rows `h * out` on are W_h:
+
+        y[i, h] = W_h x[i, h][0 .. in-1]
+
+    Lanes of x[i, h] from `in` on are not looked at. Latent attention (DeepSeek-V2, 2024; transformers'
+    `DeepseekV2Attention`, whose `kv_b_proj` it takes apart) brings queries to the latent space of the keys with one, and what is
+    attended to back from it with another. Shapes: x [S, heads * D] with D >= in, y [S, heads * out].
+
+    ```mlir
+    transformer.weight @k_up [96, 16] bf16 from "kv_b_proj.weight[keys]"
+    func.func @f(%x: tensor<?x64xf32>) -> tensor<?x96xf32> {
+      %y = transformer.head_linear %x, @k_up heads = 4 : tensor<?x64xf32> -> tensor<?x96xf32>
+      return %y : tensor<?x96xf32>
+    }
+    ```
+  }];
+  let arguments = (ins Transformer_Rows:$input, FlatSymbolRefAttr:$weight, I64Attr:$heads);
+  let results = (outs Transformer_Rows:$result);
+  let assemblyFormat = [{
+    $input `,` $weight `heads` `=` $heads attr-dict `:` type($input) `->` type($result)
+  }];
+  let hasVerifier = 1;
+}
+
+def Transformer_JoinOp : Transformer_Op<"join", [Pure]> {
+  let summary = "the heads of one value, each followed by that of another";
+  let description = [{
+    Rows of x and y are `heads` equal slices: `z[i, h]` is `x[i, h]` and behind it `y[i, h]`. Shapes: x
+    [S, heads * A], y [S, heads * B], z [S, heads * (A + B)].
+
+    ```mlir
+    func.func @f(%x: tensor<?x64xf32>, %y: tensor<?x32xf32>) -> tensor<?x96xf32> {
+      %z = transformer.join %x, %y heads = 4 : tensor<?x64xf32>, tensor<?x32xf32> -> tensor<?x96xf32>
+      return %z : tensor<?x96xf32>
+    }
+    ```
+  }];
+  let arguments = (ins Transformer_Rows:$first, Transformer_Rows:$second, I64Attr:$heads);
+  let results = (outs Transformer_Rows:$result);
+  let assemblyFormat = [{
+    $first `,` $second `heads` `=` $heads attr-dict `:` type($first) `,` type($second) `->`
+    type($result)
+  }];
+  let hasVerifier = 1;
+}
+
 def Transformer_RopeOp
     : Transformer_SymbolUser<"rope", [Pure, AllTypesMatch<["input", "result"]>]> {
   let summary = "rotary position embedding, half style";

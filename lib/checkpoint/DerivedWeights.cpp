@@ -28,8 +28,13 @@ llvm::Expected<DerivedWeights::Piece> DerivedWeights::pieceOf(const WeightPart &
   int64_t there = part.columnsOf ? part.shape.back() : rowsOf(part.shape, role);
   assert(std::all_of(part.rows.begin(), part.rows.end(),
                      [&](int64_t row) { return row >= 0 && row < there; }));
-  return Piece{*from, part.rows, part.columnsOf, first,
-               part.rows.empty() ? there : int64_t(part.rows.size())};
+  Piece piece{*from, part.rows, part.columnsOf, first,
+              part.rows.empty() ? there : int64_t(part.rows.size())};
+  if (part.columnsOf) {
+    piece.depthBegin = part.first;
+    piece.depth = part.count ? part.count : part.shape[part.shape.size() - 2];
+  }
+  return piece;
 }
 
 llvm::Expected<const TensorInfo *>
@@ -56,8 +61,7 @@ DerivedWeights::derive(llvm::StringRef name, llvm::ArrayRef<WeightPart> parts, T
   made.tensor.name = name.str();
   made.tensor.shape.assign({count});
   if (role == TensorRole::Matrix)
-    made.tensor.shape.push_back(part.columnsOf ? part.shape[part.shape.size() - 2]
-                                               : part.shape.back());
+    made.tensor.shape.push_back(part.columnsOf ? made.pieces.front().depth : part.shape.back());
   made.tensor.bytes = dtypeBytes(first.dtype);
   for (int64_t size : made.tensor.shape)
     made.tensor.bytes *= uint64_t(size);
@@ -106,11 +110,11 @@ llvm::Error DerivedWeights::readColumns(const Derived &whole, const Piece &piece
                             [&](const Transposed &entry) { return entry.piece == &piece; });
   if (found == recent.end()) {
     llvm::ArrayRef<int64_t> shape = piece.from->shape;
-    size_t depth = size_t(shape[shape.size() - 2]), columns = size_t(shape.back());
+    size_t depth = size_t(piece.depth), columns = size_t(shape.back());
     size_t bytes = size_t(whole.tensor.bytes / whole.tensor.elements()); // of an element
     std::vector<uint8_t> slice(depth * columns * bytes);
-    if (llvm::Error error =
-            stored->read(*piece.from, uint64_t(*piece.columnsOf) * slice.size(), slice))
+    int64_t before = *piece.columnsOf * shape[shape.size() - 2] + piece.depthBegin;
+    if (llvm::Error error = stored->read(*piece.from, uint64_t(before) * columns * bytes, slice))
       return error;
     std::vector<uint8_t> rows(size_t(piece.count) * depth * bytes);
     for (size_t row = 0; row < size_t(piece.count); ++row) {

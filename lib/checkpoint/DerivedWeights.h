@@ -25,8 +25,10 @@ struct WeightPart {
   llvm::SmallVector<int64_t, 3>
       shape;                 // of all of it; rows of several dimensions are counted through
   std::vector<int64_t> rows; // none: all, in order
-  /// `rows` are columns instead: of this slice, if there are three dimensions.
+  /// `rows` are columns instead: of this slice, if there are three dimensions; and of them so many
+  /// numbers, from the `first`-th on, if not all.
   std::optional<int64_t> columnsOf;
+  int64_t first = 0, count = 0;
 };
 
 class DerivedWeights : public WeightSource {
@@ -60,7 +62,8 @@ private:
     const TensorInfo *from;
     std::vector<int64_t> rows; // none: all
     std::optional<int64_t> columnsOf;
-    int64_t first, count; // of the rows of the whole
+    int64_t first, count;              // of the rows of the whole
+    int64_t depthBegin = 0, depth = 0; // numbers of columns
 
     /// Row `row` of these in `from`, and how many from it on, `most` at most, follow it there.
     std::pair<int64_t, int64_t> runAt(int64_t row, int64_t most) const;

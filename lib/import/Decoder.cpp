@@ -4,6 +4,8 @@
 #include "lib/checkpoint/JsonFields.h"
 #include "lib/checkpoint/Refusal.h"
 
+#include <cmath>
+
 using mlir::Value;
 
 namespace pianola {
@@ -42,8 +44,73 @@ private:
   std::string self;
 };
 
+// Rows of heads, of each `count` from `first` on.
+StoredRows rowsOfHeads(std::string name, int64_t heads, int64_t size, int64_t first,
+                       int64_t count) {
+  StoredRows stored{std::move(name), heads * size, {}};
+  for (int64_t head = 0; head < heads; ++head)
+    for (int64_t row = 0; row < count; ++row)
+      stored.rows.push_back(head * size + first + row);
+  return stored;
+}
+
+Value latentAttention(DecoderBuilder &decoder, Value input, int64_t layer, const LayerCard &card) {
+  const ModelConfig &config = decoder.config();
+  const Latent &latent = *card.latent;
+  std::string self = "layers." + std::to_string(layer) + ".self_attn.";
+  int64_t heads = config.heads, rank = latent.rank, turned = latent.turned;
+  auto linear = [&](Value from, const char *name, StoredRows stored, bool isTurned, bool bias) {
+    if (isTurned && card.pairedLanes)
+      stored.separatePairs(turned, turned);
+    return decoder.linear(from, self + name, int64_t(stored.rows.size()), bias, &stored);
+  };
+
+  std::string keyValue = self + "kv_a_proj_with_mqa", queryName = self + "q_proj";
+  Value from = input;
+  if (latent.queryRank) {
+    queryName = self + "q_b_proj";
+    from = decoder.linear(input, self + "q_a_proj", latent.queryRank, latent.bias);
+    from = decoder.norm(from, self + "q_a_layernorm", false, std::nullopt, latent.eps);
+  }
+  Value c = linear(input, "kv_latent", StoredRows::range(keyValue, rank + turned, 0, rank), false,
+                   latent.bias);
+  Value k = linear(input, "k_turned", StoredRows::range(keyValue, rank + turned, rank, turned),
+                   true, latent.bias);
+  int64_t size = latent.plain + turned;
+  Value q =
+      linear(from, "q_plain", rowsOfHeads(queryName, heads, size, 0, latent.plain), false, false);
+  Value r = linear(from, "q_turned", rowsOfHeads(queryName, heads, size, latent.plain, turned),
+                   true, false);
+
+  std::string both = self + "kv_b_proj";
+  int64_t ofBoth = latent.plain + latent.value;
+  q = decoder.headLinear(q, self + "k_up", heads, latent.plain, rank, [&](int64_t head) {
+    StoredRows stored{both, rank, {}};
+    stored.transposed = true;
+    stored.depth = heads * ofBoth;
+    stored.firstOfDepth = head * ofBoth;
+    return stored;
+  });
+  q = decoder.join(q, decoder.rope(r, self + "q_rope", heads, card.queryRope), self + "query",
+                   heads);
+  c = decoder.norm(c, self + "kv_a_layernorm", false, std::nullopt, latent.eps);
+  k = decoder.join(c, decoder.rope(k, self + "k_rope", 1, card.keyRope), self + "key", 1);
+  DecoderBuilder::Attention how = card.attention;
+  how.scale = latent.scale(config.rope);
+  how.keyHeads = 1;
+  how.size = rank + turned;
+  Value mixed = decoder.attend(q, k, k, layer, how);
+  Value values =
+      decoder.headLinear(mixed, self + "v_up", heads, rank, latent.value, [&](int64_t head) {
+        return StoredRows::range(both, heads * ofBoth, head * ofBoth + latent.plain, latent.value);
+      });
+  return decoder.linear(values, self + "o_proj", config.hidden, latent.bias);
+}
+
 Value attention(DecoderBuilder &decoder, Value input, int64_t layer, const LayerCard &card,
                 int64_t lanes, const DecoderDefaults &defaults) {
+  if (card.latent)
+    return latentAttention(decoder, input, layer, card);
   const ModelConfig &config = decoder.config();
   std::string self = "layers." + std::to_string(layer) + ".self_attn.";
   Projections projections(decoder, input, layer, card, lanes);
@@ -129,6 +196,30 @@ separateExperts(const ModelConfig &config, int64_t size, std::string experts, st
                       part == ExpertPart::Down ? hidden : size,
                       {}};
   };
+}
+
+Latent Latent::read(DecoderBuilder &decoder) {
+  JsonFields &fields = decoder.fields();
+  Latent latent;
+  latent.rank = fields.integerOr("kv_lora_rank", 1, 4096, 512);
+  latent.plain = fields.integerOr("qk_nope_head_dim", 1, 4096, 128);
+  latent.value = fields.integerOr("v_head_dim", 1, 4096, 128);
+  latent.bias = fields.flag("attention_bias", false);
+  latent.turned = decoder.config().headSize;
+  if (!fields.contains("qk_rope_head_dim"))
+    fields.wrong("qk_rope_head_dim", "a number of lanes");
+  // Null says that there is none.
+  std::optional<int64_t> queryRank;
+  fields.integer("q_lora_rank", 1, 1 << 20, queryRank);
+  latent.queryRank = queryRank.value_or(fields.contains("q_lora_rank") ? 0 : 1536);
+  return latent;
+}
+
+double Latent::scale(const RopeScaling &rope) const {
+  double share = 1;
+  if (rope.kind == RopeScaling::Kind::Yarn && rope.factor > 1 && rope.mscaleAllDim.value_or(0) != 0)
+    share = 0.1 * *rope.mscaleAllDim * std::log(rope.factor) + 1;
+  return share * share / std::sqrt(double(plain + turned));
 }
 
 void buildDecoder(DecoderBuilder &decoder, const DecoderDefaults &defaults,

@@ -11,6 +11,13 @@
 //       x = x + norm(mlp(n), mlpOutput)
 //     logits = head(norm(x, norm))
 //
+// With latent attention, of each head h, where k_up and v_up are rows of kv_b_proj:
+//
+//       n' = norm(linear(n, q_a_proj), q_a_layernorm)           or n itself
+//       q = join(k_up[h]' linear(n', q_b_proj)[plain], rope(linear(n', q_b_proj)[turned]))
+//       k = v = join(norm(linear(n, kv_a_proj_with_mqa)[latent], kv_a_layernorm),
+//       rope(...[turned])) x = x + linear(v_up[h] attention(q, k, v)[latent], o_proj)
+//
 //     mlp(n) = linear(act(linear(n, mlp.gate_proj)) * linear(n, mlp.up_proj), mlp.down_proj)
 //
 // or a mixture of such, of which a router chooses some for each token, and perhaps one for all.
@@ -48,6 +55,23 @@ separateExperts(const ModelConfig &config, int64_t size, std::string experts = "
                 std::string gate = "gate_proj", std::string up = "up_proj",
                 std::string down = "down_proj");
 
+/// Latent attention (DeepSeek-V2, 2024): of keys and values the cache has one vector of `rank`
+/// numbers, which is as good as a key, and some more that rope turns. Queries are brought to where
+/// it is.
+struct Latent {
+  int64_t queryRank = 0; // of what queries are made of; 0: the input
+  int64_t rank = 0;
+  int64_t plain = 0, turned = 0; // lanes of a query head: those that rope leaves, and the others
+  int64_t value = 0;             // lanes of a value head
+  bool bias = false;             // of what comes first
+  double eps = 1e-6;             // of the norms, whatever rms_norm_eps says
+
+  /// Of q_lora_rank, kv_lora_rank, qk_nope_head_dim, qk_rope_head_dim, v_head_dim, attention_bias.
+  static Latent read(DecoderBuilder &decoder);
+  /// What multiplies scores: with yarn not the root of the lanes alone.
+  double scale(const RopeScaling &rope) const;
+};
+
 /// One layer. The defaults are those of the plainest of them.
 struct LayerCard {
   /// Names of the norms before and after attention and MLP; empty: there is none.
@@ -67,6 +91,7 @@ struct LayerCard {
   bool fusedAttention = false; // q, k and v are rows of one self_attn.qkv_proj, in this order
   bool fusedMlp = false;       // gate and up are rows of one mlp.gate_up_proj, in this order
   DecoderBuilder::Attention attention;
+  std::optional<Latent> latent;
   bool sinks = false;                  // self_attn.sinks
   std::optional<double> residualScale; // on what attention and MLP add to x
 

@@ -101,6 +101,8 @@ void StoredRows::separatePairs(int64_t headSize, int64_t lanes) {
 // A name for some rows of a tensor, by the first and the last, and by their order if that is
 // another.
 static std::string nameOf(llvm::StringRef tensor, const StoredRows &stored) {
+  if (stored.depth)
+    return (tensor + "[from " + llvm::Twine(stored.firstOfDepth) + ", turned]").str();
   if (stored.rows.empty())
     return tensor.str();
   auto [least, greatest] = std::minmax_element(stored.rows.begin(), stored.rows.end());
@@ -168,9 +170,11 @@ FlatSymbolRefAttr DecoderBuilder::weightOf(llvm::StringRef symbol,
         row += rows.slice * rows.count;
       continue;
     }
-    part.shape.push_back(in);
+    part.shape.push_back(rows.depth ? rows.depth : in);
     if (rows.transposed) {
       part.columnsOf = rows.slice;
+      part.first = rows.firstOfDepth;
+      part.count = in;
       std::swap(part.shape.back(), part.shape[part.shape.size() - 2]);
     } else {
       for (int64_t &row : part.rows)
@@ -275,12 +279,13 @@ Value DecoderBuilder::embed(llvm::StringRef name, std::optional<double> scale,
 }
 
 Value DecoderBuilder::norm(Value input, const llvm::Twine &name, bool plusOne,
-                           std::optional<int64_t> heads) {
+                           std::optional<int64_t> heads, std::optional<double> eps) {
   auto symbol = weight(name.str(), (prefix + name + ".weight").str(),
                        {width(input) / heads.value_or(1)}, TensorRole::Norm, plusOne);
   return body.create<NormOp>(at(name), input.getType(), input, symbol, FlatSymbolRefAttr(),
                              heads ? body.getI64IntegerAttr(*heads) : IntegerAttr(),
-                             body.getF32FloatAttr(float(model.normEps)), /*centred=*/UnitAttr());
+                             body.getF32FloatAttr(float(eps.value_or(model.normEps))),
+                             /*centred=*/UnitAttr());
 }
 
 Value DecoderBuilder::layerNorm(Value input, const llvm::Twine &name) {
@@ -311,6 +316,21 @@ Value DecoderBuilder::linear(Value input, const llvm::Twine &name, int64_t out, 
     vector = stored ? weightOf(symbol + ".bias", *stored, out, 1, TensorRole::Bias)
                     : weight(symbol + ".bias", tensor + ".bias", {out}, TensorRole::Bias);
   return body.create<LinearOp>(at(name), rows(out), input, matrix, vector);
+}
+
+Value DecoderBuilder::headLinear(Value input, const llvm::Twine &name, int64_t heads, int64_t in,
+                                 int64_t out, llvm::function_ref<StoredRows(int64_t)> stored) {
+  std::vector<StoredRows> parts;
+  for (int64_t head = 0; head < heads; ++head)
+    parts.push_back(stored(head));
+  FlatSymbolRefAttr matrix = weightOf(name.str(), parts, heads * out, in, TensorRole::Matrix);
+  return body.create<HeadLinearOp>(at(name), rows(heads * out), input, matrix,
+                                   body.getI64IntegerAttr(heads));
+}
+
+Value DecoderBuilder::join(Value first, Value second, const llvm::Twine &location, int64_t heads) {
+  return body.create<JoinOp>(at(location), rows(width(first) + width(second)), first, second,
+                             body.getI64IntegerAttr(heads));
 }
 
 Value DecoderBuilder::route(Value input, const llvm::Twine &name, const Router &router) {
@@ -363,12 +383,13 @@ Value DecoderBuilder::rope(Value input, const llvm::Twine &location, int64_t hea
 Value DecoderBuilder::attend(Value query, Value key, Value value, int64_t layer,
                              const Attention &how) {
   std::string cache = "cache." + std::to_string(layer);
-  symbols.create<CacheOp>(at(cache), cache, model.kvHeads, model.headSize, mlir::TypeAttr());
+  int64_t keyHeads = how.keyHeads.value_or(model.kvHeads), size = how.size.value_or(model.headSize);
+  symbols.create<CacheOp>(at(cache), cache, keyHeads, size, mlir::TypeAttr());
   Location location = at("layers." + llvm::Twine(layer) + ".self_attn");
-  Value context = body.create<AppendOp>(
-      location, ContextType::get(body.getContext(), model.kvHeads, model.headSize), key, value,
-      FlatSymbolRefAttr::get(body.getContext(), cache));
-  double factor = how.scale.value_or(1.0 / std::sqrt(double(model.headSize)));
+  Value context =
+      body.create<AppendOp>(location, ContextType::get(body.getContext(), keyHeads, size), key,
+                            value, FlatSymbolRefAttr::get(body.getContext(), cache));
+  double factor = how.scale.value_or(1.0 / std::sqrt(double(size)));
   auto integer = [&](std::optional<int64_t> value) {
     return value ? body.getI64IntegerAttr(*value) : IntegerAttr();
   };

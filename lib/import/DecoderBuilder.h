@@ -30,6 +30,8 @@ struct StoredRows {
   int64_t count = 0;         // of its rows
   std::vector<int64_t> rows; // of them, that of each result
   bool transposed = false;   // they stand as columns; only the matrix is so, not its bias
+  /// Of columns, how many numbers each has, and the first that counts; 0: all count.
+  int64_t depth = 0, firstOfDepth = 0;
   /// Which matrix of several, and of how many, where tensors have these as their first dimension.
   int64_t slice = 0, slices = 0;
   /// What follows the name of the matrix, and of its bias.
@@ -90,7 +92,8 @@ public:
                     llvm::StringRef positions = "");
   /// `plusOne`: the weights are kept as what they differ from 1 by.
   mlir::Value norm(mlir::Value input, const llvm::Twine &name, bool plusOne,
-                   std::optional<int64_t> heads = std::nullopt);
+                   std::optional<int64_t> heads = std::nullopt,
+                   std::optional<double> eps = std::nullopt);
   /// Of each head, without weights.
   mlir::Value headNorm(mlir::Value input, const llvm::Twine &location, int64_t heads);
   /// Less the row's mean, with "NAME.bias".
@@ -98,6 +101,11 @@ public:
   /// `bias`: whether "NAME.bias" is there and added.
   mlir::Value linear(mlir::Value input, const llvm::Twine &name, int64_t out, bool bias,
                      const StoredRows *stored = nullptr);
+  /// Of each head's first `in` numbers; `stored` says where the rows of head i stand.
+  mlir::Value headLinear(mlir::Value input, const llvm::Twine &name, int64_t heads, int64_t in,
+                         int64_t out, llvm::function_ref<StoredRows(int64_t head)> stored);
+  mlir::Value join(mlir::Value first, mlir::Value second, const llvm::Twine &location,
+                   int64_t heads);
   /// How a router scores and chooses; see transformer.route.
   struct Router {
     int64_t experts = 0, chosen = 0;
@@ -126,7 +134,8 @@ public:
     std::optional<int64_t> window, chunk;
     std::optional<double> scale; // in place of one over the root of the head size
     std::optional<double> cap;
-    std::string sinks; // name of the tensor; empty: none
+    std::string sinks;                     // name of the tensor; empty: none
+    std::optional<int64_t> keyHeads, size; // in place of the config's
   };
   /// Appends to @cache.LAYER, which it declares, and attends.
   mlir::Value attend(mlir::Value query, mlir::Value key, mlir::Value value, int64_t layer,

@@ -14,11 +14,14 @@ struct Family {
   void (*build)(DecoderBuilder &decoder); // emits the body of @forward
 };
 
+extern const Family deepSeekV2;
+extern const Family deepSeekV3;
 extern const Family gemma2;
 extern const Family gemma3;
 extern const Family glm;
 extern const Family glm4;
 extern const Family glm4Moe;
+extern const Family glm4MoeLite;
 extern const Family gpt2;
 extern const Family gptNeoX;
 extern const Family gptOss;

@@ -22,6 +22,7 @@ bool isInert(llvm::StringRef field) {
       "unsloth_version",
       // Training.
       "attention_dropout",
+      "aux_loss_alpha",
       "attn_pdrop",
       "classifier_dropout",
       "embd_pdrop",
@@ -34,6 +35,7 @@ bool isInert(llvm::StringRef field) {
       "router_aux_loss_coef",
       "router_jitter_noise",
       "router_z_loss_coef",
+      "seq_aux",
       // How linears are split where it is trained (Llama 2), which is the same sum.
       "pretraining_tp",
       // How a program runs it.

@@ -42,6 +42,11 @@ std::vector<bool> layersOfType(DecoderBuilder &decoder, llvm::StringRef type,
   return perLayer(decoder, "layer_types", "full_attention", type.str(), ifAbsent);
 }
 
+std::vector<bool> sparseLayers(DecoderBuilder &decoder,
+                               llvm::function_ref<bool(int64_t)> ifAbsent) {
+  return perLayer(decoder, "mlp_layer_types", "dense", "sparse", ifAbsent);
+}
+
 std::vector<bool> layerFlags(DecoderBuilder &decoder, llvm::StringRef field,
                              llvm::function_ref<bool(int64_t)> ifAbsent) {
   return perLayer(decoder, field, 0, 1, ifAbsent);

@@ -17,6 +17,10 @@ std::vector<bool> slidingLayers(DecoderBuilder &decoder,
 std::vector<bool> layersOfType(DecoderBuilder &decoder, llvm::StringRef type,
                                llvm::function_ref<bool(int64_t layer)> ifAbsent);
 
+/// For each layer, whether it has experts: where mlp_layer_types says sparse and not dense.
+std::vector<bool> sparseLayers(DecoderBuilder &decoder,
+                               llvm::function_ref<bool(int64_t layer)> ifAbsent);
+
 /// For each layer, an entry of `field` that is 1 and not 0, and `ifAbsent` where there is none.
 std::vector<bool> layerFlags(DecoderBuilder &decoder, llvm::StringRef field,
                              llvm::function_ref<bool(int64_t layer)> ifAbsent);

@@ -321,6 +321,21 @@ llvm::Error Interpreter::evaluate(Operation &operation) {
         set(op.getResult(), std::move(*y));
         return Error::success();
       })
+      .Case([&](HeadLinearOp op) -> Error {
+        if (Error error = hear(op, op.getInput()))
+          return error;
+        llvm::Expected<const Rows *> w = weight(op, op.getWeightAttr());
+        if (!w)
+          return w.takeError();
+        set(op.getResult(),
+            reference::headLinear(rows(op.getInput()), **w, int64_t(op.getHeads())));
+        return Error::success();
+      })
+      .Case([&](JoinOp op) {
+        set(op.getResult(),
+            reference::join(rows(op.getFirst()), rows(op.getSecond()), int64_t(op.getHeads())));
+        return Error::success();
+      })
       .Case([&](LmHeadOp op) -> Error {
         llvm::Expected<Rows> y = multiply(op, op.getInput(), op.getWeightAttr());
         if (!y)

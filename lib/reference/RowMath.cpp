@@ -55,6 +55,31 @@ double dot(llvm::ArrayRef<float> a, llvm::ArrayRef<float> b) {
   return dotProduct(a.data(), b.data(), a.size());
 }
 
+Rows headLinear(const Rows &x, const Rows &weight, int64_t heads) {
+  int64_t size = x.columns / heads, out = weight.rows / heads;
+  Rows y(x.rows, weight.rows);
+  for (int64_t i = 0; i < x.rows; ++i)
+    for (int64_t row = 0; row < weight.rows; ++row) {
+      auto head = x.row(i).slice(size_t(row / out * size), size_t(weight.columns));
+      y.row(i)[size_t(row)] = float(dot(head, weight.row(row)));
+    }
+  return y;
+}
+
+Rows join(const Rows &x, const Rows &y, int64_t heads) {
+  Rows z(x.rows, x.columns + y.columns);
+  for (int64_t i = 0; i < x.rows; ++i) {
+    auto *to = z.row(i).begin();
+    for (int64_t head = 0; head < heads; ++head)
+      for (const Rows *from : {&x, &y}) {
+        auto size = size_t(from->columns / heads);
+        llvm::ArrayRef<float> slice = from->row(i).slice(size_t(head) * size, size);
+        to = std::copy(slice.begin(), slice.end(), to);
+      }
+  }
+  return z;
+}
+
 Rows linear(const Rows &x, const Rows &weight) {
   Rows y(x.rows, weight.rows);
   // Some rows at a time, which a core's cache holds while all of the weight goes by.

@@ -40,6 +40,12 @@ double dot(llvm::ArrayRef<float> a, llvm::ArrayRef<float> b);
 /// y[i] = W x[i].
 Rows linear(const Rows &x, const Rows &weight);
 
+/// The same of the first numbers of each of `heads` equal slices, each with rows of its own.
+Rows headLinear(const Rows &x, const Rows &weight, int64_t heads);
+
+/// The slices of x, each followed by that of y.
+Rows join(const Rows &x, const Rows &y, int64_t heads);
+
 /// Layer norm of every row; no `bias`: none.
 Rows layerNorm(const Rows &x, llvm::ArrayRef<float> weight, llvm::ArrayRef<float> bias, float eps);
 

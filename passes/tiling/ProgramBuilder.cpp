@@ -13,7 +13,7 @@ Type ProgramBuilder::elementOf(Value value) {
     return f32(); // logits
   // Readers outside of the stage that makes the value are ops in other stages.
   for (Operation *user : value.getUsers())
-    if (!isa<LinearOp, LmHeadOp, RouteOp, RoutedLinearOp, AttentionOp>(user))
+    if (!isa<LinearOp, HeadLinearOp, LmHeadOp, RouteOp, RoutedLinearOp, AttentionOp>(user))
       return f32();
   return value.use_empty() ? f32() : product;
 }
@@ -85,7 +85,7 @@ Placed ProgramBuilder::place(Value value, StringRef label) {
   };
   Type element = elementOf(value);
   if (auto attention = dyn_cast<AttentionOp>(op)) {
-    int64_t heads = attention.getContext().getType().getHeads();
+    int64_t heads = groupsOf(attention);
     to.splits = (machine.getRows() ? fineContextSplits : contextSplits)(
         heads, slots, slotBlockOf(attention), machine.getWorkers());
     if (to.splits > 1) {
@@ -151,6 +151,19 @@ LogicalResult ProgramBuilder::buildStage(StageOp source) {
   return success();
 }
 
+int64_t ProgramBuilder::groupsOf(AttentionOp attention) {
+  // What a tile has of its query heads lies in scratch memory or registers: of latent attention,
+  // where one key head is for all of them, that would be too much.
+  constexpr int64_t kMostLanes = 2048;
+  int64_t heads = attention.getContext().getType().getHeads(),
+          lanes = layoutOf(attention.getResult()).pad;
+  int64_t group = attention.getHeads() / heads, parts = 1;
+  if (machine.getRows() && !attention.getSinks())
+    while (parts < group && (group % parts || group / parts * lanes > kMostLanes))
+      ++parts;
+  return heads * parts;
+}
+
 int64_t ProgramBuilder::slotBlockOf(AttentionOp attention) {
   int64_t block = std::min(kSlotBlock, slots);
   if (!machine.getRows())
@@ -159,7 +172,7 @@ int64_t ProgramBuilder::slotBlockOf(AttentionOp attention) {
   // become the result, and one key head of all slots.
   constexpr int64_t kOfTarget = 13 << 10;
   int64_t ofHead = layoutOf(attention.getResult()).pad * 4;
-  int64_t group = attention.getHeads() / attention.getContext().getType().getHeads();
+  int64_t group = attention.getHeads() / groupsOf(attention);
   int64_t room = machine.getRing() - 2 * machine.getChunk() - kOfTarget - slots * ofHead;
   while (block > 1 && block * group * ofHead > room)
     block /= 2;

@@ -70,16 +70,18 @@ LogicalResult StageBuilder::emitEmbed(EmbedOp embed, Value buffer) {
 }
 
 LogicalResult StageBuilder::emitAttention(AttentionOp attention, const Placed &to) {
-  ContextType context = attention.getContext().getType();
-  int64_t heads = context.getHeads(), group = attention.getHeads() / heads;
+  int64_t heads = owner.groupsOf(attention), group = attention.getHeads() / heads;
   Layout layout = layoutOf(attention.getResult());
   int64_t columns = group * layout.pad;
   int64_t block = owner.slotBlockOf(attention), splits = to.splits;
   section({heads, (owner.slots + block - 1) / block, splits});
   AffineMapAttr slots = owner.slots > block ? map(3, 1, block) : AffineMapAttr();
+  AffineExpr number = getAffineDimExpr(0, owner.context);
+  int64_t ofKeyHead = heads / attention.getContext().getType().getHeads();
+  AffineMap keyHead = AffineMap::get(3, 0, number.floorDiv(ofKeyHead));
 
   FailureOr<Value> queries =
-      emitHeads(attention.getQuery(), slots, block, group, map(3, 0, columns));
+      emitHeads(attention.getQuery(), slots, block, group, AffineMap::get(3, 0, number * group));
   if (failed(queries))
     return failure();
   // The append stands in this stage if whole heads are the readers' business.
@@ -89,8 +91,7 @@ LogicalResult StageBuilder::emitAttention(AttentionOp attention, const Placed &t
     cache = owner.bindContext(append);
     for (auto [value, to] :
          {std::pair(append.getKeys(), &keys), std::pair(append.getValues(), &newValues)}) {
-      FailureOr<Value> heads =
-          emitHeads(value, AffineMapAttr(), owner.slots, 1, map(3, 0, layout.pad));
+      FailureOr<Value> heads = emitHeads(value, AffineMapAttr(), owner.slots, 1, keyHead);
       if (failed(heads))
         return failure();
       *to = *heads;
@@ -106,8 +107,9 @@ LogicalResult StageBuilder::emitAttention(AttentionOp attention, const Placed &t
     sinks = vector(symbol, Layout::plain(attention.getHeads()));
   auto op = builder.create<tile::AttendOp>(
       loc, values(block, columns, owner.f32()), statistics, *queries, bindValue(cache), keys,
-      newValues, sinks, map(3, 0, 1), slots, splits > 1 ? map(3, 2, 1) : AffineMapAttr(),
-      attention.getScaleAttr(), builder.getI64IntegerAttr(attention.getWindow().value_or(0)),
+      newValues, sinks, AffineMapAttr::get(keyHead), slots,
+      splits > 1 ? map(3, 2, 1) : AffineMapAttr(), attention.getScaleAttr(),
+      builder.getI64IntegerAttr(attention.getWindow().value_or(0)),
       builder.getI64IntegerAttr(splits),
       keys ? builder.getI64IntegerAttr(kLeastPart) : IntegerAttr(), attention.getCapAttr(),
       attention.getChunkAttr());
@@ -126,24 +128,36 @@ LogicalResult StageBuilder::emitAttention(AttentionOp attention, const Placed &t
   return keys ? emitFreshAppend(append) : success();
 }
 
-// Whole heads of a value: `heads` of them from `columns` on, in `count` slots from `slots` on.
+// Whole heads of a value: `heads` of them from `first` on, in `count` slots from `slots` on.
 FailureOr<Value> StageBuilder::emitHeads(Value value, AffineMapAttr slots, int64_t count,
-                                         int64_t heads, AffineMapAttr columns) {
+                                         int64_t heads, AffineMap first) {
   Operation *op = value.getDefiningOp();
   Layout layout = layoutOf(value);
   if (!op || op->getParentOp() != source) {
     const Placed &from = owner.placed.at(value);
     auto type = cast<tile::BufferType>(from.buffer.getType());
+    auto columns =
+        AffineMapAttr::get(AffineMap::get(first.getNumDims(), 0, first.getResult(0) * layout.pad));
     return builder
         .create<tile::LoadOp>(loc, values(count, heads * layout.pad, type.getElement()),
                               bindValue(from.buffer), slots, columns)
         .getResult();
   }
-  if (!isa<NormOp, RopeOp>(op))
+  if (!isa<NormOp, RopeOp, JoinOp>(op))
     return op->emitOpError("cannot be computed head by head");
-  FailureOr<Value> input = emitHeads(op->getOperand(0), slots, count, heads, columns);
+  FailureOr<Value> input = emitHeads(op->getOperand(0), slots, count, heads, first);
   if (failed(input))
     return failure();
+  if (auto join = dyn_cast<JoinOp>(op)) {
+    FailureOr<Value> behind = emitHeads(join.getSecond(), slots, count, heads, first);
+    if (failed(behind))
+      return failure();
+    return builder
+        .create<tile::JoinOp>(loc, values(count, heads * layout.pad, owner.f32()), *input, *behind,
+                              heads, layoutOf(join.getFirst()).size,
+                              layoutOf(join.getSecond()).size)
+        .getResult();
+  }
   if (auto norm = dyn_cast<NormOp>(op))
     return builder
         .create<tile::NormaliseOp>(loc, input->getType(), *input, headWeight(norm, layout),
@@ -159,6 +173,33 @@ FailureOr<Value> StageBuilder::emitHeads(Value value, AffineMapAttr slots, int64
       .getResult();
 }
 
+// Of a tile's head the first numbers, which the weights' columns are for, are read where they lie.
+FailureOr<Value> StageBuilder::emitHeadLinear(HeadLinearOp linear, Layout layout, int64_t rows) {
+  Value input = linear.getInput(), buffer;
+  auto from = owner.placed.find(input);
+  if (from == owner.placed.end())
+    return source.emitOpError("\"") << source.getLabel() << "\" reads a value that has no buffer";
+  buffer = from->second.buffer;
+  if (from->second.splits != 1) {
+    FailureOr<Value> whole = owner.materialise(input, source);
+    if (failed(whole))
+      return failure();
+    buffer = *whole;
+  }
+  auto weight = owner.symbols.lookup<WeightOp>(linear.getWeightAttr().getRootReference());
+  Layout heads = layoutOf(input), head = Layout::heads(1, weight.getShape()[1]);
+  head.byHead = false;
+  AffineExpr number = getAffineDimExpr(0, owner.context).floorDiv(layout.pad / rows);
+  Type element = cast<tile::BufferType>(buffer.getType()).getElement();
+  Value value =
+      builder.create<tile::LoadOp>(loc, values(head.pad, element), bindValue(buffer), nullptr,
+                                   AffineMapAttr::get(AffineMap::get(1, 0, number * heads.pad)));
+  return builder
+      .create<tile::ContractOp>(loc, values(rows, owner.f32()),
+                                matrix(linear.getWeightAttr(), layout, rows, head), value)
+      .getResult();
+}
+
 LogicalResult StageBuilder::emitFreshAppend(AppendOp append) {
   Value cache = owner.bindContext(append);
   Layout layout = layoutOf(append.getKeys());
@@ -166,7 +207,7 @@ LogicalResult StageBuilder::emitFreshAppend(AppendOp append) {
   for (auto [value, part] : {std::pair(append.getKeys(), tile::ContextPart::Key),
                              std::pair(append.getValues(), tile::ContextPart::Value)}) {
     FailureOr<Value> head =
-        emitHeads(value, AffineMapAttr(), owner.slots, 1, map(1, 0, layout.pad));
+        emitHeads(value, AffineMapAttr(), owner.slots, 1, map(1, 0, 1).getValue());
     if (failed(head))
       return failure();
     builder.create<tile::AppendOp>(loc, *head, bindValue(cache), part, map(1, 0, 1).getValue());

@@ -145,7 +145,7 @@ FailureOr<Value> StageBuilder::emitRow(Value value, AffineMapAttr slots, int64_t
     auto op = cast<AttentionOp>(cast<YieldOp>(attention.getBody().front().getTerminator())
                                     .getOperand(cast<OpResult>(outer).getResultNumber())
                                     .getDefiningOp());
-    int64_t heads = op.getContext().getType().getHeads();
+    int64_t heads = owner.groupsOf(op);
     Value partials = load(from.buffer), statistics = load(from.statistics);
     return builder
         .create<tile::CombineOp>(loc, values(count, layout.columns(), element), partials,
@@ -320,6 +320,20 @@ FailureOr<Value> StageBuilder::emitTile(Value value, Layout layout, int64_t rows
         if (failed(product) || !linear.getBiasAttr())
           return product;
         return bias(linear.getBiasAttr(), *product, layout, rows);
+      })
+      .Case([&](HeadLinearOp linear) { return emitHeadLinear(linear, layout, rows); })
+      .Case([&](JoinOp join) -> FailureOr<Value> {
+        Layout first = layoutOf(join.getFirst()), second = layoutOf(join.getSecond());
+        if (rows != layout.pad)
+          return join.emitOpError("needs more columns than a tile has");
+        FailureOr<Value> front = emitTile(join.getFirst(), first, first.pad);
+        FailureOr<Value> back = emitTile(join.getSecond(), second, second.pad);
+        if (failed(front) || failed(back))
+          return failure();
+        return builder
+            .create<tile::JoinOp>(loc, values(rows, owner.f32()), *front, *back, 1, first.size,
+                                  second.size)
+            .getResult();
       })
       .Case([&](RouteOp route) -> FailureOr<Value> {
         FailureOr<Value> logits = contract(route.getInput(), route.getWeightAttr());

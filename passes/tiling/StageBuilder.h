@@ -74,10 +74,12 @@ private:
   void beginPrologue();
   mlir::FailureOr<mlir::Value> emitPrologue(mlir::Value value, mlir::SymbolRefAttr weight = {});
   mlir::FailureOr<mlir::Value> emitHeads(mlir::Value value, mlir::AffineMapAttr slots,
-                                         int64_t count, int64_t heads, mlir::AffineMapAttr columns);
+                                         int64_t count, int64_t heads, mlir::AffineMap first);
   mlir::FailureOr<mlir::Value> emitColumn(mlir::Value value);
   mlir::FailureOr<mlir::Value> emitTile(mlir::Value value, transformer::Layout layout,
                                         int64_t rows);
+  mlir::FailureOr<mlir::Value> emitHeadLinear(transformer::HeadLinearOp linear,
+                                              transformer::Layout layout, int64_t rows);
   mlir::LogicalResult emitStore(mlir::Value yielded, const Placed &to);
   mlir::LogicalResult emitAppend(transformer::AppendOp append, mlir::Value context);
   mlir::LogicalResult emitEmbed(transformer::EmbedOp embed, mlir::Value buffer);

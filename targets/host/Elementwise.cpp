@@ -71,6 +71,39 @@ void PartEmitter::lowerGate(tile::GateOp op) {
   });
 }
 
+void PartEmitter::lowerJoin(tile::JoinOp op) {
+  Place first = places.lookup(op.getFirst()), second = places.lookup(op.getSecond());
+  Place to = place(op.getResult());
+  int64_t heads = op.getHeads(), size = op.getSize(), behind = op.getBehind();
+  int64_t columns = to.columns / heads;
+  // Lanes by the register as long as the parts have such, or else one by one.
+  int64_t step = size % 16 == 0 && behind % 16 == 0 ? 16 : 1;
+  auto number = [&](const Place &from, Value slot, Value column) {
+    Value at = this->at(row(from, slot), mul(column, from.elementBytes()));
+    return step == 16 ? loadLanes(from.element, at) : loadScalar(from.element, at);
+  };
+  auto put = [&](Value value, Value slot, Value column) {
+    Value at = this->at(row(to, slot), mul(column, to.elementBytes()));
+    step == 16 ? storeLanes(value, to.element, at) : store(value, at);
+  };
+  Value zero = step == 16 ? real(vector(f32()), 0) : real(0);
+  loop(low, high, 1, [&](Value slot) {
+    loop(constant(0), constant(heads), 1, [&](Value head) {
+      Value begin = mul(head, columns);
+      auto copy = [&](const Place &from, int64_t count, int64_t at) {
+        Value source = mul(head, from.columns / heads);
+        loop(constant(0), constant(count), step, [&](Value lane) {
+          put(number(from, slot, add(source, lane)), slot, add(begin, add(lane, at)));
+        });
+      };
+      copy(first, size, 0);
+      copy(second, behind, size);
+      loop(constant(size + behind), constant(columns), step,
+           [&](Value lane) { put(zero, slot, add(begin, lane)); });
+    });
+  });
+}
+
 void PartEmitter::lowerSoftcap(tile::SoftcapOp op) {
   Place from = places.lookup(op.getValue()), to = place(op.getResult());
   forLanes(to.columns, [&](Value slot, Value column) {

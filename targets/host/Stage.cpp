@@ -172,6 +172,7 @@ void PartEmitter::lowerRows(Operation &op) {
       .Case([&](tile::SoftcapOp op) { lowerSoftcap(op); })
       .Case([&](tile::ActivateOp op) { lowerActivate(op); })
       .Case([&](tile::GateOp op) { lowerGate(op); })
+      .Case([&](tile::JoinOp op) { lowerJoin(op); })
       .Case([&](tile::RouteOp op) { lowerRoute(op); })
       .Case([&](tile::ExpertsOp op) { lowerExperts(op); })
       .Case([&](tile::WeightsOp op) { lowerWeights(op); })

@@ -120,6 +120,7 @@ public:
   void lowerActivate(tile::ActivateOp op);
   void lowerReorder(tile::ReorderOp op);
   void lowerGate(tile::GateOp op);
+  void lowerJoin(tile::JoinOp op);
   void lowerNormalise(tile::NormaliseOp op);
   void lowerRotate(tile::RotateOp op);
   // Contract.cpp

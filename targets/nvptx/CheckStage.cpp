@@ -119,8 +119,8 @@ LogicalResult checkRow(Operation &op) {
     return success();
   }
   if (isa<tile::LoadOp, tile::StoreOp, tile::GatherOp, tile::AppendOp, tile::NormaliseOp,
-          tile::AddOp, tile::ScaleOp, tile::GateOp, tile::RotateOp, tile::CombineOp, tile::AttendOp,
-          tile::SampleOp, tile::YieldOp>(op))
+          tile::AddOp, tile::ScaleOp, tile::GateOp, tile::JoinOp, tile::RotateOp, tile::CombineOp,
+          tile::AttendOp, tile::SampleOp, tile::YieldOp>(op))
     return checkMaps(op);
   return op.emitOpError("stands where no inner products are taken, which the nvptx target cannot "
                         "lower");
@@ -157,7 +157,10 @@ LogicalResult checkProducts(Block &block, bool isOfExpert) {
         return op.emitOpError("gives ") << type << " in a section of " << first;
       first = type;
     }
-    if (auto load = dyn_cast<tile::LoadOp>(op); load && load.getColumns() && isReadInPlace(load))
+    if (auto load = dyn_cast<tile::LoadOp>(op);
+        load && load.getColumns() && isReadInPlace(load) &&
+        !llvm::all_of(load->getUsers(),
+                      [](Operation *user) { return isa<tile::ContractOp>(user); }))
       return op.emitOpError("is read as a whole, and depends on the tile");
   }
   return success();

@@ -215,10 +215,11 @@ void ExpertsEmitter::playSums(Value first, Value tiles) {
   outer.begin();
   outer.sums = inner.sums = s.allocate(inner.slots * inner.rows * 4);
   for (tile::LoadOp load : outer.body.getOps<tile::LoadOp>())
-    if (isReadInPlace(load))
+    if (isReadInPlace(load) && !load.getColumns())
       s.lowerLoad(load);
   Value elements = e.mul(e.slots, inner.rows);
   e.loop(e.constant(0), tiles, 1, [&](Value ofRound) {
+    outer.findOperands(e.add(first, ofRound));
     s.setTile(section, e.add(first, ofRound));
     for (unsigned which = 0; which < outer.contracts.size(); ++which)
       outer.multiply(which, e.constant(0), {});

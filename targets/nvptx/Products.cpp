@@ -278,13 +278,20 @@ void ProductEmitter::begin() {
   high = e.slots;
 }
 
+void ProductEmitter::findOperands(Value tile) {
+  for (tile::LoadOp load : body.getOps<tile::LoadOp>())
+    if (isReadInPlace(load) && load.getColumns()) {
+      s.setTile(section, tile);
+      s.lowerLoad(load);
+    }
+}
+
 void ProductEmitter::lower() {
   int64_t kept = s.scratchUsed;
   begin();
   Value low = s.stage.getOutputs() ? e.firstOutput : e.constant(0);
-  // What is read where it lies does not depend on the tile.
   for (tile::LoadOp load : body.getOps<tile::LoadOp>())
-    if (isReadInPlace(load))
+    if (isReadInPlace(load) && !load.getColumns())
       s.lowerLoad(load);
 
   // With an element of the batch for each thread at most, what it reads is on its way while the
@@ -292,7 +299,8 @@ void ProductEmitter::lower() {
   bool oneEach = batch * slots * rows <= e.shape.consumers();
   if (oneEach)
     for (Operation &op : body)
-      if (isa<tile::BiasOp>(op) || (isa<tile::LoadOp>(op) && !s.places.contains(op.getResult(0))))
+      if (auto load = dyn_cast<tile::LoadOp>(op);
+          load ? !isReadInPlace(load) : isa<tile::BiasOp>(op))
         early[&op] = Variable(e, e.real(0));
 
   Value begin = s.tilesOf(number, false), end = s.tilesOf(number, true), first;
@@ -334,6 +342,7 @@ void ProductEmitter::lower() {
       readEarly();
     }
     e.loop(done, count, 1, [&](Value tileOfBatch) {
+      findOperands(e.add(first, tileOfBatch));
       for (unsigned which = 0; which < contracts.size(); ++which)
         multiply(which, tileOfBatch, {});
     });

@@ -45,6 +45,8 @@ private:
   // f32 sums of one warp: [slots x rows].
   int64_t partBytes() const { return slots * rows * 4; }
   void begin();
+  /// Places what the tile's products read where it lies, if that depends on the tile.
+  void findOperands(Value tile);
   int64_t tileBytes() const { return contracts.size() * e.shape.warps * partBytes(); }
   Value partialAt(Value tileOfBatch, unsigned contract, Value warp, Value slot, Value row);
 

@@ -92,6 +92,34 @@ void StageEmitter::lowerGate(tile::GateOp op) {
   e.meet();
 }
 
+void StageEmitter::lowerJoin(tile::JoinOp op) {
+  Place first = places.lookup(op.getFirst()), second = places.lookup(op.getSecond());
+  passSlotBegin(op.getFirst(), op.getResult());
+  Place to = placeFor(op.getResult());
+  int64_t heads = op.getHeads(), size = op.getSize(), both = size + op.getBehind();
+  int64_t columns = to.columns / heads;
+  forThreads(e.mul(highOf(op.getResult()), to.columns), [&](Value index) {
+    Value slot = e.div(index, to.columns), column = e.rem(index, to.columns);
+    Value head = e.div(column, columns), lane = e.rem(column, columns);
+    auto from = [&](const Place &place, Value lane) {
+      return SmallVector<Value>{
+          e.load(e.f32(), elementAt(place, slot, e.add(e.mul(head, place.columns / heads), lane)))};
+    };
+    Value number = e.choose(
+                        e.less(lane, size), [&] { return from(first, lane); },
+                        [&] {
+                          if (both == columns)
+                            return from(second, e.sub(lane, size));
+                          return e.choose(
+                              e.less(lane, both), [&] { return from(second, e.sub(lane, size)); },
+                              [&] { return SmallVector<Value>{e.real(0)}; });
+                        })
+                       .front();
+    e.store(number, elementAt(to, slot, column));
+  });
+  e.meet();
+}
+
 //===----------------------------------------------------------------------===//
 // Parts of an attention
 //===----------------------------------------------------------------------===//

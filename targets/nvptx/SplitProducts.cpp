@@ -392,6 +392,7 @@ void ProductEmitter::multiplyTaken(Value taken) {
   ArrayRef<Value> weights = s.takenWeights[number];
   for (int64_t tile = 0; tile < plan.tiles; ++tile)
     e.when(e.less(e.constant(tile), taken), [&] {
+      findOperands(e.add(s.tilesOf(number, false), tile));
       for (auto [which, panels] : llvm::enumerate(plan.panels)) {
         WeightPanels source = panelsOf(contracts[which]);
         int64_t registers =

@@ -256,6 +256,7 @@ void StageEmitter::lowerRow(Operation &op) {
       .Case([&](tile::ScaleOp scale) { lowerScale(scale); })
       .Case([&](tile::CombineOp combine) { lowerCombine(combine); })
       .Case([&](tile::GateOp gate) { lowerGate(gate); })
+      .Case([&](tile::JoinOp join) { lowerJoin(join); })
       .Case([&](tile::RouteOp route) { lowerRoute(route); })
       .Case([&](tile::AttendOp attend) { lowerAttend(attend); })
       .Case([&](tile::SampleOp sample) { lowerSample(sample); })

@@ -121,6 +121,7 @@ private:
   void lowerScale(tile::ScaleOp op);
   void lowerCombine(tile::CombineOp op);
   void lowerGate(tile::GateOp op);
+  void lowerJoin(tile::JoinOp op);
 
   // Routes.cpp
   void lowerRoute(tile::RouteOp op);

@@ -217,3 +217,37 @@ func.func @f(%x: tensor<?x64xf32>) -> tensor<?x64xf32> {
   %y = transformer.norm %x, @w bias @w eps = 1.0e-5 : tensor<?x64xf32>
   return %y : tensor<?x64xf32>
 }
+
+// -----
+
+func.func @f(%x: tensor<?x64xf32>, %y: tensor<?x32xf32>) -> tensor<?x80xf32> {
+  // expected-error @+1 {{rows of 96 numbers are not joined to rows of 80}}
+  %z = transformer.join %x, %y heads = 4 : tensor<?x64xf32>, tensor<?x32xf32> -> tensor<?x80xf32>
+  return %z : tensor<?x80xf32>
+}
+
+// -----
+
+func.func @f(%x: tensor<?x64xf32>, %y: tensor<?x30xf32>) -> tensor<?x94xf32> {
+  // expected-error @+1 {{rows of 30 do not divide into 4 heads}}
+  %z = transformer.join %x, %y heads = 4 : tensor<?x64xf32>, tensor<?x30xf32> -> tensor<?x94xf32>
+  return %z : tensor<?x94xf32>
+}
+
+// -----
+
+transformer.weight @w [96, 20] bf16 from "w"
+func.func @f(%x: tensor<?x64xf32>) -> tensor<?x96xf32> {
+  // expected-error @+1 {{head_linear' op weight @w is [96, 20], expected [96, 16]}}
+  %y = transformer.head_linear %x, @w heads = 4 : tensor<?x64xf32> -> tensor<?x96xf32>
+  return %y : tensor<?x96xf32>
+}
+
+// -----
+
+transformer.weight @w [96, 16] bf16 from "w"
+func.func @f(%x: tensor<?x64xf32>) -> tensor<?x96xf32> {
+  // expected-error @+1 {{rows of 64 do not divide into 3 heads}}
+  %y = transformer.head_linear %x, @w heads = 3 : tensor<?x64xf32> -> tensor<?x96xf32>
+  return %y : tensor<?x96xf32>
+}

@@ -238,13 +238,15 @@ tile.stage @product_map(%x: !tile.buffer<1 x 32 x f32>, %w: !tile.matrix<rows = 
   }
 }
 
-tile.stage @moving(%x: !tile.buffer<1 x 64 x f32>, %w: !tile.matrix<rows = 8, row_pad = 8, blocks = 1, columns = 32, column_pad = 32, element = bf16, panel = 32>, %y: !tile.buffer<1 x 16 x f32>) {
+tile.stage @moving(%x: !tile.buffer<1 x 32 x f32>, %g: !tile.buffer<1 x 64 x f32>, %w: !tile.matrix<rows = 8, row_pad = 8, blocks = 1, columns = 32, column_pad = 32, element = bf16, panel = 32>, %y: !tile.buffer<1 x 16 x f32>) {
   tile.section grid = [2] {
   ^bb0(%t: index):
-    // expected-error@+1 {{is read as a whole, and depends on the tile}}
-    %0 = tile.load %x columns affine_map<(t) -> (t * 32)> : !tile.buffer<1 x 64 x f32> -> tensor<1x32xf32>
+    %0 = tile.load %x : !tile.buffer<1 x 32 x f32> -> tensor<1x32xf32>
     %1 = tile.contract %w, %0 : !tile.matrix<rows = 8, row_pad = 8, blocks = 1, columns = 32, column_pad = 32, element = bf16, panel = 32>, tensor<1x32xf32> -> tensor<1x8xf32>
-    tile.store %1, %y columns affine_map<(t) -> (t * 8)> : tensor<1x8xf32>, !tile.buffer<1 x 16 x f32>
+    // expected-error@+1 {{is read as a whole, and depends on the tile}}
+    %2 = tile.load %g columns affine_map<(t) -> (t * 32)> : !tile.buffer<1 x 64 x f32> -> tensor<1x32xf32>
+    %3 = tile.gate %1, %2 by_row : tensor<1x8xf32>, tensor<1x32xf32>
+    tile.store %3, %y columns affine_map<(t) -> (t * 8)> : tensor<1x8xf32>, !tile.buffer<1 x 16 x f32>
   }
 }
 

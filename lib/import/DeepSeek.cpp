@@ -1,0 +1,83 @@
+// DeepSeek.cpp - DeepSeek-V2 (and its Lite), V3 and R1.
+//
+// Latent attention (see Decoder.h), whose rope pairs neighbouring lanes. V2 scores experts by
+// softmax, and takes them, in the large model, from the groups with the best of them; their weights
+// are not normalised. V3 scores by sigmoids and chooses by these plus a correction; a group's score
+// is the sum of its two best. The first layers have an MLP. Layers behind the last one predict
+// further tokens and are left out. transformers: modeling_deepseek_v2.py, modeling_deepseek_v3.py.
+#include "lib/import/Decoder.h"
+#include "lib/import/Family.h"
+
+namespace pianola {
+
+// What both versions have in common, but for how experts are chosen.
+static Mixture readExperts(DecoderBuilder &decoder, int64_t experts, int64_t chosen, int64_t size) {
+  JsonFields &fields = decoder.fields();
+  Mixture mixture;
+  mixture.router = decoder.readRouter("n_routed_experts", experts, chosen);
+  std::optional<double> scale;
+  fields.number("routed_scaling_factor", 1e-6, 1e6, scale);
+  mixture.router.scale = scale.value_or(1);
+  mixture.size = fields.integerOr("moe_intermediate_size", 1, 1 << 22, size);
+  mixture.stored = separateExperts(decoder.config(), mixture.size);
+  if (int64_t shared = fields.integerOr("n_shared_experts", 0, 64, 1)) {
+    mixture.shared = "mlp.shared_experts";
+    mixture.sharedSize = mixture.size * shared;
+  }
+  if (fields.integerOr("moe_layer_freq", 1, 4096, 1) != 1)
+    fields.wrong("moe_layer_freq", "1");
+  return mixture;
+}
+
+static void expectString(JsonFields &fields, const char *field, const char *only) {
+  std::optional<std::string> found;
+  fields.string(field, found);
+  if (found && *found != only)
+    fields.wrong(field, std::string("\"") + only + "\"");
+}
+
+static void buildLayers(DecoderBuilder &decoder, const Mixture &mixture, int64_t dense,
+                        bool pairedLanes = true) {
+  LayerCard card;
+  card.latent = Latent::read(decoder);
+  card.pairedLanes = pairedLanes;
+  buildDecoder(decoder, {}, [&](int64_t layer) {
+    card.mixture.reset();
+    if (layer >= dense)
+      card.mixture = mixture;
+    return card;
+  });
+}
+
+static void buildV2(DecoderBuilder &decoder) {
+  JsonFields &fields = decoder.fields();
+  Mixture mixture = readExperts(decoder, 64, 6, 1407);
+  std::optional<std::string> method;
+  fields.string("topk_method", method);
+  if (method.value_or("greedy") == "greedy")
+    mixture.router.groups = 0;
+  else if (*method != "group_limited_greedy")
+    fields.wrong("topk_method", "\"greedy\" or \"group_limited_greedy\"");
+  expectString(fields, "scoring_func", "softmax");
+  fields.ignore("norm_topk_prob"); // transformers never looks at it
+  buildLayers(decoder, mixture, fields.integerOr("first_k_dense_replace", 0, 4096, 0));
+}
+
+static void buildV3(DecoderBuilder &decoder) {
+  JsonFields &fields = decoder.fields();
+  decoder.ignoreLayersBeyond(fields.integerOr("num_nextn_predict_layers", 0, 64, 0));
+  Mixture mixture = readExperts(decoder, 256, 8, 2048);
+  mixture.router.score = transformer::Score::Sigmoid;
+  mixture.router.correction = "mlp.gate.e_score_correction_bias";
+  mixture.router.normalised = fields.flag("norm_topk_prob", true);
+  mixture.router.by = transformer::GroupScore::TopTwo;
+  expectString(fields, "scoring_func", "sigmoid");
+  expectString(fields, "topk_method", "noaux_tc");
+  buildLayers(decoder, mixture, fields.integerOr("first_k_dense_replace", 0, 4096, 3),
+              fields.flag("rope_interleave", true));
+}
+
+const Family deepSeekV2 = {"DeepseekV2ForCausalLM", "deepseek_v2", buildV2};
+const Family deepSeekV3 = {"DeepseekV3ForCausalLM", "deepseek_v3", buildV3};
+
+} // namespace pianola
