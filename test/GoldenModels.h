@@ -24,6 +24,10 @@ constexpr const char *kRoutedGoldens[] = {"deepseek_v2",   "deepseek_v2_group", 
                                           "gpt_oss_mxfp4", "llama4_text",       "mixtral",
                                           "qwen2_moe",     "qwen3_moe",         "qwen3_moe_raw"};
 
+/// Such that attend to positions that they choose, of which only texts with nothing to choose are
+/// compiled.
+constexpr const char *kChoosingGoldens[] = {"deepseek_v32", "glm_moe_dsa"};
+
 /// Positions that a golden is for, if not all. transformers gives phi4mini the factors of rope that
 /// are for texts of at most 48 tokens.
 inline int64_t positionsOf(std::string_view model) { return model == "phi4mini" ? 48 : 0; }

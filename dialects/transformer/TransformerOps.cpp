@@ -311,6 +311,20 @@ LogicalResult AppendOp::verifySymbolUses(SymbolTableCollection &symbols) {
   return success();
 }
 
+LogicalResult SelectOp::verify() {
+  if (failed(checkHeads(*this, width(getQuery()), getHeads())))
+    return failure();
+  ContextType context = getContext().getType();
+  int64_t heads = getHeads(), size = width(getQuery()) / heads;
+  if (context.getHeads() != 1 || context.getHeadSize() != size || width(getWeights()) != heads)
+    return emitOpError() << heads << " query heads of " << size << " and " << width(getWeights())
+                         << " weights do not meet " << context;
+  if (!getScale().isFinite() || getResult().getType().getTop() < 1)
+    return emitOpError("needs a finite scale and at least one position, found ")
+           << getScale().convertToFloat() << " and " << getResult().getType().getTop();
+  return success();
+}
+
 LogicalResult AttentionOp::verify() {
   if (failed(checkHeads(*this, width(getQuery()), getHeads())))
     return failure();
@@ -324,6 +338,8 @@ LogicalResult AttentionOp::verify() {
            << width(getQuery()) / heads << " meet keys of " << context.getHeadSize();
   if (!getScale().isFinite())
     return emitOpError("scale is not finite");
+  if (getSelection() && (getWindow() || getChunk()))
+    return emitOpError("has a selection, and a window or chunk");
   if (getWindow() && int64_t(*getWindow()) < 1)
     return emitOpError("window must be at least 1, found ") << int64_t(*getWindow());
   if (getChunk() && int64_t(*getChunk()) < 1)

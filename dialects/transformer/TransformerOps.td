@@ -208,6 +208,39 @@ def Transformer_AppendOp
   let hasVerifier = 1;
 }
 
+def Transformer_SelectOp : Transformer_Op<"select", [Pure]> {
+  let summary = "the positions whose keys of an index match best";
+  let description = [{
+    DeepSeek sparse attention's indexer (DeepSeek-V3.2, 2025; transformers' `DeepseekV32Indexer`). A row has `heads`
+    query heads of D numbers and a weight for each; the context has one key head of D. For the row at position p and
+    k <= p:
+
+        s[k] = scale * sum_h weight[h] * max(0, dot(query[h], key[k]))
+
+    The result is the `top` positions with the greatest s, of equals the earlier one; all, where there are no more.
+    Shapes: query [S, heads D], weights [S, heads], context of 1 x D.
+
+    ```mlir
+    func.func @f(%q: tensor<?x48xf32>, %w: tensor<?x3xf32>, %index: !transformer.context<1 x 16>,
+                 %x: tensor<?x64xf32>, %kv: !transformer.context<2 x 16>) -> tensor<?x64xf32> {
+      %s = transformer.select %q, %w, %index heads = 3 scale = 0.25
+          : tensor<?x48xf32>, tensor<?x3xf32>, !transformer.context<1 x 16> -> !transformer.selection<8>
+      %a = transformer.attention %x, %kv of %s heads = 4 scale = 0.25
+          : tensor<?x64xf32>, !transformer.context<2 x 16> of !transformer.selection<8>
+      return %a : tensor<?x64xf32>
+    }
+    ```
+  }];
+  let arguments = (ins Transformer_Rows:$query, Transformer_Rows:$weights,
+                       Transformer_ContextType:$context, I64Attr:$heads, F32Attr:$scale);
+  let results = (outs Transformer_SelectionType:$result);
+  let assemblyFormat = [{
+    $query `,` $weights `,` $context `heads` `=` $heads `scale` `=` $scale attr-dict
+    `:` type($query) `,` type($weights) `,` qualified(type($context)) `->` qualified(type($result))
+  }];
+  let hasVerifier = 1;
+}
+
 def Transformer_AttentionOp
     : Transformer_SymbolUser<"attention", [Pure, AllTypesMatch<["query", "result"]>]> {
   let summary = "causal attention with grouped heads";
@@ -227,6 +260,8 @@ def Transformer_AttentionOp
     adds to what the others are divided by; it is neither scaled nor capped (transformers'
     `GptOssAttention`).
 
+    With a selection, of the visible positions only those that it has count (see `transformer.select`).
+
     Shapes: query and result [S, heads D], context of G x D.
 
     ```mlir
@@ -239,14 +274,15 @@ def Transformer_AttentionOp
     }
     ```
   }];
-  let arguments = (ins Transformer_Rows:$query, Transformer_ContextType:$context, I64Attr:$heads,
+  let arguments = (ins Transformer_Rows:$query, Transformer_ContextType:$context,
+                       Optional<Transformer_SelectionType>:$selection, I64Attr:$heads,
                        F32Attr:$scale, OptionalAttr<I64Attr>:$window, OptionalAttr<I64Attr>:$chunk,
                        OptionalAttr<F32Attr>:$cap, OptionalAttr<FlatSymbolRefAttr>:$sinks);
   let results = (outs Transformer_Rows:$result);
   let assemblyFormat = [{
-    $query `,` $context `heads` `=` $heads `scale` `=` $scale (`window` `=` $window^)? (`chunk` `=` $chunk^)?
+    $query `,` $context (`of` $selection^)? `heads` `=` $heads `scale` `=` $scale (`window` `=` $window^)? (`chunk` `=` $chunk^)?
     (`cap` `=` $cap^)? (`sinks` $sinks^)? attr-dict
-    `:` type($query) `,` qualified(type($context))
+    `:` type($query) `,` qualified(type($context)) (`of` qualified(type($selection))^)?
   }];
   let hasVerifier = 1;
 }

@@ -55,6 +55,16 @@ def Transformer_ActivationAttr
 // Types
 //===----------------------------------------------------------------------===//
 
+def Transformer_SelectionType : TypeDef<Transformer_Dialect, "Selection"> {
+  let mnemonic = "selection";
+  let summary = "for each row, the positions that it attends to";
+  let description = [{
+    At most `top` positions of each row. Example: `!transformer.selection<2048>`.
+  }];
+  let parameters = (ins "int64_t":$top);
+  let assemblyFormat = "`<` $top `>`";
+}
+
 def Transformer_ContextType : TypeDef<Transformer_Dialect, "Context"> {
   let mnemonic = "context";
   let summary = "all keys and values of one layer up to now";

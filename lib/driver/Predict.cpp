@@ -34,13 +34,15 @@ llvm::Expected<Prediction> predict(const PredictOptions &options) {
   context.loadDialect<schedule::ScheduleDialect, tile::TileDialect>();
   DiagnosticText diagnostics(context);
   llvm::Expected<LoadedModel> model =
-      loadModel(context, options.directory, /*seed=*/0, options.weights);
+      loadModel(context, options.directory, /*seed=*/0, options.weights, options.positions);
   if (!model)
     return model.takeError();
   if (options.positions > model->config.maxPositions)
     return llvm::createStringError("--context " + llvm::Twine(options.positions) +
                                    ": the model has 1 to " +
                                    llvm::Twine(model->config.maxPositions) + " positions");
+  if (llvm::Error error = checkSelections(*model->module, options.directory, "--context"))
+    return std::move(error);
   if (llvm::Error error = encodeContexts(*model->module, options.kv))
     return error;
   ModelSummary summary = summarise(*model, model->config.maxPositions);

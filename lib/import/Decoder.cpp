@@ -54,7 +54,32 @@ StoredRows rowsOfHeads(std::string name, int64_t heads, int64_t size, int64_t fi
   return stored;
 }
 
-Value latentAttention(DecoderBuilder &decoder, Value input, int64_t layer, const LayerCard &card) {
+// `from` is what queries are made of.
+Value choosePositions(DecoderBuilder &decoder, Value input, Value from, int64_t layer,
+                      const LayerCard &card) {
+  const Latent &latent = *card.latent;
+  std::string self = "layers." + std::to_string(layer) + ".self_attn.indexer.";
+  int64_t heads = latent.indexHeads, size = latent.indexSize;
+  auto rows = [&](const char *name, int64_t count) {
+    StoredRows stored = StoredRows::range(self + name, count, 0, count);
+    if (latent.pairedIndex)
+      stored.separatePairs(size, latent.turned);
+    return stored;
+  };
+  StoredRows ofQuery = rows("wq_b", heads * size), ofKey = rows("wk", size),
+             ofNorm = rows("k_norm", size);
+  Value q = decoder.linear(from, self + "wq_b", heads * size, false, &ofQuery);
+  Value k = decoder.linear(input, self + "wk", size, false, &ofKey);
+  k = decoder.layerNorm(k, self + "k_norm", &ofNorm, latent.eps);
+  q = decoder.rope(q, self + "q_rope", heads, card.queryRope);
+  k = decoder.rope(k, self + "k_rope", 1, card.keyRope);
+  Value weights = decoder.linear(input, self + "weights_proj", heads, false);
+  return decoder.select(q, weights, k, layer, heads, latent.top);
+}
+
+// `selection`: of the layer before, then of this one.
+Value latentAttention(DecoderBuilder &decoder, Value input, int64_t layer, const LayerCard &card,
+                      Value &selection) {
   const ModelConfig &config = decoder.config();
   const Latent &latent = *card.latent;
   std::string self = "layers." + std::to_string(layer) + ".self_attn.";
@@ -96,6 +121,9 @@ Value latentAttention(DecoderBuilder &decoder, Value input, int64_t layer, const
   c = decoder.norm(c, self + "kv_a_layernorm", false, std::nullopt, latent.eps);
   k = decoder.join(c, decoder.rope(k, self + "k_rope", 1, card.keyRope), self + "key", 1);
   DecoderBuilder::Attention how = card.attention;
+  if (latent.indexHeads && latent.chooses(layer))
+    selection = choosePositions(decoder, input, from, layer, card);
+  how.selection = selection;
   how.scale = latent.scale(config.rope);
   how.keyHeads = 1;
   how.size = rank + turned;
@@ -108,9 +136,9 @@ Value latentAttention(DecoderBuilder &decoder, Value input, int64_t layer, const
 }
 
 Value attention(DecoderBuilder &decoder, Value input, int64_t layer, const LayerCard &card,
-                int64_t lanes, const DecoderDefaults &defaults) {
+                int64_t lanes, const DecoderDefaults &defaults, Value &selection) {
   if (card.latent)
-    return latentAttention(decoder, input, layer, card);
+    return latentAttention(decoder, input, layer, card, selection);
   const ModelConfig &config = decoder.config();
   std::string self = "layers." + std::to_string(layer) + ".self_attn.";
   Projections projections(decoder, input, layer, card, lanes);
@@ -215,6 +243,19 @@ Latent Latent::read(DecoderBuilder &decoder) {
   return latent;
 }
 
+void Latent::readIndex(DecoderBuilder &decoder) {
+  JsonFields &fields = decoder.fields();
+  if (!queryRank)
+    fields.wrong("q_lora_rank", "a number, beside an index");
+  int64_t heads = fields.integerOr("index_n_heads", 1, 4096, 64);
+  indexSize = fields.integerOr("index_head_dim", turned, 4096, 128);
+  top = fields.integerOr("index_topk", 1, 1 << 20, 2048);
+  if (decoder.positions() > top)
+    indexHeads = heads;
+  else
+    decoder.ignoreParts(".self_attn.indexer.");
+}
+
 double Latent::scale(const RopeScaling &rope) const {
   double share = 1;
   if (rope.kind == RopeScaling::Kind::Yarn && rope.factor > 1 && rope.mscaleAllDim.value_or(0) != 0)
@@ -242,6 +283,7 @@ void buildDecoder(DecoderBuilder &decoder, const DecoderDefaults &defaults,
   decoder.ropeTable("rope", config.ropeTheta.value_or(defaults.ropeTheta), lanes, config.rope);
   Value x = decoder.embed("embed_tokens", defaults.embeddingScale);
   decoder.observe(x, "hidden.0");
+  Value selection;
   for (int64_t layer = 0; layer < config.layers && !decoder.failed(); ++layer) {
     std::string name = "layers." + std::to_string(layer);
     LayerCard here = card(layer);
@@ -253,7 +295,7 @@ void buildDecoder(DecoderBuilder &decoder, const DecoderDefaults &defaults,
       change = decoder.scale(norm(change, outputNorm), here.residualScale, location);
       x = decoder.add(x, change, location);
     };
-    add(attention(decoder, norm(x, here.attentionInput), layer, here, lanes, defaults),
+    add(attention(decoder, norm(x, here.attentionInput), layer, here, lanes, defaults, selection),
         here.attentionOutput, name + ".self_attn");
     std::string mlpName = name + "." + here.mlp;
     Value n = norm(x, here.mlpInput);

@@ -65,9 +65,18 @@ struct Latent {
   int64_t value = 0;             // lanes of a value head
   bool bias = false;             // of what comes first
   double eps = 1e-6;             // of the norms, whatever rms_norm_eps says
+  /// DeepSeek sparse attention: an index of one key for each position, of which queries of their
+  /// own choose. 0 heads: there is none.
+  int64_t indexHeads = 0, indexSize = 0, top = 0;
+  bool pairedIndex = false; // rope pairs its lanes, which come first
+  /// Which layers choose; others attend to what the one before did.
+  std::function<bool(int64_t layer)> chooses;
 
   /// Of q_lora_rank, kv_lora_rank, qk_nope_head_dim, qk_rope_head_dim, v_head_dim, attention_bias.
   static Latent read(DecoderBuilder &decoder);
+  /// Of index_n_heads, index_head_dim, index_topk. Reads nothing more, and leaves it at `read`, if
+  /// there are no more positions than are chosen: then all are.
+  void readIndex(DecoderBuilder &decoder);
   /// What multiplies scores: with yarn not the root of the lanes alone.
   double scale(const RopeScaling &rope) const;
 };

@@ -194,7 +194,7 @@ void DecoderBuilder::ropeTable(llvm::StringRef symbol, double theta, int64_t lan
     return fail(
         refuse("config.json: partial_rotary_factor: expected an even number of lanes, found " +
                llvm::Twine(lanes) + " of head_dim " + llvm::Twine(model.headSize)));
-  int64_t positions = model.positionsUsed ? model.positionsUsed : model.maxPositions;
+  int64_t positions = this->positions();
   if (scaling.kind == RopeScaling::Kind::LongRope) {
     for (const auto *factors : {&scaling.shortFactors, &scaling.longFactors})
       if (int64_t(factors->size()) != lanes / 2)
@@ -288,14 +288,21 @@ Value DecoderBuilder::norm(Value input, const llvm::Twine &name, bool plusOne,
                              /*centred=*/UnitAttr());
 }
 
-Value DecoderBuilder::layerNorm(Value input, const llvm::Twine &name) {
+Value DecoderBuilder::layerNorm(Value input, const llvm::Twine &name, const StoredRows *stored,
+                                std::optional<double> eps) {
   auto vector = [&](const std::string &symbol, llvm::StringRef suffix, TensorRole role) {
+    if (stored) {
+      StoredRows rows = *stored;
+      rows.biasSuffix = suffix.data();
+      return weightOf(symbol, rows, width(input), 1, role);
+    }
     return weight(symbol, (prefix + name + suffix).str(), {width(input)}, role);
   };
   FlatSymbolRefAttr factors = vector(name.str(), ".weight", TensorRole::Norm);
   FlatSymbolRefAttr bias = vector((name + ".bias").str(), ".bias", TensorRole::Bias);
   return body.create<NormOp>(at(name), input.getType(), input, factors, bias, IntegerAttr(),
-                             body.getF32FloatAttr(float(model.normEps)), body.getUnitAttr());
+                             body.getF32FloatAttr(float(eps.value_or(model.normEps))),
+                             body.getUnitAttr());
 }
 
 Value DecoderBuilder::headNorm(Value input, const llvm::Twine &location, int64_t heads) {
@@ -397,9 +404,23 @@ Value DecoderBuilder::attend(Value query, Value key, Value value, int64_t layer,
   if (!how.sinks.empty())
     sinks = weight(how.sinks, prefix + how.sinks, {model.heads}, TensorRole::Bias);
   return body.create<AttentionOp>(
-      location, query.getType(), query, context, body.getI64IntegerAttr(model.heads),
+      location, query.getType(), query, context, how.selection, body.getI64IntegerAttr(model.heads),
       body.getF32FloatAttr(float(factor)), integer(how.window), integer(how.chunk),
       how.cap ? body.getF32FloatAttr(float(*how.cap)) : FloatAttr(), sinks);
+}
+
+Value DecoderBuilder::select(Value query, Value weights, Value key, int64_t layer, int64_t heads,
+                             int64_t top) {
+  std::string cache = "index." + std::to_string(layer);
+  int64_t size = width(key);
+  symbols.create<CacheOp>(at(cache), cache, 1, size, mlir::TypeAttr());
+  Location location = at("layers." + llvm::Twine(layer) + ".self_attn.indexer");
+  Value context = body.create<AppendOp>(location, ContextType::get(body.getContext(), 1, size), key,
+                                        key, FlatSymbolRefAttr::get(body.getContext(), cache));
+  double scale = 1 / std::sqrt(double(heads * size));
+  return body.create<SelectOp>(location, SelectionType::get(body.getContext(), top), query, weights,
+                               context, body.getI64IntegerAttr(heads),
+                               body.getF32FloatAttr(float(scale)));
 }
 
 Value DecoderBuilder::glu(Value gate, Value up, const llvm::Twine &location) {
@@ -469,7 +490,8 @@ std::vector<std::string> DecoderBuilder::unusedTensors() const {
     bool isOther =
         (model.isNested && !tensor.starts_with(prefix)) ||
         llvm::any_of(others, [&](const std::string &begin) { return tensor.starts_with(begin); }) ||
-        llvm::any_of(buffers, [&](const std::string &end) { return tensor.ends_with(end); });
+        llvm::any_of(buffers, [&](const std::string &end) { return tensor.ends_with(end); }) ||
+        llvm::any_of(parts, [&](const std::string &part) { return tensor.contains(part); });
     if (!isOther && !used.contains(name))
       unused.push_back(std::move(name));
   }

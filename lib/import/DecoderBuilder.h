@@ -63,6 +63,8 @@ public:
   void ignoreLayersBeyond(int64_t count);
   /// Tensors whose names end so are no parameters, and nobody misses them.
   void ignoreBuffers(llvm::StringRef suffix) { buffers.push_back(suffix.str()); }
+  /// Tensors with this in their names are for what the module does without.
+  void ignoreParts(llvm::StringRef part) { parts.push_back(part.str()); }
   /// Whether the checkpoint has the tensor. Of one whose weights are made up, nobody knows.
   bool has(llvm::StringRef tensor) const { return weights.find(tensor) != nullptr; }
   /// What glu and activate apply, by the name in a field of config.json.
@@ -97,7 +99,9 @@ public:
   /// Of each head, without weights.
   mlir::Value headNorm(mlir::Value input, const llvm::Twine &location, int64_t heads);
   /// Less the row's mean, with "NAME.bias".
-  mlir::Value layerNorm(mlir::Value input, const llvm::Twine &name);
+  mlir::Value layerNorm(mlir::Value input, const llvm::Twine &name,
+                        const StoredRows *stored = nullptr,
+                        std::optional<double> eps = std::nullopt);
   /// `bias`: whether "NAME.bias" is there and added.
   mlir::Value linear(mlir::Value input, const llvm::Twine &name, int64_t out, bool bias,
                      const StoredRows *stored = nullptr);
@@ -136,7 +140,15 @@ public:
     std::optional<double> cap;
     std::string sinks;                     // name of the tensor; empty: none
     std::optional<int64_t> keyHeads, size; // in place of the config's
+    mlir::Value selection;                 // of positions; null: all
   };
+  /// The `top` best positions by an index of keys, which joins @index.LAYER.
+  mlir::Value select(mlir::Value query, mlir::Value weights, mlir::Value key, int64_t layer,
+                     int64_t heads, int64_t top);
+  /// Positions that the module is for.
+  int64_t positions() const {
+    return model.positionsUsed ? model.positionsUsed : model.maxPositions;
+  }
   /// Appends to @cache.LAYER, which it declares, and attends.
   mlir::Value attend(mlir::Value query, mlir::Value key, mlir::Value value, int64_t layer,
                      const Attention &how = {});
@@ -184,6 +196,7 @@ private:
   std::string prefix = "model.", headPrefix;
   std::vector<std::string> buffers = {"rotary_emb.inv_freq"}; // ends of names
   std::vector<std::string> others;                            // beginnings of names
+  std::vector<std::string> parts;                             // of names
   llvm::StringSet<> used;
   std::optional<llvm::Error> error; // the first
 };

@@ -16,12 +16,14 @@ struct Family {
 
 extern const Family deepSeekV2;
 extern const Family deepSeekV3;
+extern const Family deepSeekV32;
 extern const Family gemma2;
 extern const Family gemma3;
 extern const Family glm;
 extern const Family glm4;
 extern const Family glm4Moe;
 extern const Family glm4MoeLite;
+extern const Family glm5;
 extern const Family gpt2;
 extern const Family gptNeoX;
 extern const Family gptOss;

@@ -47,6 +47,11 @@ std::vector<bool> sparseLayers(DecoderBuilder &decoder,
   return perLayer(decoder, "mlp_layer_types", "dense", "sparse", ifAbsent);
 }
 
+std::vector<bool> choosingLayers(DecoderBuilder &decoder,
+                                 llvm::function_ref<bool(int64_t)> ifAbsent) {
+  return perLayer(decoder, "indexer_types", "shared", "full", ifAbsent);
+}
+
 std::vector<bool> layerFlags(DecoderBuilder &decoder, llvm::StringRef field,
                              llvm::function_ref<bool(int64_t)> ifAbsent) {
   return perLayer(decoder, field, 0, 1, ifAbsent);

@@ -21,6 +21,10 @@ std::vector<bool> layersOfType(DecoderBuilder &decoder, llvm::StringRef type,
 std::vector<bool> sparseLayers(DecoderBuilder &decoder,
                                llvm::function_ref<bool(int64_t layer)> ifAbsent);
 
+/// For each layer, whether it chooses positions: where indexer_types says full and not shared.
+std::vector<bool> choosingLayers(DecoderBuilder &decoder,
+                                 llvm::function_ref<bool(int64_t layer)> ifAbsent);
+
 /// For each layer, an entry of `field` that is 1 and not 0, and `ifAbsent` where there is none.
 std::vector<bool> layerFlags(DecoderBuilder &decoder, llvm::StringRef field,
                              llvm::function_ref<bool(int64_t layer)> ifAbsent);

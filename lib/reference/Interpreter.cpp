@@ -47,6 +47,7 @@ llvm::Expected<ReferenceResult> Interpreter::feed(llvm::ArrayRef<int32_t> newIds
     values.clear();
     contexts.clear();
     routes.clear();
+    selections.clear();
   });
   if (llvm::Error error = evaluateBlock(**block))
     return std::move(error);
@@ -63,6 +64,7 @@ llvm::Error Interpreter::walk(llvm::ArrayRef<int32_t> newIds, int64_t sequence,
     values.clear();
     contexts.clear();
     routes.clear();
+    selections.clear();
     decoded.clear();
     length = 0;
     listener = nullptr;
@@ -91,6 +93,7 @@ void Interpreter::forgetDead(Operation &op) {
       continue;
     values.erase(operand);
     routes.erase(operand);
+    selections.erase(operand);
     if (contexts.erase(operand))
       caches.clear();
   }
@@ -147,6 +150,8 @@ llvm::Error Interpreter::evaluateRegion(Operation &op) {
       contexts[to] = static_cast<const Cache *>(it->second);
     if (auto it = routes.find(from); it != routes.end())
       routes[to] = std::shared_ptr<const reference::Routes>(it->second);
+    if (auto it = selections.find(from); it != selections.end())
+      selections[to] = std::shared_ptr<const reference::Selection>(it->second);
   };
   for (auto [operand, argument] : llvm::zip(op.getOperands(), block.getArguments()))
     carry(operand, argument);
@@ -358,10 +363,30 @@ llvm::Error Interpreter::evaluate(Operation &operation) {
           return sinks.takeError();
         const Cache &cache = *contexts.find(op.getContext())->second;
         set(op.getResult(), eachSequence([&](int64_t first, int64_t count) {
-              return reference::attention(
-                  rows(op.getQuery()).slice(first, count), cache.keys.slice(first, base + count),
-                  cache.values.slice(first, base + count), op, *sinks, base);
+              reference::Selection selection;
+              if (op.getSelection()) {
+                const auto &all = *selections.find(op.getSelection())->second;
+                selection.assign(all.begin() + first, all.begin() + first + count);
+              }
+              return reference::attention(rows(op.getQuery()).slice(first, count),
+                                          cache.keys.slice(first, base + count),
+                                          cache.values.slice(first, base + count), op, *sinks, base,
+                                          op.getSelection() ? &selection : nullptr);
             }));
+        return Error::success();
+      })
+      .Case([&](SelectOp op) {
+        const Cache &cache = *contexts.find(op.getContext())->second;
+        reference::Selection selection;
+        eachSequence([&](int64_t first, int64_t count) {
+          llvm::append_range(selection, reference::select(rows(op.getQuery()).slice(first, count),
+                                                          rows(op.getWeights()).slice(first, count),
+                                                          cache.keys.slice(first, base + count), op,
+                                                          base, choose));
+          return Rows(0, 1);
+        });
+        selections[op.getResult()] =
+            std::make_shared<const reference::Selection>(std::move(selection));
         return Error::success();
       })
       .Case([&](ActivateOp op) {

@@ -52,6 +52,9 @@ public:
   /// Forgets what was fed.
   void rewind();
 
+  /// Another way than the first of equals to choose positions.
+  void setChooser(reference::Chooser chooser) { choose = std::move(chooser); }
+
   /// The number of ids fed.
   int64_t position() const { return base; }
 
@@ -93,6 +96,7 @@ private:
   llvm::StringMap<reference::Rows> decoded;
   llvm::StringMap<Cache> caches;
   int64_t base = 0;
+  reference::Chooser choose = reference::chooseFirst;
 
   // Of the call under way.
   llvm::ArrayRef<int32_t> ids;
@@ -101,6 +105,7 @@ private:
   llvm::DenseMap<mlir::Value, std::shared_ptr<const reference::Rows>> values;
   llvm::DenseMap<mlir::Value, const Cache *> contexts;
   llvm::DenseMap<mlir::Value, std::shared_ptr<const reference::Routes>> routes;
+  llvm::DenseMap<mlir::Value, std::shared_ptr<const reference::Selection>> selections;
   ReferenceResult result;
 };
 

@@ -10,6 +10,8 @@
 #include <algorithm>
 #include <cmath>
 #include <cstring>
+#include <limits>
+#include <numeric>
 
 namespace pianola::reference {
 
@@ -183,8 +185,41 @@ static int64_t firstSeen(transformer::AttentionOp op, int64_t last) {
   return op.getChunk() ? last / int64_t(*op.getChunk()) * int64_t(*op.getChunk()) : 0;
 }
 
+std::vector<int64_t> chooseFirst(llvm::ArrayRef<float> scores, size_t top) {
+  std::vector<int64_t> order(scores.size());
+  std::iota(order.begin(), order.end(), 0);
+  llvm::sort(order, [&](int64_t a, int64_t b) {
+    return std::pair(-scores[size_t(a)], a) < std::pair(-scores[size_t(b)], b);
+  });
+  order.resize(std::min(top, order.size()));
+  return order;
+}
+
+Selection select(const Rows &query, const Rows &weights, const Rows &keys, transformer::SelectOp op,
+                 int64_t base, const Chooser &choose) {
+  int64_t heads = op.getHeads();
+  auto size = size_t(keys.columns), top = size_t(op.getResult().getType().getTop());
+  Selection selection(size_t(query.rows));
+  llvm::parallelFor(0, size_t(query.rows), [&](size_t row) {
+    auto i = int64_t(row);
+    std::vector<float> scores(size_t(keys.rows), -std::numeric_limits<float>::infinity());
+    for (int64_t k = 0; k <= base + i; ++k) {
+      double sum = 0;
+      for (int64_t head = 0; head < heads; ++head) {
+        double product = dot(query.row(i).slice(size_t(head) * size, size), keys.row(k));
+        sum += double(weights.row(i)[size_t(head)]) * std::max(0.0, product);
+      }
+      scores[size_t(k)] = op.getScale().convertToFloat() * float(sum);
+    }
+    selection[row] = choose(scores, top);
+    llvm::erase_if(selection[row], [&](int64_t k) { return k > base + i; });
+    llvm::sort(selection[row]);
+  });
+  return selection;
+}
+
 Rows attention(const Rows &query, const Rows &keys, const Rows &values, transformer::AttentionOp op,
-               llvm::ArrayRef<float> sinks, int64_t base) {
+               llvm::ArrayRef<float> sinks, int64_t base, const Selection *selection) {
   Rows y(query.rows, query.columns);
   int64_t heads = int64_t(op.getHeads()), headSize = op.getContext().getType().getHeadSize();
   float scale = op.getScale().convertToFloat();
@@ -194,12 +229,19 @@ Rows attention(const Rows &query, const Rows &keys, const Rows &values, transfor
   llvm::parallelFor(0, size_t(query.rows), [&](size_t row) {
     auto i = int64_t(row);
     std::vector<float> weights;
+    std::vector<int64_t> seen;
     std::vector<double> sums(size);
     for (int64_t head = 0; head < heads; ++head) {
-      int64_t last = base + i, first = firstSeen(op, last);
+      int64_t last = base + i;
+      if (selection) {
+        seen = (*selection)[row];
+      } else {
+        seen.resize(size_t(last - firstSeen(op, last) + 1));
+        std::iota(seen.begin(), seen.end(), firstSeen(op, last));
+      }
       size_t mine = size_t(head) * size, theirs = size_t(head / sharing) * size;
       weights.clear();
-      for (int64_t k = first; k <= last; ++k)
+      for (int64_t k : seen)
         weights.push_back(
             scale * float(dot(query.row(i).slice(mine, size), keys.row(k).slice(theirs, size))));
       if (cap)
@@ -212,9 +254,9 @@ Rows attention(const Rows &query, const Rows &keys, const Rows &values, transfor
       for (float &weight : weights)
         total += weight = std::exp(weight - largest);
       std::fill(sums.begin(), sums.end(), 0.0);
-      for (int64_t k = first; k <= last; ++k)
+      for (auto [n, k] : llvm::enumerate(seen))
         for (size_t j = 0; j < size; ++j)
-          sums[j] += double(weights[size_t(k - first)]) * double(values.row(k)[theirs + j]);
+          sums[j] += double(weights[n]) * double(values.row(k)[theirs + j]);
       for (size_t j = 0; j < size; ++j)
         y.row(i)[mine + j] = float(sums[j] / total);
     }

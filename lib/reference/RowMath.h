@@ -9,6 +9,7 @@
 
 #include "llvm/ADT/ArrayRef.h"
 
+#include <functional>
 #include <vector>
 
 namespace pianola::reference {
@@ -59,10 +60,23 @@ Rows rope(const Rows &x, transformer::RopeTableOp table, int64_t heads, int64_t 
 /// of `headSize` of a row for itself; no element: as they are.
 void roundTo(Rows &rows, mlir::Type element, int64_t headSize);
 
+/// Of each row, positions in ascending order.
+using Selection = std::vector<std::vector<int64_t>>;
+
+/// Which `top` positions of these have the greatest scores; -infinity: a position that is not seen.
+using Chooser = std::function<std::vector<int64_t>(llvm::ArrayRef<float> scores, size_t top)>;
+
+/// Of equals the first.
+std::vector<int64_t> chooseFirst(llvm::ArrayRef<float> scores, size_t top);
+
+/// What rows of an index at position base + i choose of keys of positions 0, 1, ...
+Selection select(const Rows &query, const Rows &weights, const Rows &keys, transformer::SelectOp op,
+                 int64_t base, const Chooser &choose);
+
 /// Attention of the query at position base + i over keys and values of positions 0, 1, ...
-/// `sinks`: none, or one for each head.
+/// `sinks`: none, or one for each head; `selection`: null, or of each row.
 Rows attention(const Rows &query, const Rows &keys, const Rows &values, transformer::AttentionOp op,
-               llvm::ArrayRef<float> sinks, int64_t base);
+               llvm::ArrayRef<float> sinks, int64_t base, const Selection *selection = nullptr);
 
 Rows activate(const Rows &rows, transformer::Activation activation);
 

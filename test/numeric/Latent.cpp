@@ -1,5 +1,7 @@
 // Latent.cpp - latent attention of odd shapes against the interpreter: heads that are dealt to
 // several tiles, in each encoding of weights and of contexts, on CPUs and on the emulator.
+#include "lib/checkpoint/Checkpoint.h"
+#include "test/GoldenModels.h"
 #include "test/numeric/Emulated.h"
 #include "test/numeric/Seeded.h"
 #include "test/numeric/Tolerance.h"
@@ -101,6 +103,56 @@ TEST_P(LatentAttention, OnGpus) {
     EXPECT_LT(distance(logits.data(), wanted.data(), wanted.size()), kGpuTolerance);
   }
 }
+
+// As many positions as are chosen at most: what is compiled then makes no choice.
+class NothingToChoose : public testing::TestWithParam<const char *> {};
+
+TEST_P(NothingToChoose, AgreesWithTransformers) {
+  TemporaryDirectory output;
+  setenv("PIANOLA_CACHE", output.path.c_str(), 1);
+  CompileOptions options;
+  options.directory = std::string(PIANOLA_SOURCE_DIR "/test/golden/") + GetParam();
+  options.maxModelLen = 8;
+  options.workers = 3;
+  options.slots = {1, 4};
+  auto file = llvm::cantFail(Checkpoint::openFile(options.directory + "/golden.safetensors"));
+  std::vector<float> wanted(file->find("logits")->elements());
+  llvm::cantFail(file->readFloats(*file->find("logits"), 0, wanted));
+  const TensorInfo *tensor = file->find("input_ids");
+  std::vector<int32_t> ids(tensor->elements());
+  llvm::cantFail(file->read(*tensor, 0, {reinterpret_cast<uint8_t *>(ids.data()), tensor->bytes}));
+  wanted.resize(wanted.size() / ids.size() * 8);
+  ids.resize(8);
+  for (const char *target : {"x86-64-v3", "h200"}) {
+    options.target = target;
+    std::unique_ptr<Roll> roll = compileAndOpen(options, output);
+    ASSERT_TRUE(roll);
+    std::vector<float> logits = options.target == "h200"
+                                    ? EmulatedSession(*roll, {"h200"}).logits(ids, 5, 3)
+                                    : logitsOf(*roll, ids, false);
+    ASSERT_EQ(logits.size(), wanted.size());
+    EXPECT_LT(distance(logits.data(), wanted.data(), wanted.size()), kGpuTolerance) << target;
+  }
+}
+
+TEST_P(NothingToChoose, OrElseItIsRefused) {
+  CompileOptions options;
+  options.directory = std::string(PIANOLA_SOURCE_DIR "/test/golden/") + GetParam();
+  options.maxModelLen = 9;
+  for (const char *target : {"x86-64-v3", "h200"}) {
+    options.target = target;
+    Progress progress(false);
+    std::string text;
+    llvm::raw_string_ostream stream(text);
+    EXPECT_EQ(llvm::toString(compile(options, progress, stream, llvm::nulls())),
+              options.directory +
+                  ": config.json: index_topk: there is no code yet for attention to a choice of 8 "
+                  "positions; with --max-model-len 8 or less there is nothing to choose");
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(All, NothingToChoose, testing::ValuesIn(kChoosingGoldens),
+                         [](const auto &info) { return std::string(info.param); });
 
 INSTANTIATE_TEST_SUITE_P(All, LatentAttention, testing::ValuesIn(kLatentShapes),
                          [](const auto &info) { return std::string(info.param.name); });

@@ -53,6 +53,9 @@ constexpr Reviewed kReviewed[] = {
     {"glm4_moe", "num_nextn_predict_layers", "layers beyond the last are left out"},
     {"glm4_moe_lite", "num_nextn_predict_layers", "as in glm4_moe"},
     {"deepseek_v3", "num_nextn_predict_layers", "as in glm4_moe"},
+    {"deepseek_v32", "num_nextn_predict_layers", "as in glm4_moe"},
+    {"glm_moe_dsa", "num_nextn_predict_layers", "as in glm4_moe"},
+    {"deepseek_v32", "rope_scaling/beta_slow", "as in deepseek_v2"},
     {"deepseek_v2", "norm_topk_prob", "transformers' DeepseekV2Moe never looks at it"},
     {"deepseek_v2_group", "norm_topk_prob", "as in deepseek_v2"},
     {"deepseek_v2", "rope_scaling/beta_slow", "1 and 6 turns are both of the third pair of four"},
@@ -175,5 +178,6 @@ std::string nameOf(const testing::TestParamInfo<const char *> &info) { return in
 INSTANTIATE_TEST_SUITE_P(Models, Perturbed, testing::ValuesIn(kGoldenModels), nameOf);
 INSTANTIATE_TEST_SUITE_P(Quantised, Perturbed, testing::ValuesIn(kQuantisedGoldens), nameOf);
 INSTANTIATE_TEST_SUITE_P(Routed, Perturbed, testing::ValuesIn(kRoutedGoldens), nameOf);
+INSTANTIATE_TEST_SUITE_P(Choosing, Perturbed, testing::ValuesIn(kChoosingGoldens), nameOf);
 
 } // namespace
