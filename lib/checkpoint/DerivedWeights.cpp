@@ -22,9 +22,6 @@ llvm::Expected<DerivedWeights::Piece> DerivedWeights::pieceOf(const WeightPart &
   llvm::Expected<const TensorInfo *> from = stored->require(part.tensor, part.shape, role);
   if (!from)
     return from.takeError();
-  if (part.columnsOf && (*from)->scaling)
-    return refuse(stored->origin(part.tensor) + ": tensor " + inQuotes(part.tensor) +
-                  ": quantised, and stored with inputs as rows, which is not supported");
   int64_t there = part.columnsOf ? part.shape.back() : rowsOf(part.shape, role);
   assert(std::all_of(part.rows.begin(), part.rows.end(),
                      [&](int64_t row) { return row >= 0 && row < there; }));
@@ -62,7 +59,17 @@ DerivedWeights::derive(llvm::StringRef name, llvm::ArrayRef<WeightPart> parts, T
   made.tensor.shape.assign({count});
   if (role == TensorRole::Matrix)
     made.tensor.shape.push_back(part.columnsOf ? made.pieces.front().depth : part.shape.back());
-  made.tensor.bytes = dtypeBytes(first.dtype);
+  // Codes that stand in columns share scales along the wrong dimension: they become what they mean.
+  bool areColumns = llvm::any_of(parts, [](const WeightPart &part) { return part.columnsOf; });
+  if (first.scaling && areColumns) {
+    if (!llvm::all_of(parts, [](const WeightPart &part) { return part.columnsOf; }))
+      return refuse(stored->origin(first.name) + ": tensor " + inQuotes(first.name) +
+                    ": quantised, and some of it is stored with inputs as rows, which is not "
+                    "supported");
+    made.tensor.dtype = DType::F32;
+    made.tensor.scaling.reset();
+  }
+  made.tensor.bytes = dtypeBytes(made.tensor.dtype);
   for (int64_t size : made.tensor.shape)
     made.tensor.bytes *= uint64_t(size);
   return &(derived[name] = std::move(made)).tensor;
@@ -113,9 +120,15 @@ llvm::Error DerivedWeights::readColumns(const Derived &whole, const Piece &piece
     size_t depth = size_t(piece.depth), columns = size_t(shape.back());
     size_t bytes = size_t(whole.tensor.bytes / whole.tensor.elements()); // of an element
     std::vector<uint8_t> slice(depth * columns * bytes);
-    int64_t before = *piece.columnsOf * shape[shape.size() - 2] + piece.depthBegin;
-    if (llvm::Error error = stored->read(*piece.from, uint64_t(before) * columns * bytes, slice))
+    uint64_t before = uint64_t(*piece.columnsOf * shape[shape.size() - 2] + piece.depthBegin);
+    if (piece.from->scaling) {
+      std::vector<float> numbers(depth * columns);
+      if (llvm::Error error = stored->readFloats(*piece.from, before * columns, numbers))
+        return error;
+      std::memcpy(slice.data(), numbers.data(), slice.size());
+    } else if (llvm::Error error = stored->read(*piece.from, before * columns * bytes, slice)) {
       return error;
+    }
     std::vector<uint8_t> rows(size_t(piece.count) * depth * bytes);
     for (size_t row = 0; row < size_t(piece.count); ++row) {
       size_t column = piece.rows.empty() ? row : size_t(piece.rows[row]);

@@ -87,6 +87,46 @@ TEST(DerivedWeights, ReadsColumns) {
     }
 }
 
+// Of each column some of its numbers, as latent attention takes a matrix apart.
+TEST(DerivedWeights, ReadsPartsOfColumns) {
+  DerivedWeights weights(std::make_unique<SeededWeights>(3));
+  std::vector<WeightPart> parts;
+  for (int64_t first : {1, 6}) {
+    WeightPart &part = parts.emplace_back(WeightPart{"whole", {9, 4}, {}, 0});
+    part.first = first;
+    part.count = 3;
+  }
+  const TensorInfo &part = *llvm::cantFail(weights.derive("part", parts, TensorRole::Matrix));
+  EXPECT_EQ(part.shape, (llvm::SmallVector<int64_t, 2>{8, 3}));
+  std::vector<float> all = floats(weights, *weights.find("whole")), wanted;
+  for (size_t first : {1, 6})
+    for (size_t column = 0; column < 4; ++column)
+      for (size_t k = 0; k < 3; ++k)
+        wanted.push_back(all[(first + k) * 4 + column]);
+  EXPECT_EQ(floats(weights, part), wanted);
+}
+
+// Codes with a scale for each block of rows and columns become floats.
+TEST(DerivedWeights, ReadsColumnsOfCodes) {
+  std::string directory = PIANOLA_SOURCE_DIR "/test/golden/qwen3_fp8";
+  ModelConfig config = llvm::cantFail(ModelConfig::fromDirectory(directory));
+  DerivedWeights weights(std::make_unique<QuantisedCheckpoint>(
+      llvm::cantFail(Checkpoint::open(directory)), *config.quantisation));
+  std::string name = "model.layers.0.mlp.gate_proj.weight";
+  int64_t rows = config.intermediate, columns = config.hidden;
+  WeightPart wanted{name, {rows, columns}, {}, 0};
+  wanted.first = 120; // over the border of a block
+  wanted.count = 20;
+  const TensorInfo &part = *llvm::cantFail(weights.derive("part", wanted, TensorRole::Matrix));
+  EXPECT_EQ(part.dtype, DType::F32);
+  EXPECT_FALSE(part.scaling);
+  EXPECT_EQ(part.shape, (llvm::SmallVector<int64_t, 2>{columns, 20}));
+  std::vector<float> all = floats(weights, *weights.find(name)), turned = floats(weights, part);
+  for (int64_t column = 0; column < columns; ++column)
+    for (int64_t k = 0; k < 20; ++k)
+      ASSERT_EQ(turned[size_t(column * 20 + k)], all[size_t((120 + k) * columns + column)]);
+}
+
 TEST(DerivedWeights, AddsOne) {
   DerivedWeights weights(std::make_unique<SeededWeights>(3));
   const TensorInfo &sum = *llvm::cantFail(weights.derivePlusOne("1 + n", "n", {6}));
