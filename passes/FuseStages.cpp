@@ -48,6 +48,26 @@ std::pair<Value, Value> sharedInput(Operation *op) {
   return {};
 }
 
+// The sum of experts that a linear's result is added to, and nothing else: that of one for all
+// tokens. Null if there is none.
+RoutedLinearOp sumBeside(Operation *op) {
+  if (!isa<LinearOp>(op))
+    return nullptr;
+  for (Value value = op->getResult(0); value.hasOneUse();
+       value = value.getUsers().begin()->getResult(0)) {
+    Operation *user = *value.getUsers().begin();
+    if (auto add = dyn_cast<AddOp>(user)) {
+      auto routed =
+          (add.getLhs() == value ? add.getRhs() : add.getLhs()).getDefiningOp<RoutedLinearOp>();
+      return routed && routed.getCombined() ? routed : nullptr;
+    }
+    auto gate = dyn_cast<GateOp>(user);
+    if (gate ? gate.getInput() != value : !isa<ScaleOp>(user))
+      break;
+  }
+  return nullptr;
+}
+
 // What needs whole heads: where tiles are finer, it is done by those who read the heads.
 bool needsHeads(Operation *op) {
   auto norm = dyn_cast<NormOp>(op);
@@ -115,6 +135,10 @@ FailureOr<Grouping> group(func::FuncOp function, bool headsAtReaders) {
         shared(headsOf, *last);
       else // an epilogue
         put(&op, *last);
+    } else if (RoutedLinearOp sum = sumBeside(&op);
+               sum && grouping.stageOf.count(sum) &&
+               grouping.lastRead(&op) < grouping.stageOf[sum]) {
+      put(&op, grouping.stageOf[sum]);
     } else if (auto input = sharedInput(&op); input.first) {
       auto [place, isNew] = stageOfInput.try_emplace(input, grouping.stages.size());
       if (isNew || isa<LmHeadOp>(op)) {

@@ -239,14 +239,24 @@ FailureOr<Value> StageBuilder::emitPrologue(Value value, SymbolRefAttr weight) {
   return result;
 }
 
+bool StageBuilder::fitsScratch(Value value) {
+  if (!owner.machine.getRows() || prologueResults.count({value, SymbolRefAttr()}))
+    return true;
+  // Of experts' inputs there may be a row for each choice.
+  int64_t numbers = owner.slots * layoutOf(value).columns();
+  for (Value made : prologueValues)
+    if (auto type = dyn_cast<RankedTensorType>(made.getType()))
+      numbers += type.getNumElements();
+  return numbers * 4 <= owner.machine.getScratch();
+}
+
 // What a linear reads: the result of the prologue, or, where scratch memory has no room for that, a
 // buffer in its place.
 FailureOr<Value> StageBuilder::emitOperand(Value value, SymbolRefAttr weight, Layout layout) {
   auto op = owner.symbols.lookup<WeightOp>(weight.getRootReference());
   if (owner.isReordered(owner.elementOnTape(op, layout), layout))
     return emitPrologue(value, weight);
-  // Of experts' inputs there may be a row for each choice.
-  if (fitsScratch(layoutOf(value)))
+  if (fitsScratch(value))
     return emitPrologue(value);
   auto placed = owner.placed.find(value);
   if (placed != owner.placed.end() && placed->second.splits == 1)

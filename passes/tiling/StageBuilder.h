@@ -61,10 +61,9 @@ private:
   mlir::Value weight(mlir::SymbolRefAttr symbol, mlir::Type type);
 
   tile::SectionOp section(llvm::ArrayRef<int64_t> grid);
-  bool fitsScratch(transformer::Layout layout) {
-    return !owner.machine.getRows() ||
-           owner.slots * layout.columns() * 4 <= owner.machine.getScratch();
-  }
+  // Whether a target with little scratch memory has room for a value beside what the prologue makes
+  // already.
+  bool fitsScratch(mlir::Value value);
   mlir::Value loadWhole(mlir::Value buffer);
   bool isOfRows();
   mlir::FailureOr<mlir::Value> emitRow(mlir::Value value, mlir::AffineMapAttr slots, int64_t count,
