@@ -2,8 +2,9 @@
  *
  * A roll for a GPU has, for each program, one persistent kernel and one kernel for each stage (both
  * in PTX, names in the manifest). The persistent kernel runs one block on each SM; block w is
- * worker w. Its first warps compute (consumers), its last one streams the worker's tape into a ring
- * in shared memory (the loader). What a worker does is written on cards, one for each step in which
+ * worker w. Its first warps compute (consumers), the next one streams the worker's tape into a ring
+ * in shared memory (the loader); in mixtures of experts one more brings what tokens choose. What a
+ * worker does is written on cards, one for each step in which
  * it has tiles; the player makes them of the roll's records and the addresses that it chose.
  *
  * Everything here lies in device memory but PianolaCudaHost, which is pinned memory of the host.

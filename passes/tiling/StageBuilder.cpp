@@ -117,8 +117,9 @@ tile::SectionOp StageBuilder::section(ArrayRef<int64_t> grid) {
 
 Value StageBuilder::loadWhole(Value buffer) {
   auto type = cast<tile::BufferType>(buffer.getType());
-  return builder.create<tile::LoadOp>(loc, values(type.getColumns(), type.getElement()),
-                                      bindValue(buffer), nullptr, nullptr);
+  // Of experts' inputs there may be a row for each choice.
+  auto whole = values(type.getSlots(), type.getColumns(), type.getElement());
+  return builder.create<tile::LoadOp>(loc, whole, bindValue(buffer), nullptr, nullptr);
 }
 
 // `count` whole rows from `slots` on, as numbers of type `element`.

@@ -116,6 +116,8 @@ LogicalResult checkRow(Operation &op) {
   if (auto route = dyn_cast<tile::RouteOp>(op)) {
     if (route.getResult().getType().getChosen() > kWarp)
       return op.emitOpError("must choose at most ") << kWarp << " experts for a slot";
+    if (!route.getLogits().getDefiningOp<tile::LoadOp>())
+      return op.emitOpError("must choose by logits that are loaded");
     return success();
   }
   if (isa<tile::LoadOp, tile::StoreOp, tile::GatherOp, tile::AppendOp, tile::NormaliseOp,
@@ -140,11 +142,27 @@ LogicalResult checkProducts(Block &block, bool isOfExpert) {
     if (!isOfBoth && !isOfOne)
       return op.emitOpError("needs more than its own element, and follows inner products");
     if (auto experts = dyn_cast<tile::ExpertsOp>(op)) {
-      if (!block.getOps<tile::PeakOp>().empty())
-        return op.emitOpError("stands beside peaks, which the nvptx target cannot lower");
-      if (failed(checkProducts(experts.getBody().front(), true)))
+      Block &body = experts.getBody().front();
+      auto all = block.getOps<tile::ExpertsOp>();
+      if (std::next(all.begin()) != all.end() || !block.getOps<tile::PeakOp>().empty())
+        return op.emitOpError("stands beside others or peaks, which the nvptx target cannot lower");
+      if (!experts.getSum() && (!experts.getChosen() || !llvm::hasSingleElement(block)))
+        return op.emitOpError("has no sum, and is not of one expert or not alone in its section");
+      auto contracts = body.getOps<tile::ContractOp>();
+      if (contracts.empty() || (experts.getSum() && !body.getOps<tile::ScatterOp>().empty()))
+        return op.emitOpError("takes no products, or scatters rows of a sum");
+      if (experts.getSum() &&
+          (*contracts.begin()).getResult().getType() != experts.getSum().getType())
+        return op.emitOpError("has a sum of other rows than its products");
+      if (auto outer = block.getOps<tile::ContractOp>();
+          !outer.empty() && (*outer.begin()).getResult().getType() != experts.getSum().getType())
+        return op.emitOpError("has a sum of other rows than the products beside it");
+      if (failed(checkProducts(body, true)))
         return failure();
     }
+    if (auto contract = dyn_cast<tile::ContractOp>(op);
+        contract && isOfExpert && !contract.getMatrix().getDefiningOp<tile::WeightsOp>())
+      return op.emitOpError("takes weights that are no expert's");
     if (auto members = dyn_cast<tile::MembersOp>(op))
       for (Operation *user : members->getUsers())
         if (!isa<tile::ContractOp>(user))
@@ -159,8 +177,8 @@ LogicalResult checkProducts(Block &block, bool isOfExpert) {
     }
     if (auto load = dyn_cast<tile::LoadOp>(op);
         load && load.getColumns() && isReadInPlace(load) &&
-        !llvm::all_of(load->getUsers(),
-                      [](Operation *user) { return isa<tile::ContractOp>(user); }))
+        (isOfExpert || !llvm::all_of(load->getUsers(),
+                                     [](Operation *user) { return isa<tile::ContractOp>(user); })))
       return op.emitOpError("is read as a whole, and depends on the tile");
   }
   return success();

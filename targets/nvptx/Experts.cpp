@@ -269,6 +269,8 @@ void ExpertsEmitter::lower() {
     e.awaitTaken();
     e.meet();
   });
+  // Who has no tiles has told of an empty list.
+  e.when(e.negate(e.less(begin, end)), [&] { e.awaitTaken(); });
   s.scratchUsed = kept;
 }
 

@@ -384,6 +384,8 @@ void StageEmitter::anticipateProducts() {
   Value start = e.ring.next.get(e);
   takenWeights.resize(stage.getSections().size());
   for (auto [number, section] : llvm::enumerate(stage.getSections())) {
+    if (section.getBody().front().getOps<tile::ContractOp>().empty())
+      break;
     ProductEmitter products(*this, section, number);
     if (!products.isAnticipated())
       break;

@@ -156,7 +156,7 @@ Value StageEmitter::highOf(Value value) {
   // Rows of choices.
   for (const auto &[_, route] : routes)
     if (slots > route.type.getSlots())
-      return e.mul(e.slots, route.type.getChosen());
+      return e.mul(e.slots, slots / route.type.getSlots());
   return e.min(e.sub(e.slots, slotBeginOf(value)), e.constant(slots));
 }
 
@@ -269,7 +269,7 @@ void StageEmitter::lowerPrologue(tile::PrologueOp prologue) {
   auto isOfChoice = [](Operation &op) {
     return isa<tile::RouteOp>(op) ||
            (isa<tile::LoadOp>(op) &&
-            llvm::all_of(op.getUsers(), [](Operation *user) { return isa<tile::RouteOp>(user); }));
+            llvm::any_of(op.getUsers(), [](Operation *user) { return isa<tile::RouteOp>(user); }));
   };
   for (Operation &op : llvm::make_filter_range(block, isOfChoice))
     lowerRow(op);

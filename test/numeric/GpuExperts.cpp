@@ -28,6 +28,8 @@ std::vector<Case> cases() {
       all.push_back({kMixtures[m], encodings[(m + other) % 4],
                      other >= 4 || (m == 2 && !isLongRun()) ? "a100" : "h200",
                      slots[(m + other / 2) % 4]});
+  all.push_back({kWideMixture, "keep", "l40s", {1, 8}});
+  all.push_back({kWideMixture, "int8", "l40s", {1, 8}});
   return all;
 }
 

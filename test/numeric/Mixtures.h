@@ -20,6 +20,9 @@ constexpr Mixture kMixtures[] = {
     {"with_shared", 72, 50, 6, 2, 2, 24},
 };
 
+/// What experts of several slots make of it has more rows than a small GPU's scratch memory.
+constexpr Mixture kWideMixture = {"beyond_scratch", 40, 304, 6, 4, 2, 0};
+
 inline void writeConfig(const Mixture &mixture, const std::string &directory) {
   bool hasShared = mixture.shared > 0;
   nlohmann::json config = {
