@@ -36,8 +36,9 @@ public:
   explicit DerivedWeights(std::unique_ptr<WeightSource> stored) : stored(std::move(stored)) {}
 
   /// Makes `name` of parts, one below the other, which must be there and of the same type, width
-  /// and encoding. `role` says whether these are rows of a matrix, or elements of a vector. Errors
-  /// are those of require(). Asked again for the same name, it answers the same tensor.
+  /// and encoding; codes that stand in columns become f32. `role` says whether these are rows of a
+  /// matrix, or elements of a vector. Errors are those of require(). Asked again for the same name,
+  /// it answers the same tensor.
   llvm::Expected<const TensorInfo *> derive(llvm::StringRef name, llvm::ArrayRef<WeightPart> parts,
                                             TensorRole role);
 

@@ -53,15 +53,10 @@ void readSizes(JsonFields &fields, ModelConfig &config) {
     return fields.wrong("num_key_value_heads",
                         "a divisor of num_attention_heads, " + llvm::Twine(config.heads));
   fields.integer("head_dim", 2, 4096, headSize);
-  // Of latent attention, heads differ in size; this is what rope turns of each, and head_dim, where
-  // it is there, the same number.
-  if (fields.contains("qk_rope_head_dim")) {
-    std::optional<int64_t> turned;
-    fields.integer("qk_rope_head_dim", 2, 4096, turned);
-    if (headSize && turned && *headSize != *turned)
-      return fields.wrong("head_dim", "qk_rope_head_dim, " + llvm::Twine(*turned));
-    headSize = turned;
-  }
+  // Of latent attention, heads differ in size; this is what rope turns of each, whatever head_dim
+  // says beside it, which transformers overwrites.
+  if (fields.contains("qk_rope_head_dim"))
+    fields.integer("qk_rope_head_dim", 2, 4096, headSize);
   if (!headSize && config.hidden % config.heads)
     return fields.wrong("num_attention_heads", "a divisor of hidden_size, " +
                                                    llvm::Twine(config.hidden) +

@@ -27,12 +27,14 @@ namespace pianola {
 constexpr int64_t kUsualSlots[] = {1, 8, 64};
 
 // The slots of a prompt's chunk share a block's memory with the ring: one key head of all of them
-// may take half of it.
+// may take half of it, or a third of one so wide that its queries take as much.
 static int64_t chunkFor(ModuleOp module, tile::MachineAttr machine) {
   int64_t chunk = kUsualSlots[2];
-  for (auto cache : module.getOps<transformer::CacheOp>())
-    while (chunk > 16 && chunk * int64_t(cache.getHeadSize()) * 4 > machine.getRing() / 2)
+  for (auto cache : module.getOps<transformer::CacheOp>()) {
+    int64_t size = cache.getHeadSize(), part = size > 512 ? 3 : 2, least = size > 512 ? 8 : 16;
+    while (chunk > least && chunk * size * 4 > machine.getRing() / part)
       chunk /= 2;
+  }
   return chunk;
 }
 
@@ -40,8 +42,10 @@ static llvm::Expected<llvm::SmallVector<int64_t>> slotsOf(const CompileOptions &
                                                           int64_t chunk = kUsualSlots[2]) {
   llvm::SmallVector<int64_t> slots(options.slots.empty() ? llvm::ArrayRef(kUsualSlots)
                                                          : llvm::ArrayRef(options.slots));
-  if (options.slots.empty())
+  if (options.slots.empty()) {
     slots.back() = chunk;
+    slots.erase(std::unique(slots.begin(), slots.end()), slots.end());
+  }
   llvm::sort(slots);
   if (slots.front() < 1 || slots.back() > kMostProgramSlots)
     return llvm::createStringError(

@@ -189,7 +189,9 @@ llvm::Error measureAll(Survey &survey, ModuleOp module, const WeightSource &weig
   std::string message;
   module.walk([&](Operation *op) {
     bool looksUp = isa<transformer::EmbedOp>(op), isHead = isa<transformer::LmHeadOp>(op);
-    if (!message.empty() || !(looksUp || (!text && (isHead || isa<transformer::LinearOp>(op)))))
+    bool multiplies = isHead || isa<transformer::LinearOp, transformer::RouteOp,
+                                    transformer::RoutedLinearOp, transformer::HeadLinearOp>(op);
+    if (!message.empty() || !(looksUp || (!text && multiplies)))
       return;
     message = llvm::toString(survey.measure(weightOf(op), isHead ? 1 : survey.share, nullptr));
   });
@@ -201,8 +203,11 @@ llvm::Error measureAll(Survey &survey, ModuleOp module, const WeightSource &weig
   return Interpreter(module, weights)
       .walk(ids, text->sequence, [&](Operation *op, Value, const Rows &x) {
         Rows some = someRows(x);
-        return survey.measure(weightOf(op), isa<transformer::LmHeadOp>(op) ? 1 : survey.share,
-                              &some);
+        transformer::WeightOp weight = weightOf(op);
+        // Of heads, or of what chosen experts made, rows multiply a part each.
+        bool isWhole = weight.getShape().back() == x.columns;
+        return survey.measure(weight, isa<transformer::LmHeadOp>(op) ? 1 : survey.share,
+                              isWhole ? &some : nullptr);
       });
 }
 

@@ -40,6 +40,10 @@ llvm::Error Calibration::hear(Operation *op, Value input, const reference::Rows 
   progress.advance(tensor.bytes);
   if (!tensor.scaling || !weights.isReencoded(tensor.name) || tables.contains(weight.getSymName()))
     return llvm::Error::success();
+  // Of heads, or of what chosen experts made, rows multiply a part each: their codes are rounded as
+  // they are.
+  if (x.columns != tensor.shape[1])
+    return llvm::Error::success();
   if (input != known) {
     reference::Rows products = gram(x);
     for (int64_t i = 0; i < products.rows; ++i)
@@ -88,7 +92,8 @@ llvm::Error calibrate(ModuleOp module, ReencodedWeights &weights, const Calibrat
                       Progress &progress) {
   uint64_t bytes = 0;
   module.walk([&](Operation *op) {
-    if (isa<transformer::LinearOp, transformer::LmHeadOp>(op))
+    if (isa<transformer::LinearOp, transformer::LmHeadOp, transformer::RouteOp,
+            transformer::RoutedLinearOp, transformer::HeadLinearOp>(op))
       bytes += weights.find(weightOf(op).getTensor())->bytes;
   });
   progress.begin("calibrating", bytes);

@@ -15,8 +15,10 @@
 //
 //       n' = norm(linear(n, q_a_proj), q_a_layernorm)           or n itself
 //       q = join(k_up[h]' linear(n', q_b_proj)[plain], rope(linear(n', q_b_proj)[turned]))
-//       k = v = join(norm(linear(n, kv_a_proj_with_mqa)[latent], kv_a_layernorm),
-//       rope(...[turned])) x = x + linear(v_up[h] attention(q, k, v)[latent], o_proj)
+//       c = linear(n, kv_a_proj_with_mqa)
+//       k = v = join(norm(c[latent], kv_a_layernorm), rope(c[turned]))
+//
+//       x = x + linear(v_up[h] attention(q, k, v)[latent], o_proj)
 //
 //     mlp(n) = linear(act(linear(n, mlp.gate_proj)) * linear(n, mlp.up_proj), mlp.down_proj)
 //

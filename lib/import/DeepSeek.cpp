@@ -23,7 +23,9 @@ static Mixture readExperts(DecoderBuilder &decoder, int64_t experts, int64_t cho
   mixture.router.scale = scale.value_or(1);
   mixture.size = fields.integerOr("moe_intermediate_size", 1, 1 << 22, size);
   mixture.stored = separateExperts(decoder.config(), mixture.size);
-  if (int64_t shared = fields.integerOr("n_shared_experts", 0, 64, 1)) {
+  // Null says that there are none.
+  int64_t ifAbsent = fields.contains("n_shared_experts") ? 0 : 1;
+  if (int64_t shared = fields.integerOr("n_shared_experts", 0, 64, ifAbsent)) {
     mixture.shared = "mlp.shared_experts";
     mixture.sharedSize = mixture.size * shared;
   }
@@ -108,6 +110,9 @@ static void buildGlm5(DecoderBuilder &decoder) {
   Latent latent = Latent::read(decoder);
   latent.readIndex(decoder);
   latent.pairedIndex = fields.flag("indexer_rope_interleave", true);
+  if (const nlohmann::json *pattern = fields.find("index_topk_pattern");
+      pattern && !pattern->is_null())
+    fields.wrong("index_topk_pattern", "null; indexer_types says the same");
   int64_t every = fields.integerOr("index_topk_freq", 1, 4096, 1);
   int64_t offset = fields.integerOr("index_skip_topk_offset", 0, 4096, 2);
   std::vector<bool> chooses = choosingLayers(decoder, [&](int64_t layer) {

@@ -35,6 +35,7 @@ bool isInert(llvm::StringRef field) {
       "router_aux_loss_coef",
       "router_jitter_noise",
       "router_z_loss_coef",
+      "moe_router_dtype",
       "seq_aux",
       // How linears are split where it is trained (Llama 2), which is the same sum.
       "pretraining_tp",

@@ -170,10 +170,18 @@ int64_t ProgramBuilder::slotBlockOf(AttentionOp attention) {
     return block;
   // Beside two chunks of the ring and what the target needs for itself there are the queries, which
   // become the result, and one key head of all slots.
-  constexpr int64_t kOfTarget = 13 << 10;
-  int64_t ofHead = layoutOf(attention.getResult()).pad * 4;
+  // Wide heads take more of it. What heads are joined of stands beside them, and experts have a
+  // ring of their own.
+  int64_t lanes = layoutOf(attention.getResult()).pad, ofHead = lanes * 4;
+  int64_t ofTarget = std::max<int64_t>(13 << 10, (5 << 10) + 8 * (lanes + 4) * 4);
+  int64_t rings = 1;
+  module.walk([&](Operation *op) {
+    if (auto join = dyn_cast<JoinOp>(op))
+      ofHead = std::max(ofHead, (lanes + layoutOf(join.getSecond()).pad) * 4);
+    rings = isa<RouteOp>(op) ? 2 : rings;
+  });
   int64_t group = attention.getHeads() / groupsOf(attention);
-  int64_t room = machine.getRing() - 2 * machine.getChunk() - kOfTarget - slots * ofHead;
+  int64_t room = machine.getRing() - 2 * rings * machine.getChunk() - ofTarget - slots * ofHead;
   while (block > 1 && block * group * ofHead > room)
     block /= 2;
   return block;

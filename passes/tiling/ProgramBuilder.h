@@ -60,9 +60,9 @@ private:
                ? transformer::fineTileRows(layout, machine.getWorkers(), machine.getRows())
                : transformer::tileRows(layout, machine.getWorkers());
   }
-  // Slots that one tile of an attention takes on: fewer where heads are wide and memory is short.
-  /// Groups of query heads with the same key head, each for a tile of its own.
+  // Groups of query heads with the same key head, each for a tile of its own.
   int64_t groupsOf(transformer::AttentionOp attention);
+  // Slots that one tile of an attention takes on: fewer where heads are wide and memory is short.
   int64_t slotBlockOf(transformer::AttentionOp attention);
   // Whether it is quicker to combine the parts of a context once, slot by slot, and to wait for
   // that, than to have every worker read all parts of all slots.

@@ -91,6 +91,11 @@ LogicalResult StageBuilder::emitAttention(AttentionOp attention, const Placed &t
     cache = owner.bindContext(append);
     for (auto [value, to] :
          {std::pair(append.getKeys(), &keys), std::pair(append.getValues(), &newValues)}) {
+      // Latent attention's are the same.
+      if (to == &newValues && value == append.getKeys()) {
+        newValues = keys;
+        break;
+      }
       FailureOr<Value> heads = emitHeads(value, AffineMapAttr(), owner.slots, 1, keyHead);
       if (failed(heads))
         return failure();
@@ -201,16 +206,19 @@ FailureOr<Value> StageBuilder::emitHeadLinear(HeadLinearOp linear, Layout layout
 }
 
 LogicalResult StageBuilder::emitFreshAppend(AppendOp append) {
-  Value cache = owner.bindContext(append);
+  Value cache = owner.bindContext(append), made;
   Layout layout = layoutOf(append.getKeys());
   section({layout.blocks});
   for (auto [value, part] : {std::pair(append.getKeys(), tile::ContextPart::Key),
                              std::pair(append.getValues(), tile::ContextPart::Value)}) {
-    FailureOr<Value> head =
-        emitHeads(value, AffineMapAttr(), owner.slots, 1, map(1, 0, 1).getValue());
-    if (failed(head))
-      return failure();
-    builder.create<tile::AppendOp>(loc, *head, bindValue(cache), part, map(1, 0, 1).getValue());
+    if (!made || value != append.getKeys()) {
+      FailureOr<Value> head =
+          emitHeads(value, AffineMapAttr(), owner.slots, 1, map(1, 0, 1).getValue());
+      if (failed(head))
+        return failure();
+      made = *head;
+    }
+    builder.create<tile::AppendOp>(loc, made, bindValue(cache), part, map(1, 0, 1).getValue());
   }
   return success();
 }

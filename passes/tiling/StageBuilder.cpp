@@ -56,11 +56,16 @@ Type ProgramBuilder::elementOnTape(WeightOp weight, Layout input) {
   auto type = dyn_cast<encoding::ScaledType>(weight.getEncoding());
   if (!type)
     return weight.getEncoding();
-  // A row that is looked up by its token is wanted in the model's order.
-  bool isLookedUp = false;
+  // A row that is looked up by its token is wanted in the model's order, and so is what multiplies
+  // heads where they lie.
+  bool isInOrder = false;
   if (type.getOrder())
-    module.walk([&](EmbedOp embed) { isLookedUp |= embed.getWeight() == weight.getSymName(); });
-  bool isTaken = !isLookedUp && !(machine.getRows() && isReordered(type, input));
+    module.walk([&](Operation *op) {
+      if (isa<EmbedOp, HeadLinearOp>(op))
+        isInOrder |=
+            op->getAttrOfType<FlatSymbolRefAttr>("weight").getValue() == weight.getSymName();
+    });
+  bool isTaken = !isInOrder && !(machine.getRows() && isReordered(type, input));
   return machine.getCodes() && isTaken ? Type(type) : f32();
 }
 
