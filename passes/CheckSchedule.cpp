@@ -74,7 +74,7 @@ private:
       return "the tokens";
     if (auto buffer = value.getDefiningOp<BufferOp>())
       return "buffer \"" + buffer.getName().str() + "\"";
-    return "the context";
+    return isa<tile::StateType>(value.getType()) ? "the state" : "the context";
   }
   std::string describe(const Touch &touch) const {
     std::string text;
@@ -253,7 +253,8 @@ LogicalResult Proof::checkValue(Value value, ArrayRef<Touch> touches) {
 // step's events.
 LogicalResult Proof::checkPast(Value value, ArrayRef<Touch> touches) {
   Extent extent = Extent::of(value, program.getSlots());
-  // Of a context every play writes other positions; tokens are overwritten.
+  // Of a context every play writes other positions; tokens are overwritten. So is what a head
+  // remembers, by the one tile that reads it, which its bytes' having one writer says.
   bool overwritten = !value;
   std::vector<const Touch *> writes;
   for (const Touch &touch : touches)

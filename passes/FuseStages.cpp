@@ -21,16 +21,25 @@ bool isRowNorm(Operation *op) {
   return norm && !norm.getHeads();
 }
 
-// A norm of whole rows that linears alone read, each of which computes it for itself.
+// What attention made, times a gate: its parts may still have to be combined.
+bool isGateOfAttention(Operation *op) {
+  auto gate = dyn_cast_or_null<GateOp>(op);
+  return gate && gate.getInput().getDefiningOp<AttentionOp>();
+}
+
+// A norm of whole rows, or gated attention, that linears alone read, each of which computes it for
+// itself.
 bool isPrologue(Operation *op) {
-  return isRowNorm(op) && llvm::all_of(op->getUsers(), [](Operation *user) {
+  return (isRowNorm(op) || isGateOfAttention(op)) &&
+         llvm::all_of(op->getUsers(), [](Operation *user) {
            return isa<LinearOp, LmHeadOp, RouteOp, RoutedLinearOp, ObserveOp>(user);
          });
 }
 
 // What begins a stage. Of a norm that others read, too, a tile is a row.
 bool isAnchor(Operation *op) {
-  return isa<EmbedOp, LinearOp, HeadLinearOp, LmHeadOp, RouteOp, RoutedLinearOp, AttentionOp>(op) ||
+  return isa<EmbedOp, LinearOp, HeadLinearOp, LmHeadOp, RouteOp, RoutedLinearOp, AttentionOp,
+             DeltaOp>(op) ||
          (isRowNorm(op) && !isPrologue(op));
 }
 
@@ -100,11 +109,15 @@ struct Grouping {
     return last;
   }
   bool isOfRows(unsigned stage) const { return isRowNorm(stages[stage].front()); }
+  // Whether tiles of the stage are whole heads.
+  bool isOfDelta(unsigned stage) const {
+    return llvm::any_of(stages[stage], [](Operation *op) { return isa<DeltaOp>(op); });
+  }
 };
 
 FailureOr<Grouping> group(func::FuncOp function, bool headsAtReaders) {
   Grouping grouping;
-  SmallVector<Operation *> waiting; // for the attention that reads them
+  SmallVector<Operation *> waiting; // for the attention or delta rule that reads them
   DenseMap<std::pair<Value, Value>, unsigned> stageOfInput;
   DenseMap<unsigned, unsigned> rowsOf, headsOf; // stages that read a stage's rows, or whole heads
   auto put = [&](Operation *op, unsigned stage) {
@@ -123,21 +136,26 @@ FailureOr<Grouping> group(func::FuncOp function, bool headsAtReaders) {
       auto [place, isNew] = stages.try_emplace(read, grouping.stages.size());
       isNew ? open(&op) : put(&op, place->second);
     };
-    if (headsAtReaders && needsHeads(&op)) {
+    bool readsWaiting = llvm::any_of(op.getOperands(), [&](Value operand) {
+      return llvm::is_contained(waiting, operand.getDefiningOp());
+    });
+    bool isRule = isa<AttentionOp, DeltaOp>(op);
+    std::optional<unsigned> read = grouping.lastRead(&op);
+    bool isAtReader = headsAtReaders && needsHeads(&op) && !(read && grouping.isOfDelta(*read));
+    // A convolution reads rows that other tiles have recorded.
+    if (isAtReader || isa<ConvolveOp>(op) || (readsWaiting && !isRule)) {
       waiting.push_back(&op);
     } else if (isRowNorm(&op) || !isAnchor(&op)) {
-      std::optional<unsigned> last = grouping.lastRead(&op);
-      if (!last)
+      if (!read)
         return op.emitOpError("depends on no stage that it could be part of");
       if (isRowNorm(&op))
-        shared(rowsOf, *last);
-      else if (needsHeads(&op) && grouping.isOfRows(*last))
-        shared(headsOf, *last);
+        shared(rowsOf, *read);
+      else if (needsHeads(&op) && grouping.isOfRows(*read))
+        shared(headsOf, *read);
       else // an epilogue
-        put(&op, *last);
+        put(&op, *read);
     } else if (RoutedLinearOp sum = sumBeside(&op);
-               sum && grouping.stageOf.count(sum) &&
-               grouping.lastRead(&op) < grouping.stageOf[sum]) {
+               sum && grouping.stageOf.count(sum) && read < grouping.stageOf[sum]) {
       put(&op, grouping.stageOf[sum]);
     } else if (auto input = sharedInput(&op); input.first) {
       auto [place, isNew] = stageOfInput.try_emplace(input, grouping.stages.size());
@@ -149,7 +167,7 @@ FailureOr<Grouping> group(func::FuncOp function, bool headsAtReaders) {
       }
     } else {
       open(&op);
-      if (isa<AttentionOp>(op)) {
+      if (isRule) {
         SmallVector<Operation *> &ops = grouping.stages.back();
         ops.insert(ops.begin(), waiting.begin(), waiting.end());
         for (Operation *head : waiting)
@@ -159,7 +177,8 @@ FailureOr<Grouping> group(func::FuncOp function, bool headsAtReaders) {
     }
   }
   if (!waiting.empty())
-    return waiting.front()->emitOpError("needs whole heads, and no attention reads them");
+    return waiting.front()->emitOpError(
+        "needs whole heads, and neither attention nor a delta rule reads them");
   return grouping;
 }
 

@@ -69,11 +69,12 @@ bool mustFollow(const Use &later, const Use &earlier) {
   return later.write && overlap(later.value, earlier.value);
 }
 
-// The same for `earlier` in the play before: contexts get other positions in each play.
+// The same for `earlier` in the play before: contexts and histories get other positions in each
+// play, and what a head remembers is its tile's alone.
 bool mustFollowPlay(const Use &later, const Use &earlier) {
   if (later.past && earlier.write && later.value == earlier.value)
     return true;
-  bool isContext = later.value && isa<tile::ContextType>(later.value.getType());
+  bool isContext = later.value && isa<tile::ContextType, tile::StateType>(later.value.getType());
   return later.write && !isContext && overlap(later.value, earlier.value);
 }
 

@@ -28,6 +28,9 @@ constexpr const char *kRoutedGoldens[] = {"deepseek_v2",   "deepseek_v2_group", 
 /// compiled.
 constexpr const char *kChoosingGoldens[] = {"deepseek_v32", "glm_moe_dsa"};
 
+/// Layers that remember a matrix in place of keys and values.
+constexpr const char *kDeltaGoldens[] = {"qwen3_5_text", "qwen3_next"};
+
 /// Positions that a golden is for, if not all. transformers gives phi4mini the factors of rope that
 /// are for texts of at most 48 tokens.
 inline int64_t positionsOf(std::string_view model) { return model == "phi4mini" ? 48 : 0; }

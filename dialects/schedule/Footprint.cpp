@@ -12,6 +12,8 @@ Extent Extent::of(Value value, int64_t slots) {
   if (auto context = dyn_cast<tile::ContextType>(value.getType()))
     return {slots, 2 * context.getHeads() * context.getSize(),
             context.getElement().getIntOrFloatBitWidth() / 8, std::nullopt, "the context"};
+  if (auto state = dyn_cast<tile::StateType>(value.getType()))
+    return {slots, state.getParts() * state.getColumns(), 4, std::nullopt, "the state"};
   auto type = cast<tile::BufferType>(value.getType());
   auto buffer = value.getDefiningOp<BufferOp>();
   std::optional<int64_t> at;

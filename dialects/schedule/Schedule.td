@@ -154,6 +154,22 @@ def Schedule_ContextOp : Schedule_Op<"context", [HasParent<"ProgramOp">]> {
   let assemblyFormat = "$cache attr-dict `:` type($context)";
 }
 
+def Schedule_StateOp : Schedule_Op<"state", [HasParent<"ProgramOp">]> {
+  let summary = "what one layer remembers of a sequence";
+  let description = [{
+    `symbol` is that of the model's state; all programs share it.
+
+    ```mlir
+    schedule.program @p slots = 1 {
+      %s = schedule.state @state.0 : !tile.state<4 x 12 x 16>
+    }
+    ```
+  }];
+  let arguments = (ins SymbolRefAttr:$symbol);
+  let results = (outs Tile_StateType:$state);
+  let assemblyFormat = "$symbol attr-dict `:` type($state)";
+}
+
 def Schedule_TableOp : Schedule_Op<"table", [HasParent<"ProgramOp">]> {
   let summary = "the embedding table";
   let description = "See `schedule.program` for an example.";
@@ -210,7 +226,7 @@ def Schedule_StepOp : Schedule_Op<"step", [HasParent<"ProgramOp">, AttrSizedOper
     neither. See `schedule.program` for an example.
   }];
   let arguments = (ins StrAttr:$label, FlatSymbolRefAttr:$stage,
-                       Variadic<AnyTypeOf<[Tile_BufferType, Tile_ContextType, Tile_TableType,
+                       Variadic<AnyTypeOf<[Tile_BufferType, Tile_ContextType, Tile_StateType, Tile_TableType,
                                            Tile_RotationType, Tile_PoolType]>>:$bindings,
                        Variadic<Schedule_EventType>:$waits,
                        Optional<Schedule_EventType>:$signals,

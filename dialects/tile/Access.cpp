@@ -39,6 +39,31 @@ static void collect(Block &block, ArrayRef<int64_t> at, SmallVectorImpl<Access> 
                               (half + evaluate(append.getHeadAttr(), at)) * type.getSize(),
                               type.getSize()});
         })
+        .Case([&](RecordOp record) {
+          slice(record.getState(), true, record.getValue(), {}, record.getColumnsAttr());
+        })
+        .Case([&](ConvolveOp convolve) {
+          slice(convolve.getState(), false, convolve.getResult(), {}, convolve.getColumnsAttr());
+          Access past = accesses.back();
+          past.slots = 0;
+          past.past = true;
+          accesses.push_back(past);
+        })
+        .Case([&](DeltaOp delta) {
+          // What it reads of its part is of plays before, or its own.
+          StateType type = delta.getState().getType();
+          int64_t part = evaluate(delta.getHeadAttr(), at) * type.getColumns();
+          Access past{argumentOf(delta.getState()),
+                      false,
+                      0,
+                      0,
+                      part,
+                      type.getColumns(),
+                      /*past=*/true};
+          accesses.push_back(past);
+          slice(delta.getState(), true, delta.getValue(), {}, {});
+          accesses.back().column = part;
+        })
         .Case([&](GatherOp gather) {
           if (!gather.getByPosition())
             accesses.push_back({kTokens, false, 0, 0, 0, 1, /*past=*/true});

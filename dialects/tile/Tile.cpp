@@ -199,8 +199,8 @@ LogicalResult StageOp::verify() {
   if (getSections().empty())
     return emitOpError("has no section");
   for (BlockArgument argument : getBody().getArguments())
-    if (!isa<BufferType, ContextType, MatrixType, VectorType, TableType, RotationType, PoolType>(
-            argument.getType()))
+    if (!isa<BufferType, ContextType, StateType, MatrixType, VectorType, TableType, RotationType,
+             PoolType>(argument.getType()))
       return emitOpError("argument ") << argument.getArgNumber() << " has type "
                                       << argument.getType() << ", which no step can bind";
   return success();

@@ -598,5 +598,6 @@ def Tile_CombineOp : Tile_Op<"combine", [Pure]> {
 }
 
 include "dialects/tile/TileExpertOps.td"
+include "dialects/tile/TileStateOps.td"
 
 #endif

@@ -112,6 +112,22 @@ def Tile_ContextType : Tile_Type<"Context", "context"> {
   }];
 }
 
+def Tile_StateType : Tile_Type<"State", "state"> {
+  let summary = "what a layer remembers of a sequence, however long it is";
+  let description = [{
+    f32 numbers of each sequence: `parts` parts of `rows` rows of `columns`, a multiple of 16, row by
+    row. A history has one part, and position p in row p mod `rows` (`tile.record`); the delta rule has a
+    part for each head (`tile.delta`). Example: `!tile.state<32 x 128 x 128>`.
+  }];
+  let parameters = (ins "int64_t":$parts, "int64_t":$rows, "int64_t":$columns);
+  let assemblyFormat = "`<` $parts `x` $rows `x` $columns `>`";
+  let genVerifyDecl = 1;
+  let extraClassDeclaration = [{
+    /// Of one sequence.
+    int64_t getBytes() const { return getParts() * getRows() * getColumns() * 4; }
+  }];
+}
+
 def Tile_MatrixType : Tile_Type<"Matrix", "matrix"> {
   let summary = "a weight matrix on the tape, a fixed number of rows a tile";
   let description = [{

@@ -8,8 +8,8 @@ using namespace mlir;
 
 namespace pianola::transformer {
 
-// Heads that `op` sees in what it reads and makes; 0 if it sees plain rows.
-static int64_t headsSeen(Operation *op) {
+// Heads that `op` sees in `value`, which it reads or makes; 0 if it sees plain rows.
+static int64_t headsSeen(Operation *op, Value value) {
   return TypeSwitch<Operation *, int64_t>(op)
       .Case([&](AttentionOp attention) { return attention.getHeads(); })
       .Case([&](RopeOp rope) { return rope.getHeads(); })
@@ -17,7 +17,26 @@ static int64_t headsSeen(Operation *op) {
       .Case([&](JoinOp join) { return join.getHeads(); })
       .Case([&](NormOp norm) { return int64_t(norm.getHeads().value_or(0)); })
       .Case([&](AppendOp append) { return int64_t(append.getResult().getType().getHeads()); })
+      .Case([&](DeltaOp delta) -> int64_t {
+        if (value == delta.getDecay() || value == delta.getStrength())
+          return 0;
+        bool isValue = value == delta.getResult() || value == delta.getValue();
+        return isValue ? width(delta.getDecay()) : int64_t(delta.getKeyHeads());
+      })
       .Default([](Operation *) { return int64_t(0); });
+}
+
+static int64_t columnsOf(Value value) {
+  if (auto history = dyn_cast<HistoryType>(value.getType()))
+    return history.getColumns();
+  return isa<RankedTensorType>(value.getType()) ? width(value) : 0;
+}
+
+// Whether the op keeps the columns of `operand` where they are.
+static bool keepsColumns(Operation *op, Value operand) {
+  return isa<ActivateOp, AddOp, ConvolveOp, GateOp, GluOp, NormOp, RecordOp, ScaleOp, SoftcapOp>(
+             op) &&
+         columnsOf(operand) == columnsOf(op->getResult(0));
 }
 
 // Follows a value through the ops and stages that keep its columns where they are.
@@ -32,23 +51,24 @@ static int64_t findHeads(Value value, llvm::SmallPtrSetImpl<void *> &seen) {
         return heads;
     } else if (auto routed = dyn_cast<RoutedLinearOp>(op)) {
       return routed.getCombined() ? 0 : int64_t(routed.getRoutes().getType().getChosen());
-    } else if (int64_t heads = headsSeen(op)) {
+    } else if (int64_t heads = headsSeen(op, value)) {
       return heads;
-    } else if (isa<ActivateOp, AddOp, GluOp, NormOp, ScaleOp, SoftcapOp>(op)) {
+    } else {
       for (Value operand : op->getOperands())
-        if (int64_t heads = findHeads(operand, seen))
-          return heads;
+        if (keepsColumns(op, operand))
+          if (int64_t heads = findHeads(operand, seen))
+            return heads;
     }
   }
   for (OpOperand &use : value.getUses()) {
     Operation *user = use.getOwner();
-    int64_t heads = headsSeen(user);
+    int64_t heads = headsSeen(user, value);
     // What one head is joined of may be made by tiles of any size.
     if (isa<JoinOp>(user) && heads == 1)
       heads = 0;
     if (!heads && isa<YieldOp>(user))
       heads = findHeads(user->getParentOp()->getResult(use.getOperandNumber()), seen);
-    else if (!heads && isa<ActivateOp, AddOp, GluOp, NormOp, ScaleOp, SoftcapOp>(user))
+    else if (!heads && keepsColumns(user, value))
       heads = findHeads(user->getResult(0), seen);
     if (heads)
       return heads;
@@ -60,7 +80,7 @@ Layout layoutOf(Value value) {
   if (auto routes = dyn_cast<RoutesType>(value.getType()))
     return Layout::plain(routes.getExperts()); // as logits
   llvm::SmallPtrSet<void *, 8> seen;
-  int64_t heads = findHeads(value, seen), columns = width(value);
+  int64_t heads = findHeads(value, seen), columns = columnsOf(value);
   return heads ? Layout::heads(heads, columns / heads) : Layout::plain(columns);
 }
 

@@ -26,7 +26,8 @@ def Transformer_Dialect : Dialect {
     **Weights** are symbols: a shape, an encoding and the name of the tensor in the checkpoint. Their
     bytes are never in the IR.
 
-    **State** is the key/value cache, one symbol per layer. Only `append` changes it.
+    **State** is the key/value cache, one symbol per layer, which only `append` changes; and of layers
+    that remember a fixed number of numbers these, which `record` and `delta` change.
 
     The module carries `transformer.model`, a `#transformer.model` attribute, and one function
     `@forward` from token ids to logits. Every op carries a name location, such as
@@ -74,6 +75,7 @@ include "dialects/transformer/TransformerTypes.td"
 include "dialects/transformer/TransformerSymbols.td"
 include "dialects/transformer/TransformerOps.td"
 include "dialects/transformer/TransformerExperts.td"
+include "dialects/transformer/TransformerStates.td"
 include "dialects/transformer/TransformerStages.td"
 
 #endif

@@ -354,6 +354,83 @@ LogicalResult AttentionOp::verifySymbolUses(SymbolTableCollection &symbols) {
                     : success();
 }
 
+//===----------------------------------------------------------------------===//
+// States
+//===----------------------------------------------------------------------===//
+
+LogicalResult StateOp::verify() {
+  ArrayRef<int64_t> shape = getShape();
+  if ((shape.size() != 2 && shape.size() != 3) ||
+      llvm::any_of(shape, [](int64_t extent) { return extent < 1 || extent > (1 << 20); }))
+    return emitOpError("@") << getSymName() << " of " << show(shape)
+                            << " is neither [K, N] nor [H, D, E]";
+  return success();
+}
+
+static LogicalResult checkState(Operation *op, SymbolTableCollection &symbols,
+                                FlatSymbolRefAttr name, ArrayRef<int64_t> shape) {
+  auto state = lookUp<StateOp>(op, symbols, name);
+  if (!state)
+    return failure();
+  if (state.getShape() != shape)
+    return op->emitOpError("state ")
+           << name << " is " << show(state.getShape()) << ", expected " << show(shape);
+  return success();
+}
+
+LogicalResult RecordOp::verify() {
+  if (width(getInput()) != getResult().getType().getColumns())
+    return emitOpError("rows of ") << width(getInput()) << " do not fill " << getResult().getType();
+  return success();
+}
+
+LogicalResult RecordOp::verifySymbolUses(SymbolTableCollection &symbols) {
+  auto state = lookUp<StateOp>(*this, symbols, getStateAttr());
+  if (!state)
+    return failure();
+  return checkState(*this, symbols, getStateAttr(), {state.getShape()[0], width(getInput())});
+}
+
+LogicalResult ConvolveOp::verify() {
+  if (width(getResult()) != getHistory().getType().getColumns())
+    return emitOpError("rows of ")
+           << width(getResult()) << " are not made of " << getHistory().getType();
+  return success();
+}
+
+LogicalResult ConvolveOp::verifySymbolUses(SymbolTableCollection &symbols) {
+  auto weight = lookUp<WeightOp>(*this, symbols, getWeightAttr());
+  if (!weight)
+    return failure();
+  int64_t taps = weight.getShape()[0];
+  if (failed(checkWeight(*this, symbols, getWeightAttr(), {taps, width(getResult())})))
+    return failure();
+  // What a stage hands on has been recorded in another one.
+  auto record = getHistory().getDefiningOp<RecordOp>();
+  return record ? checkState(*this, symbols, record.getStateAttr(), {taps, width(getResult())})
+                : success();
+}
+
+LogicalResult DeltaOp::verify() {
+  int64_t heads = width(getDecay()), keyHeads = getKeyHeads();
+  if (failed(checkHeads(*this, width(getValue()), heads)) ||
+      failed(checkHeads(*this, width(getKey()), keyHeads)))
+    return failure();
+  if (heads % keyHeads)
+    return emitOpError() << heads << " value heads do not divide among " << keyHeads
+                         << " key heads";
+  return success();
+}
+
+LogicalResult DeltaOp::verifySymbolUses(SymbolTableCollection &symbols) {
+  int64_t heads = width(getDecay());
+  for (FlatSymbolRefAttr vector : {getRateAttr(), getOffsetAttr()})
+    if (failed(checkWeight(*this, symbols, vector, {heads})))
+      return failure();
+  return checkState(*this, symbols, getStateAttr(),
+                    {heads, width(getKey()) / int64_t(getKeyHeads()), width(getValue()) / heads});
+}
+
 LogicalResult YieldOp::verify() {
   if (getOperandTypes() != (*this)->getParentOp()->getResultTypes())
     return emitOpError("yields other types than the stage's results");

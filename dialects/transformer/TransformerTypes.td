@@ -81,6 +81,20 @@ def Transformer_ContextType : TypeDef<Transformer_Dialect, "Context"> {
   let genVerifyDecl = 1;
 }
 
+def Transformer_HistoryType : TypeDef<Transformer_Dialect, "History"> {
+  let mnemonic = "history";
+  let summary = "the newest rows of one value of a layer";
+  let description = [{
+    `!transformer.history<N>`: rows of N numbers, of this call's positions and of some before.
+
+    ```mlir
+    func.func private @takes(!transformer.history<32>)
+    ```
+  }];
+  let parameters = (ins "int64_t":$columns);
+  let assemblyFormat = "`<` $columns `>`";
+}
+
 def Transformer_RoutesType : TypeDef<Transformer_Dialect, "Routes"> {
   let mnemonic = "routes";
   let summary = "which experts each slot has chosen, and how much each counts";

@@ -24,6 +24,8 @@
  * array of the digests of its 16 MiB pieces, so that several threads can check it. The header's
  * digest covers the header with its own digest field zero.
  *
+ * clang-format off
+ *
  * The manifest (all members required unless said otherwise; sizes in bytes):
  *
  *   {"pianola": "0.1.0",                      version of the compiler
@@ -43,7 +45,10 @@
  *                  "window", "ring"}],        of i8 and f8e4m3, a position has an f32 scale too for
  *                                             each head's key and value. window, optional: how many
  *                                             positions attention looks at, counted backwards.
- * ring, optional: how many are kept, the newest; position p stands where p mod ring would
+ *                                             ring, optional: how many are kept, the newest;
+ *                                             position p stands where p mod ring would
+ *    "states": [{"bytes"}],                   optional: what a layer remembers of a sequence, as the
+ *                                             last of its positions has left it
  *    "rotations": [{"inv_freq": [...], "scale",
  *                   "growth": {"factor", "period", "from"}}],  optional: position p's cosines and
  *                                             sines are 1 + factor ln(1 + floor((p + from) /
@@ -52,23 +57,33 @@
  *                                             table: first byte and bytes in the table section;
  *                                             tiles: first index and number of entries in tiles
  *    "pools": [{"offset", "bytes"}],          optional: in the tape section, the tiles of a matrix
- * of all experts, one expert's after the other's "parts": [{"name", "entry"}],            entry:
- * first byte in the code section; nvptx: none "tapes": [{"offset", "bytes"}],          of each
- * worker, in the tape section; nvptx: bytes is a multiple of 64, where the last tile ends
- *    "weights": {"seed", "tape", "table", "constant"},    nvptx alone, optional: the roll has none
- *                                             of these three sections, and who opens it makes up
- *                                             so many bytes of each (runtime/roll/MadeUpWeights.h),
- *                                             to measure how fast it plays
+ *                                             of all experts, one expert's after the other's
+ *    "parts": [{"name", "entry"}],            entry: first byte in the code section; nvptx: none
+ *    "tapes": [{"offset", "bytes"}],          of each worker, in the tape section; nvptx: bytes is
+ *                                             a multiple of 64, where the last tile ends
+ *    "weights": {"seed", "tape", "table", "constant"},
+ *                                             nvptx alone, optional: the roll has none of these
+ *                                             three sections, and who opens it makes up so many
+ *                                             bytes of each (runtime/roll/MadeUpWeights.h), to
+ *                                             measure how fast it plays
  *    "programs": [{"name", "slots", "arena", "scratch", "events",
- *                  "logits": {"at", "columns"}, f32 [slots x columns] in the arena
- *                  "hidden_states": {"at", "columns"},  optional: of each slot, what the head
- * reads, alike "steps": [{"label", "bindings": [{"space", "at"}], "cost": {"tape", "memory",
- * "flops", "ns"}, "stage": index in kernel.stages}],         nvptx alone space: arena, constant
- * (at: byte), context, rotation, table (at: index) "records": [{"first", "count"}],     of each
- * worker, in the records section "loops": true | false,     nvptx alone, as is kernel "kernel":
- * {"entry", "threads", "shared": dynamic bytes, "chunk": bytes of a slot of the ring, "slots": of
- * the ring, "stages": [{"name", "entry"}]}}]} entry: a kernel of the code section, as
+ *                  "logits": {"at", "columns"},         f32 [slots x columns] in the arena
+ *                  "hidden_states": {"at", "columns"},  optional: alike, of each slot, what the
+ *                                                       head reads
+ *                  "steps": [{"label", "bindings": [{"space", "at"}],
+ *                             "cost": {"tape", "memory", "flops", "ns"},
+ *                             "stage"}],      stage: nvptx alone, index in kernel.stages; space:
+ *                                             arena, constant (at: byte), context, state,
+ *                                             rotation, table, pool (at: index)
+ *                  "records": [{"first", "count"}],     of each worker, in the records section
+ *                  "loops": true | false,     nvptx alone, as is kernel
+ *                  "kernel": {"entry", "threads", "shared": dynamic bytes,
+ *                             "chunk": bytes of a slot of the ring, "slots": of the ring,
+ *                             "stages": [{"name", "entry"}]}}]}
+ *                                             entry: a kernel of the code section, as
  *                                             pianola/cuda.h has them
+ *
+ * clang-format on
  *
  * The last step of an nvptx program chooses the next token.
  *

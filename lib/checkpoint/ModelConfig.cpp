@@ -41,7 +41,8 @@ void readSizes(JsonFields &fields, ModelConfig &config) {
   // GPT-2 need not say that its MLP is four times as wide as the rest.
   if (fields.find("n_embd") && !fields.find("n_inner"))
     config.intermediate = 4 * config.hidden;
-  else
+  // Of Qwen3.5's mixtures no layer has one.
+  else if (config.architecture != "Qwen3_5MoeForCausalLM")
     read({"intermediate_size", "n_inner"}, 1 << 22, config.intermediate);
   if (fields.failed())
     return;
@@ -121,6 +122,9 @@ void readRopeScaling(JsonFields &scaling, std::optional<int64_t> outer, ModelCon
   scaling.number("partial_rotary_factor", 1e-3, 1, config.rotaryShare);
 
   scaling.ignore("max_position_embeddings"); // that outside counts
+  // Which pairs of lanes have the positions of an image's rows, and which those of its columns.
+  scaling.ignore("mrope_section");
+  scaling.ignore("mrope_interleaved");
   scaling.number("llama_4_scaling_beta", 0, 1e3, rope.queryGrowth);
 
   std::optional<double> factor;

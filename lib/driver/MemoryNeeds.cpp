@@ -38,6 +38,9 @@ MemoryNeeds MemoryNeeds::of(ModuleOp module, int64_t workers, int64_t positions)
         int64_t kept = type.getRing() ? std::min(positions, type.getRing()) : positions;
         if (seen.insert(context.getCache()).second)
           needs.contexts += 2 * type.getHeads() * type.getPositionBytes() * kept;
+      } else if (auto state = dyn_cast<schedule::StateOp>(op)) {
+        if (seen.insert(state.getSymbol()).second)
+          needs.contexts += state.getState().getType().getBytes();
       }
     }
   }

@@ -11,7 +11,7 @@ namespace pianola {
 /// Bytes.
 struct MemoryNeeds {
   uint64_t weights = 0;     // tapes, pools, tables
-  uint64_t contexts = 0;    // keys and values of one sequence
+  uint64_t contexts = 0;    // keys and values of one sequence, and states
   uint64_t activations = 0; // of the program that has most
 
   /// Of a module that has gone through the pipeline, for so many workers and positions.

@@ -78,7 +78,7 @@ private:
   const PtxCode *ptx;
   std::map<std::string, uint32_t> parts;
   uint64_t scratch = 0;
-  Numbering contexts, rotations, tables, pools;
+  Numbering contexts, states, rotations, tables, pools;
   llvm::MapVector<std::pair<Attribute, Type>, uint64_t> constants; // bytes of the section
   Punched result;
   std::string refusal; // the first
@@ -152,7 +152,7 @@ static int64_t windowOf(schedule::ContextOp context) {
 }
 
 void Puncher::collectSymbols() {
-  for (const char *list : {"contexts", "rotations", "tables", "pools"})
+  for (const char *list : {"contexts", "states", "rotations", "tables", "pools"})
     result.manifest[list] = json::array();
   llvm::DenseSet<Attribute> seen;
   module.walk([&](Operation *op) {
@@ -168,6 +168,10 @@ void Puncher::collectSymbols() {
         result.manifest["contexts"].back()["window"] = window;
       if (type.getRing())
         result.manifest["contexts"].back()["ring"] = type.getRing();
+    } else if (auto state = dyn_cast<schedule::StateOp>(op)) {
+      states(state.getSymbol());
+      if (seen.insert(state.getSymbol()).second)
+        result.manifest["states"].push_back({{"bytes", state.getState().getType().getBytes()}});
     } else if (auto rotation = dyn_cast<schedule::RotationOp>(op)) {
       rotations(rotation.getTable());
       if (!seen.insert(rotation.getTable()).second)
@@ -199,6 +203,8 @@ json Puncher::bindingOf(Value value) {
     return {{"space", "arena"}, {"at", *buffer.getAt()}};
   if (auto context = dyn_cast<schedule::ContextOp>(op))
     return {{"space", "context"}, {"at", contexts(context.getCache())}};
+  if (auto state = dyn_cast<schedule::StateOp>(op))
+    return {{"space", "state"}, {"at", states(state.getSymbol())}};
   if (auto rotation = dyn_cast<schedule::RotationOp>(op))
     return {{"space", "rotation"}, {"at", rotations(rotation.getTable())}};
   if (auto pool = dyn_cast<schedule::PoolOp>(op))

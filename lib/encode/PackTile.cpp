@@ -223,10 +223,11 @@ llvm::Error packVector(tile::VectorType type, int64_t tile, const WeightSource &
     return llvm::Error::success();
   }
   auto *floats = reinterpret_cast<float *>(out.data());
+  auto elements = static_cast<int64_t>(tensor.elements()); // of a matrix, row by row
   int64_t first = type.getPerTile() ? tile * type.getBlocks() * type.getSize() : 0;
   for (int64_t block = 0; block < type.getBlocks(); ++block) {
     int64_t from = first + block * type.getSize();
-    int64_t count = std::clamp<int64_t>(tensor.shape[0] - from, 0, type.getSize());
+    int64_t count = std::clamp<int64_t>(elements - from, 0, type.getSize());
     if (count == 0)
       continue;
     if (llvm::Error error =

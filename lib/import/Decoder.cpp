@@ -139,10 +139,24 @@ Value attention(DecoderBuilder &decoder, Value input, int64_t layer, const Layer
                 int64_t lanes, const DecoderDefaults &defaults, Value &selection) {
   if (card.latent)
     return latentAttention(decoder, input, layer, card, selection);
+  if (card.delta)
+    return card.delta->build(decoder, input, "layers." + std::to_string(layer) + ".linear_attn");
   const ModelConfig &config = decoder.config();
   std::string self = "layers." + std::to_string(layer) + ".self_attn.";
   Projections projections(decoder, input, layer, card, lanes);
-  Value q = projections.next("q_proj", config.heads, true);
+  Value q, gate;
+  if (card.gatedAttention) {
+    int64_t size = config.headSize;
+    auto half = [&](const char *name, int64_t first) {
+      StoredRows stored = rowsOfHeads(self + "q_proj", config.heads, 2 * size, first, size);
+      return decoder.linear(input, self + name, config.heads * size, card.queryKeyValueBias,
+                            &stored);
+    };
+    q = half("q_proj", 0);
+    gate = half("gate", size);
+  } else {
+    q = projections.next("q_proj", config.heads, true);
+  }
   Value k = projections.next("k_proj", config.kvHeads, true);
   Value v = projections.next("v_proj", config.kvHeads, false);
   using Norm = LayerCard::QueryKeyNorm;
@@ -165,6 +179,8 @@ Value attention(DecoderBuilder &decoder, Value input, int64_t layer, const Layer
   if (card.sinks)
     how.sinks = self + "sinks";
   Value mixed = decoder.attend(q, k, v, layer, how);
+  if (gate)
+    mixed = decoder.gate(mixed, gate, self + "gated");
   return decoder.linear(mixed, self + "o_proj", config.hidden, card.outputBias);
 }
 

@@ -20,6 +20,12 @@
 //
 //       x = x + linear(v_up[h] attention(q, k, v)[latent], o_proj)
 //
+// With a gate, rows of q_proj are by turns a head's query and what its attention is gated by:
+//
+//       x = x + linear(attention(q, k, v) * sigmoid(gate), o_proj)
+//
+// Layers that remember a matrix in place of keys and values are in DeltaNet.h.
+//
 //     mlp(n) = linear(act(linear(n, mlp.gate_proj)) * linear(n, mlp.up_proj), mlp.down_proj)
 //
 // or a mixture of such, of which a router chooses some for each token, and perhaps one for all.
@@ -27,6 +33,7 @@
 #define PIANOLA_LIB_IMPORT_DECODER_H
 
 #include "lib/import/DecoderBuilder.h"
+#include "lib/import/DeltaNet.h"
 
 #include "llvm/ADT/STLFunctionalExtras.h"
 
@@ -103,6 +110,8 @@ struct LayerCard {
   bool fusedMlp = false;       // gate and up are rows of one mlp.gate_up_proj, in this order
   DecoderBuilder::Attention attention;
   std::optional<Latent> latent;
+  std::optional<DeltaNet> delta;       // in place of attention
+  bool gatedAttention = false;         // rows of q_proj are each head's query, then its gate
   bool sinks = false;                  // self_attn.sinks
   std::optional<double> residualScale; // on what attention and MLP add to x
 

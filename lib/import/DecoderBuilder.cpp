@@ -305,10 +305,12 @@ Value DecoderBuilder::layerNorm(Value input, const llvm::Twine &name, const Stor
                              body.getUnitAttr());
 }
 
-Value DecoderBuilder::headNorm(Value input, const llvm::Twine &location, int64_t heads) {
+Value DecoderBuilder::headNorm(Value input, const llvm::Twine &location, int64_t heads,
+                               std::optional<double> eps) {
   return body.create<NormOp>(at(location), input.getType(), input, FlatSymbolRefAttr(),
                              FlatSymbolRefAttr(), body.getI64IntegerAttr(heads),
-                             body.getF32FloatAttr(float(model.normEps)), /*centred=*/UnitAttr());
+                             body.getF32FloatAttr(float(eps.value_or(model.normEps))),
+                             /*centred=*/UnitAttr());
 }
 
 Value DecoderBuilder::linear(Value input, const llvm::Twine &name, int64_t out, bool bias,
@@ -387,6 +389,46 @@ Value DecoderBuilder::rope(Value input, const llvm::Twine &location, int64_t hea
                              body.getI64IntegerAttr(heads));
 }
 
+Value DecoderBuilder::convolve(Value input, const llvm::Twine &name, llvm::StringRef tensor,
+                               int64_t channels, int64_t first, int64_t taps) {
+  int64_t columns = width(input);
+  std::string symbol = name.str(), stored = prefix + tensor.str() + ".weight";
+  WeightPart part;
+  part.tensor = stored;
+  part.shape = {channels, 1, taps};
+  part.columnsOf = 0;
+  part.first = first;
+  part.count = columns;
+  used.insert(stored);
+  std::string derived =
+      stored + "[" + std::to_string(first) + ":" + std::to_string(first + columns) + ", turned]";
+  FlatSymbolRefAttr weight = declare(symbol, derived, {taps, columns}, [&] {
+    return weights.derive(derived, part, TensorRole::Matrix);
+  });
+  std::string state = "history." + symbol;
+  symbols.create<StateOp>(at(state), state, ArrayRef<int64_t>{taps, columns});
+  MLIRContext *context = body.getContext();
+  Value history = body.create<RecordOp>(at(name), HistoryType::get(context, columns), input,
+                                        FlatSymbolRefAttr::get(context, state));
+  return body.create<ConvolveOp>(at(name), input.getType(), history, weight);
+}
+
+Value DecoderBuilder::delta(const Delta &in, const llvm::Twine &name) {
+  std::string state = ("state." + name).str();
+  symbols.create<StateOp>(at(state), state,
+                          ArrayRef<int64_t>{in.heads, width(in.key) / in.keyHeads,
+                                            width(in.value) / in.heads});
+  auto vector = [&](const char *called) {
+    std::string symbol = (name + "." + called).str();
+    return weight(symbol, prefix + symbol, {in.heads}, TensorRole::Bias);
+  };
+  FlatSymbolRefAttr rate = vector("A_log"), offset = vector("dt_bias");
+  return body.create<DeltaOp>(at(name), in.value.getType(), in.query, in.key, in.value, in.decay,
+                              rate, offset, in.strength,
+                              FlatSymbolRefAttr::get(body.getContext(), state),
+                              body.getI64IntegerAttr(in.keyHeads));
+}
+
 Value DecoderBuilder::attend(Value query, Value key, Value value, int64_t layer,
                              const Attention &how) {
   std::string cache = "cache." + std::to_string(layer);
@@ -423,13 +465,16 @@ Value DecoderBuilder::select(Value query, Value weights, Value key, int64_t laye
                                body.getF32FloatAttr(float(scale)));
 }
 
-Value DecoderBuilder::glu(Value gate, Value up, const llvm::Twine &location) {
-  return body.create<GluOp>(at(location), gate.getType(), gate, up, activation,
-                            gluLimit ? body.getF32FloatAttr(float(*gluLimit)) : FloatAttr());
+Value DecoderBuilder::glu(Value gate, Value up, const llvm::Twine &location,
+                          std::optional<Activation> as) {
+  bool isLimited = gluLimit && !as;
+  return body.create<GluOp>(at(location), gate.getType(), gate, up, as.value_or(activation),
+                            isLimited ? body.getF32FloatAttr(float(*gluLimit)) : FloatAttr());
 }
 
-Value DecoderBuilder::activate(Value input, const llvm::Twine &location) {
-  return body.create<ActivateOp>(at(location), input.getType(), input, activation);
+Value DecoderBuilder::activate(Value input, const llvm::Twine &location,
+                               std::optional<Activation> as) {
+  return body.create<ActivateOp>(at(location), input.getType(), input, as.value_or(activation));
 }
 
 Value DecoderBuilder::add(Value lhs, Value rhs, const llvm::Twine &location) {

@@ -97,7 +97,8 @@ public:
                    std::optional<int64_t> heads = std::nullopt,
                    std::optional<double> eps = std::nullopt);
   /// Of each head, without weights.
-  mlir::Value headNorm(mlir::Value input, const llvm::Twine &location, int64_t heads);
+  mlir::Value headNorm(mlir::Value input, const llvm::Twine &location, int64_t heads,
+                       std::optional<double> eps = std::nullopt);
   /// Less the row's mean, with "NAME.bias".
   mlir::Value layerNorm(mlir::Value input, const llvm::Twine &name,
                         const StoredRows *stored = nullptr,
@@ -133,6 +134,16 @@ public:
   mlir::Value gate(mlir::Value input, mlir::Value gates, const llvm::Twine &location);
   mlir::Value rope(mlir::Value input, const llvm::Twine &location, int64_t heads,
                    llvm::StringRef table);
+  /// Records `input` in a state called `name`, and convolves it by columns `first` on of the
+  /// `channels` of the tensor "TENSOR.weight".
+  mlir::Value convolve(mlir::Value input, const llvm::Twine &name, llvm::StringRef tensor,
+                       int64_t channels, int64_t first, int64_t taps);
+  /// The gated delta rule, in a state called `name`, with "NAME.A_log" and "NAME.dt_bias".
+  struct Delta {
+    mlir::Value query, key, value, decay, strength;
+    int64_t heads, keyHeads; // of values; of queries and keys
+  };
+  mlir::Value delta(const Delta &inputs, const llvm::Twine &name);
   /// How a layer attends.
   struct Attention {
     std::optional<int64_t> window, chunk;
@@ -152,8 +163,11 @@ public:
   /// Appends to @cache.LAYER, which it declares, and attends.
   mlir::Value attend(mlir::Value query, mlir::Value key, mlir::Value value, int64_t layer,
                      const Attention &how = {});
-  mlir::Value glu(mlir::Value gate, mlir::Value up, const llvm::Twine &location);
-  mlir::Value activate(mlir::Value input, const llvm::Twine &location);
+  /// `as`: in place of what setActivation has said.
+  mlir::Value glu(mlir::Value gate, mlir::Value up, const llvm::Twine &location,
+                  std::optional<transformer::Activation> as = std::nullopt);
+  mlir::Value activate(mlir::Value input, const llvm::Twine &location,
+                       std::optional<transformer::Activation> as = std::nullopt);
   mlir::Value add(mlir::Value lhs, mlir::Value rhs, const llvm::Twine &location);
   /// `value` itself if there is no factor.
   mlir::Value scale(mlir::Value value, std::optional<double> factor, const llvm::Twine &location);

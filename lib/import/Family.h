@@ -40,7 +40,10 @@ extern const Family phi3;
 extern const Family qwen2;
 extern const Family qwen2Moe;
 extern const Family qwen3;
+extern const Family qwen35;
+extern const Family qwen35Moe;
 extern const Family qwen3Moe;
+extern const Family qwen3Next;
 extern const Family smolLM3;
 
 } // namespace pianola

@@ -12,10 +12,11 @@
 namespace pianola {
 
 static const Family *const families[] = {
-    &deepSeekV2, &deepSeekV3, &deepSeekV32, &glm5,       &glm4MoeLite, &gemma2,   &gemma3,
-    &glm,        &glm4,       &glm4Moe,     &gpt2,       &gptNeoX,     &gptOss,   &granite,
-    &graniteMoe, &llama,      &llama4,      &ministral3, &mistral,     &mixtral,  &olmo2,
-    &olmo3,      &phi3,       &qwen2,       &qwen2Moe,   &qwen3,       &qwen3Moe, &smolLM3};
+    &deepSeekV2, &deepSeekV3, &deepSeekV32, &glm5,       &glm4MoeLite, &gemma2,  &gemma3,
+    &glm,        &glm4,       &glm4Moe,     &gpt2,       &gptNeoX,     &gptOss,  &granite,
+    &graniteMoe, &llama,      &llama4,      &ministral3, &mistral,     &mixtral, &olmo2,
+    &olmo3,      &phi3,       &qwen2,       &qwen2Moe,   &qwen3,       &qwen35,  &qwen35Moe,
+    &qwen3Moe,   &qwen3Next,  &smolLM3};
 
 std::vector<std::string> knownArchitectures() {
   std::vector<std::string> names;

@@ -4,14 +4,14 @@
 // them. Weights are of the softmax over all experts, made to sum to one if norm_topk_prob says so.
 // Qwen2-MoE has one expert more for all tokens, times a gate of its own. transformers:
 // modeling_qwen2_moe.py, modeling_qwen3_moe.py.
-#include "lib/import/Decoder.h"
+#include "lib/import/QwenMoe.h"
+
 #include "lib/import/Family.h"
 #include "lib/import/LayerTypes.h"
 
 namespace pianola {
 
-// Whether each layer has experts.
-static std::vector<bool> sparseLayers(DecoderBuilder &decoder) {
+std::vector<bool> steppedLayers(DecoderBuilder &decoder) {
   JsonFields &fields = decoder.fields();
   int64_t layers = decoder.config().layers;
   std::optional<int64_t> step;
@@ -24,19 +24,27 @@ static std::vector<bool> sparseLayers(DecoderBuilder &decoder) {
   return sparse;
 }
 
-static Mixture mixtureOf(DecoderBuilder &decoder, int64_t experts, int64_t chosen, int64_t size) {
+Mixture qwenMixture(DecoderBuilder &decoder, int64_t experts, int64_t chosen, int64_t size,
+                    bool normalised) {
   JsonFields &fields = decoder.fields();
   Mixture mixture;
   mixture.router = decoder.readRouter("num_experts", experts, chosen);
-  mixture.router.normalised = fields.flag("norm_topk_prob", false);
+  mixture.router.normalised = fields.flag("norm_topk_prob", normalised);
   mixture.size = fields.integerOr("moe_intermediate_size", 1, 1 << 22, size);
   mixture.stored = separateExperts(decoder.config(), mixture.size);
   return mixture;
 }
 
+void readSharedExpert(DecoderBuilder &decoder, Mixture &mixture, int64_t size) {
+  mixture.shared = "mlp.shared_expert";
+  mixture.sharedGate = "mlp.shared_expert_gate";
+  mixture.sharedSize =
+      decoder.fields().integerOr("shared_expert_intermediate_size", 1, 1 << 22, size);
+}
+
 static void build(DecoderBuilder &decoder, LayerCard card, const Mixture &mixture,
                   const std::vector<bool> &slides) {
-  std::vector<bool> sparse = sparseLayers(decoder);
+  std::vector<bool> sparse = steppedLayers(decoder);
   std::optional<int64_t> window = slidingWindow(decoder);
   if (!decoder.fields().flag("use_sliding_window", false))
     window.reset();
@@ -51,10 +59,8 @@ static void build(DecoderBuilder &decoder, LayerCard card, const Mixture &mixtur
 
 static void buildQwen2(DecoderBuilder &decoder) {
   JsonFields &fields = decoder.fields();
-  Mixture mixture = mixtureOf(decoder, 60, 4, 1408);
-  mixture.shared = "mlp.shared_expert";
-  mixture.sharedGate = "mlp.shared_expert_gate";
-  mixture.sharedSize = fields.integerOr("shared_expert_intermediate_size", 1, 1 << 22, 5632);
+  Mixture mixture = qwenMixture(decoder, 60, 4, 1408);
+  readSharedExpert(decoder, mixture, 5632);
   LayerCard card;
   card.queryKeyValueBias = fields.flag("qkv_bias", true);
   // The other way round than Qwen2, and only every other layer.
@@ -69,7 +75,7 @@ static void buildQwen3(DecoderBuilder &decoder) {
   card.queryKeyNorm = LayerCard::QueryKeyNorm::Heads;
   card.queryKeyValueBias = card.outputBias = fields.flag("attention_bias", false);
   fields.ignore("max_window_layers"); // a window, if it is on, is on all
-  build(decoder, card, mixtureOf(decoder, 128, 8, 768),
+  build(decoder, card, qwenMixture(decoder, 128, 8, 768),
         std::vector<bool>(size_t(decoder.config().layers), true));
 }
 

@@ -125,6 +125,7 @@ llvm::Error Interpreter::hear(Operation *op, Value input) {
 
 void Interpreter::rewind() {
   caches.clear();
+  states.clear();
   base = 0;
 }
 
@@ -274,6 +275,45 @@ llvm::Error Interpreter::append(AppendOp op) {
   return llvm::Error::success();
 }
 
+llvm::Error Interpreter::record(RecordOp op) {
+  Cache &history = caches[op.getState()];
+  history.keys.append(rows(op.getInput()));
+  if (history.keys.rows != base + int64_t(ids.size()))
+    return refuse("state @" + op.getState() + " is recorded more than once");
+  contexts[op.getResult()] = &history;
+  return llvm::Error::success();
+}
+
+llvm::Error Interpreter::delta(DeltaOp op) {
+  llvm::Expected<llvm::ArrayRef<float>> rate = numbers(op, op.getRateAttr());
+  if (!rate)
+    return rate.takeError();
+  llvm::Expected<llvm::ArrayRef<float>> offset = numbers(op, op.getOffsetAttr());
+  if (!offset)
+    return offset.takeError();
+  auto declared = SymbolTable::lookupNearestSymbolFrom<StateOp>(op, op.getStateAttr());
+  llvm::ArrayRef<int64_t> shape = declared.getShape();
+  std::vector<float> nothing(size_t(shape[0] * shape[1] * shape[2]));
+  std::vector<float> &kept = states[op.getState()];
+  if (kept.empty())
+    kept = nothing;
+  set(op.getResult(), eachSequence([&](int64_t first, int64_t count) {
+        auto of = [&](Value value) { return rows(value).slice(first, count); };
+        reference::DeltaInputs inputs{of(op.getQuery()),
+                                      of(op.getKey()),
+                                      of(op.getValue()),
+                                      of(op.getDecay()),
+                                      of(op.getStrength()),
+                                      *rate,
+                                      *offset};
+        if (!length)
+          return reference::delta(inputs, shape[1], kept);
+        std::vector<float> fresh = nothing; // each begins at position 0
+        return reference::delta(inputs, shape[1], fresh);
+      }));
+  return llvm::Error::success();
+}
+
 llvm::Error Interpreter::evaluate(Operation &operation) {
   using llvm::Error;
   return llvm::TypeSwitch<Operation *, Error>(&operation)
@@ -375,6 +415,18 @@ llvm::Error Interpreter::evaluate(Operation &operation) {
             }));
         return Error::success();
       })
+      .Case([&](RecordOp op) { return record(op); })
+      .Case([&](ConvolveOp op) -> Error {
+        llvm::Expected<const Rows *> taps = weight(op, op.getWeightAttr());
+        if (!taps)
+          return taps.takeError();
+        const Cache &history = *contexts.find(op.getHistory())->second;
+        set(op.getResult(), eachSequence([&](int64_t first, int64_t count) {
+              return reference::convolve(history.keys.slice(first, base + count), **taps, base);
+            }));
+        return Error::success();
+      })
+      .Case([&](DeltaOp op) { return delta(op); })
       .Case([&](SelectOp op) {
         const Cache &cache = *contexts.find(op.getContext())->second;
         reference::Selection selection;

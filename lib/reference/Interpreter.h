@@ -7,6 +7,7 @@
 
 #include "lib/checkpoint/WeightSource.h"
 #include "lib/reference/ExpertMath.h"
+#include "lib/reference/StateMath.h"
 
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/IR/BuiltinOps.h"
@@ -60,7 +61,7 @@ public:
 
 private:
   struct Cache {
-    reference::Rows keys, values; // a row per position
+    reference::Rows keys, values; // a row per position; a history has no values
   };
 
   /// The body of @forward, for these ids, if the model has so many positions.
@@ -79,6 +80,8 @@ private:
                                          llvm::ArrayRef<int32_t> numbers) const;
   llvm::Error embed(transformer::EmbedOp op);
   llvm::Error append(transformer::AppendOp op);
+  llvm::Error record(transformer::RecordOp op);
+  llvm::Error delta(transformer::DeltaOp op);
 
   llvm::Expected<const TensorInfo *> tensorOf(transformer::WeightOp op) const;
   /// The weight as rows; a vector is one row.
@@ -95,6 +98,7 @@ private:
   const WeightSource &weights;
   llvm::StringMap<reference::Rows> decoded;
   llvm::StringMap<Cache> caches;
+  llvm::StringMap<std::vector<float>> states; // of transformer.delta
   int64_t base = 0;
   reference::Chooser choose = reference::chooseFirst;
 

@@ -30,6 +30,8 @@ Value ProgramBuilder::bind(Operation *user, SymbolRefAttr symbol, Type type) {
     value = top.create<schedule::RotationOp>(user->getLoc(), type, symbol);
   else if (isa<tile::PoolType>(type))
     value = top.create<schedule::PoolOp>(user->getLoc(), type, symbol);
+  else if (isa<tile::StateType>(type))
+    value = top.create<schedule::StateOp>(user->getLoc(), type, symbol);
   else
     value = top.create<schedule::ContextOp>(user->getLoc(), type, symbol);
   return value;
@@ -57,6 +59,14 @@ Value ProgramBuilder::bindContext(AppendOp append) {
               tile::ContextType::get(context, layout.blocks, layout.pad, element, ring));
 }
 
+Value ProgramBuilder::bindHistory(RecordOp record) {
+  Layout layout = layoutOf(record.getInput());
+  // What a play writes must not stand where the taps of its first slot look.
+  int64_t taps = symbols.lookup<StateOp>(record.getState()).getShape()[0];
+  return bind(record, record.getStateAttr(),
+              tile::StateType::get(context, 1, mostSlots + taps - 1, layout.columns()));
+}
+
 // What @forward returns, in the end.
 static bool areLogits(Value value) {
   return llvm::any_of(value.getUsers(), [](Operation *user) { return isa<func::ReturnOp>(user); });
@@ -71,6 +81,10 @@ Placed ProgramBuilder::place(Value value, StringRef label) {
   Layout layout;
   if (auto append = dyn_cast<AppendOp>(op)) {
     to.buffer = bindContext(append);
+    return to;
+  }
+  if (auto record = dyn_cast<RecordOp>(op)) {
+    to.buffer = bindHistory(record);
     return to;
   }
   OpBuilder builder = OpBuilder::atBlockEnd(&program.getBody().front());

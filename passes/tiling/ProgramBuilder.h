@@ -47,6 +47,7 @@ private:
   Placed place(mlir::Value value, llvm::StringRef label);
   mlir::Value bind(mlir::Operation *symbolUser, mlir::SymbolRefAttr symbol, mlir::Type type);
   mlir::Value bindContext(transformer::AppendOp append);
+  mlir::Value bindHistory(transformer::RecordOp record);
   // What a matrix that multiplies `input` stands as on the tape. Codes that the machine does not
   // take as they are become f32, which they mean exactly.
   mlir::Type elementOnTape(transformer::WeightOp weight, transformer::Layout input);

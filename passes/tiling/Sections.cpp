@@ -148,11 +148,36 @@ FailureOr<Value> StageBuilder::emitHeads(Value value, AffineMapAttr slots, int64
                               bindValue(from.buffer), slots, columns)
         .getResult();
   }
-  if (!isa<NormOp, RopeOp, JoinOp>(op))
+  if (auto delta = dyn_cast<DeltaOp>(op))
+    return emitDelta(delta, first);
+  if (auto convolve = dyn_cast<ConvolveOp>(op))
+    return emitConvolution(
+        convolve, heads * layout.pad,
+        AffineMapAttr::get(AffineMap::get(first.getNumDims(), 0, first.getResult(0) * layout.pad)));
+  if (!isa<NormOp, RopeOp, JoinOp, ScaleOp, ActivateOp, GluOp>(op))
     return op->emitOpError("cannot be computed head by head");
   FailureOr<Value> input = emitHeads(op->getOperand(0), slots, count, heads, first);
   if (failed(input))
     return failure();
+  if (auto scale = dyn_cast<ScaleOp>(op))
+    return builder.create<tile::ScaleOp>(loc, input->getType(), *input, scale.getFactorAttr())
+        .getResult();
+  if (auto activate = dyn_cast<ActivateOp>(op))
+    return builder
+        .create<tile::ActivateOp>(loc, input->getType(), *input, Value(),
+                                  static_cast<tile::Activation>(activate.getActivation()),
+                                  FloatAttr())
+        .getResult();
+  if (auto glu = dyn_cast<GluOp>(op)) {
+    FailureOr<Value> up = emitHeads(glu.getUp(), slots, count, heads, first);
+    if (failed(up))
+      return failure();
+    return builder
+        .create<tile::ActivateOp>(loc, up->getType(), *input, *up,
+                                  static_cast<tile::Activation>(glu.getActivation()),
+                                  glu.getLimitAttr())
+        .getResult();
+  }
   if (auto join = dyn_cast<JoinOp>(op)) {
     FailureOr<Value> behind = emitHeads(join.getSecond(), slots, count, heads, first);
     if (failed(behind))

@@ -203,6 +203,13 @@ FailureOr<Value> StageBuilder::emitRow(Value value, AffineMapAttr slots, int64_t
           return failure();
         return builder.create<tile::ScaleOp>(loc, type, *input, scale.getFactorAttr()).getResult();
       })
+      .Case([&](GateOp gate) -> FailureOr<Value> {
+        FailureOr<Value> input = recurse(gate.getInput()), by = recurse(gate.getGate());
+        if (failed(input) || failed(by))
+          return failure();
+        Value gated = builder.create<tile::GateOp>(loc, *input, *by, /*by_row=*/UnitAttr());
+        return element == owner.f32() ? gated : round(gated);
+      })
       .Default([&](Operation *other) -> FailureOr<Value> {
         return other->emitOpError("cannot be computed row by row");
       });
@@ -452,9 +459,12 @@ LogicalResult StageBuilder::build(StringRef label) {
             .Case([&](EmbedOp embed) { return emitEmbed(embed, to.buffer); })
             .Case([&](AttentionOp attention) { return emitAttention(attention, to); })
             .Case([&](AppendOp append) { return emitAppend(append, to.buffer); })
+            .Case([&](RecordOp record) { return emitRecord(record, to.buffer); })
             .Default([&](Operation *) {
               if (Value routes = routesBehind(value))
                 return emitExperts(value, routes, to);
+              if (!source.getBody().front().getOps<DeltaOp>().empty())
+                return emitDeltaHeads(value, to.buffer);
               return isOfRows() ? emitRows(value, to.buffer) : emitStore(value, to);
             });
     if (failed(built))

@@ -84,6 +84,12 @@ private:
   mlir::LogicalResult emitEmbed(transformer::EmbedOp embed, mlir::Value buffer);
   mlir::LogicalResult emitAttention(transformer::AttentionOp attention, const Placed &to);
   mlir::LogicalResult emitFreshAppend(transformer::AppendOp append);
+  // States.cpp
+  mlir::LogicalResult emitRecord(transformer::RecordOp record, mlir::Value state);
+  mlir::LogicalResult emitDeltaHeads(mlir::Value value, mlir::Value buffer);
+  mlir::Value emitConvolution(transformer::ConvolveOp convolve, int64_t columns,
+                              mlir::AffineMapAttr first);
+  mlir::FailureOr<mlir::Value> emitDelta(transformer::DeltaOp delta, mlir::AffineMap head);
   // Experts.cpp
   mlir::Value emitRoutes(mlir::Value value);
   tile::ExpertsOp beginExperts(mlir::Value routes, mlir::AffineMapAttr chosen, mlir::Type sum);

@@ -13,6 +13,8 @@ uint64_t addressOf(const RollBinding &binding, const Addresses &addresses) {
     return addresses.arena + binding.at;
   case RollSpace::Context:
     return addresses.contexts[binding.at];
+  case RollSpace::State:
+    return addresses.states[binding.at];
   case RollSpace::Rotation:
     return addresses.rotations[binding.at];
   case RollSpace::Table:
@@ -41,6 +43,7 @@ PianolaCudaCard emptyCard(const RollProgram &program, uint32_t step, const Addre
 Addresses Addresses::none(const RollManifest &manifest) {
   Addresses none;
   none.contexts.resize(manifest.contexts.size());
+  none.states.resize(manifest.states.size());
   none.pools.resize(manifest.pools.size());
   none.rotations.resize(manifest.rotations.size());
   none.tables.resize(manifest.tables.size());

@@ -10,7 +10,7 @@ namespace pianola::cuda {
 /// Where on the device everything lies that a step can be bound to.
 struct Addresses {
   uint64_t arena = 0, constants = 0;
-  std::vector<uint64_t> contexts, rotations, tables, pools;
+  std::vector<uint64_t> contexts, states, rotations, tables, pools;
 
   /// As many as the roll has, all of them 0: who only counts cards needs no more.
   static Addresses none(const RollManifest &manifest);

@@ -57,7 +57,7 @@ private:
   const Gpu &gpu;
   const CudaOptions options;
   DeviceMemory arena, events, state, tokens, counts, bias, stops, spans;
-  std::vector<DeviceMemory> contexts, rotations;
+  std::vector<DeviceMemory> contexts, states, rotations;
   HostList list;
   std::unique_ptr<Launcher> launcher;
   size_t lastProgram = 0; // whose logits stand in the arena

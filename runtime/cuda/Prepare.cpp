@@ -20,6 +20,7 @@ Status CudaDevice::allocate() {
   }
   launcher = Launcher::create(*loaded, options.graphs);
   contexts.resize(manifest.contexts.size());
+  states.resize(manifest.states.size());
   rotations.resize(manifest.rotations.size());
 
   MemoryPlan plan;
@@ -28,6 +29,8 @@ Status CudaDevice::allocate() {
     const RollContext &context = manifest.contexts[i];
     plan.add("context", context.positionBytes() * context.room(options.capacity), contexts[i]);
   }
+  for (size_t i = 0; i < states.size(); ++i)
+    plan.add("what layers remember", manifest.states[i], states[i]);
   for (size_t i = 0; i < rotations.size(); ++i)
     plan.add("rotations", options.capacity * rotationBytes(manifest.rotations[i]), rotations[i]);
   plan.add("activations", arenaBytes, arena);
@@ -75,6 +78,8 @@ Status CudaDevice::prepare() {
   addresses.constants = loaded->constants();
   for (const DeviceMemory &context : contexts)
     addresses.contexts.push_back(context.address());
+  for (const DeviceMemory &memory : states)
+    addresses.states.push_back(memory.address());
   for (const DeviceMemory &rotation : rotations)
     addresses.rotations.push_back(rotation.address());
   for (const RollPool &pool : roll.manifest().pools)

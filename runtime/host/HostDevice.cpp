@@ -46,6 +46,16 @@ Status HostDevice::allocate() {
   contexts = std::move(*memory);
 
   bytes = 0;
+  for (uint64_t ofSequence : manifest.states) {
+    stateOffsets.push_back(bytes);
+    bytes = alignTo(bytes + ofSequence * sequences, 4096);
+  }
+  memory = Memory::create(bytes, "state");
+  if (!memory)
+    return memory.status();
+  states = std::move(*memory);
+
+  bytes = 0;
   for (const RollRotation &rotation : manifest.rotations) {
     rotationOffsets.push_back(bytes);
     bytes = alignTo(bytes + capacity * rotationBytes(rotation), 4096);
@@ -82,6 +92,8 @@ void HostDevice::bindSteps() {
       return arena.data() + binding.at;
     case RollSpace::Context:
       return contexts.data() + contextOffsets[binding.at];
+    case RollSpace::State:
+      return states.data() + stateOffsets[binding.at];
     case RollSpace::Rotation:
       return rotations.data() + rotationOffsets[binding.at];
     case RollSpace::Table:
@@ -143,6 +155,11 @@ Status HostDevice::copy(uint32_t from, uint32_t to, uint64_t length, uint64_t wr
       };
       std::memcpy(place(to), place(from), copied * each);
     }
+  }
+  for (size_t i = 0; i < stateOffsets.size(); ++i) {
+    uint64_t bytes = roll.manifest().states[i];
+    uint8_t *begin = states.data() + stateOffsets[i];
+    std::memcpy(begin + to * bytes, begin + from * bytes, bytes);
   }
   return Status();
 }

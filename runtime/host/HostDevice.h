@@ -37,8 +37,8 @@ private:
   const Roll &roll;
   uint64_t capacity; // positions that contexts have room for, of each sequence
   uint64_t sequences;
-  Memory arena, contexts, rotations;
-  std::vector<uint64_t> contextOffsets, rotationOffsets;
+  Memory arena, contexts, states, rotations;
+  std::vector<uint64_t> contextOffsets, stateOffsets, rotationOffsets;
   std::vector<std::vector<void *>> tableTiles; // addresses of tiles, of each table
   std::vector<void *> tables;
   std::vector<std::vector<std::vector<void *>>> bindings; // [program][step][binding]

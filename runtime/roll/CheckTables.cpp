@@ -55,6 +55,10 @@ Status checkSections(const Roll &roll) {
       return Status::error("manifest: contexts of " + number(manifest.maxModelLen) +
                            " positions are larger than any memory");
   }
+  for (uint64_t bytes : manifest.states)
+    total += bytes;
+  if (total > (uint64_t(1) << 47))
+    return Status::error("manifest: states are larger than any memory");
   return Status();
 }
 
@@ -115,6 +119,7 @@ Status checkProgram(const Roll &roll, const RollProgram &program) {
     for (const RollBinding &binding : program.steps[s].bindings) {
       uint64_t end = binding.space == RollSpace::Arena      ? program.arena
                      : binding.space == RollSpace::Context  ? manifest.contexts.size()
+                     : binding.space == RollSpace::State    ? manifest.states.size()
                      : binding.space == RollSpace::Rotation ? manifest.rotations.size()
                      : binding.space == RollSpace::Table    ? manifest.tables.size()
                      : binding.space == RollSpace::Pool

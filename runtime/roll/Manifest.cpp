@@ -204,6 +204,8 @@ RollStep readStep(Reader in, bool onGpu) {
     RollBinding to{RollSpace::Arena, binding["at"].size()};
     if (space == "context")
       to.space = RollSpace::Context;
+    else if (space == "state")
+      to.space = RollSpace::State;
     else if (space == "rotation")
       to.space = RollSpace::Rotation;
     else if (space == "table")
@@ -213,8 +215,8 @@ RollStep readStep(Reader in, bool onGpu) {
     else if (space == "pool")
       to.space = RollSpace::Pool;
     else if (space != "arena")
-      binding["space"].fail("expected \"arena\", \"context\", \"rotation\", \"table\", "
-                            "\"constant\" or \"pool\"");
+      binding["space"].fail("expected \"arena\", \"context\", \"state\", \"rotation\", "
+                            "\"table\", \"constant\" or \"pool\"");
     step.bindings.push_back(to);
   });
   Reader cost = in["cost"];
@@ -292,6 +294,9 @@ Result<RollManifest> parseManifest(std::string_view text) {
       manifest.chatTokens.emplace_back(token["name"].text(), token["text"].text());
     });
   in["contexts"].each([&](Reader item) { manifest.contexts.push_back(readContext(item)); });
+  if (in["states"].present())
+    in["states"].each(
+        [&](Reader item) { manifest.states.push_back(item["bytes"].size(64, 1 << 30)); });
   in["rotations"].each([&](Reader item) { manifest.rotations.push_back(readRotation(item)); });
   in["tables"].each([&](Reader item) { manifest.tables.push_back(readTable(item)); });
   if (in["pools"].present())

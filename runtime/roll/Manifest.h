@@ -89,7 +89,7 @@ struct RollTape {
   uint64_t offset, bytes;
 };
 
-enum class RollSpace { Arena, Context, Rotation, Table, Constant, Pool };
+enum class RollSpace { Arena, Context, State, Rotation, Table, Constant, Pool };
 
 struct RollBinding {
   RollSpace space;
@@ -146,6 +146,7 @@ struct RollManifest {
   RollGeneration generation;
   std::vector<std::pair<std::string, std::string>> chatTokens;
   std::vector<RollContext> contexts;
+  std::vector<uint64_t> states; // bytes of what a layer remembers of a sequence, each
   std::vector<RollRotation> rotations;
   std::vector<RollTable> tables;
   std::vector<RollPool> pools;

@@ -8,11 +8,13 @@
 
 namespace pianola::server {
 
-// Keys and values of one sequence, at its full length.
+// What is kept of one sequence, at its full length.
 static uint64_t bytesOf(const RollManifest &manifest, uint64_t maxLen) {
   uint64_t positions = maxLen ? maxLen : manifest.maxModelLen, bytes = 0;
   for (const RollContext &context : manifest.contexts)
     bytes += context.positionBytes() * context.room(positions);
+  for (uint64_t state : manifest.states)
+    bytes += state;
   return bytes;
 }
 

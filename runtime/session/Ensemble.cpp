@@ -55,6 +55,8 @@ Status Ensemble::feed(uint64_t number, const int32_t *ids, size_t count) {
   Sequence &sequence = sequences[number];
   if (Status status = instrument.check(ids, count, sequence.fed.size()); !status.ok())
     return status;
+  if (Status status = mend(number); !status.ok())
+    return status;
   for (size_t done = 0; done < count;) {
     uint64_t position = sequence.fed.size(), largest = chunkSlots();
     size_t slots = std::min<size_t>(count - done, largest - position % largest);
@@ -96,6 +98,9 @@ Status Ensemble::check(const std::vector<Turn> &turns) const {
 Status Ensemble::step(const std::vector<Turn> &turns) {
   if (Status status = check(turns); !status.ok())
     return status;
+  for (const Turn &turn : turns)
+    if (Status status = mend(turn.sequence); !status.ok())
+      return status;
   Play step;
   step.program = stepping;
   for (const Turn &turn : turns)
@@ -148,6 +153,13 @@ Status Ensemble::copy(uint64_t from, uint64_t to, uint64_t length) {
     return status;
   sequences[to] = {std::move(tokens), std::nullopt, source.written};
   return Status();
+}
+
+// A play that was cancelled may have written what none of a sequence's positions has left.
+Status Ensemble::mend(uint64_t sequence) {
+  if (keeps(sequence, position(sequence)))
+    return Status();
+  return refeed(sequence, sequences[sequence].fed);
 }
 
 Status Ensemble::refeed(uint64_t sequence, std::vector<int32_t> tokens) {

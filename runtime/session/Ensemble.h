@@ -84,6 +84,7 @@ private:
   Status check(const std::vector<Turn> &turns) const;
   Result<uint64_t> slotOf(uint64_t sequence, const char *what) const;
   Status play(const Play &play);
+  Status mend(uint64_t sequence);
   Status refeed(uint64_t sequence, std::vector<int32_t> tokens);
 
   Instrument instrument;

@@ -107,6 +107,9 @@ Status Instrument::check(const int32_t *ids, size_t count, uint64_t position) co
 bool Instrument::keeps(uint64_t length, uint64_t written) const {
   if (length == 0)
     return true;
+  // What a layer remembers cannot be taken back.
+  if (!roll().manifest().states.empty() && length != written)
+    return false;
   for (const RollContext &context : roll().manifest().contexts)
     if (context.ring && written > *context.ring &&
         length + *context.ring < written + *context.window)

@@ -56,7 +56,8 @@ public:
   Status check() const { return broken.empty() ? Status() : Status::error(broken); }
 
   /// Whether a sequence, of which once `written` positions were written, has what attention after
-  /// the first `length` of these looks at: rings keep the newest alone.
+  /// the first `length` of these looks at: rings keep the newest alone, and states what the last
+  /// position has left.
   bool keeps(uint64_t length, uint64_t written) const;
 
   /// The last hidden state of a slot of the last play, f32 [hidden]; good until the next call. An

@@ -16,6 +16,10 @@ Result<std::unique_ptr<Session>> Session::create(const Roll &roll, const Session
 Status Session::feed(const int32_t *ids, size_t count, const FeedOptions &options) {
   if (Status status = instrument.check(ids, count, position()); !status.ok())
     return status;
+  // A play that was cancelled may have written what none of these positions has left.
+  if (!instrument.keeps(position(), written))
+    if (Status status = truncate(position()); !status.ok())
+      return status;
   lastSlot.reset();
   uint64_t vocabulary = instrument.roll().manifest().model.vocabulary;
   for (size_t done = 0; done < count;) {

@@ -150,6 +150,10 @@ LogicalResult checkStage(tile::StageOp stage) {
     if (failed(checkPart(part.getRegion(0).front())))
       return failure();
   LogicalResult result = success();
+  stage.walk([&](tile::ConvolveOp op) {
+    if (!op.getWeight().getType().getConstant())
+      result = op.emitOpError("needs a constant vector");
+  });
   stage.walk([&](tile::GatherOp op) {
     int64_t columns = cast<RankedTensorType>(op.getResult().getType()).getDimSize(1);
     if (columns != op.getTable().getType().getColumnPad())

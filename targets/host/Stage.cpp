@@ -183,6 +183,9 @@ void PartEmitter::lowerRows(Operation &op) {
       .Case([&](tile::ContractOp op) { lowerContract(op); })
       .Case([&](tile::AttendOp op) { lowerAttend(op); })
       .Case([&](tile::CombineOp op) { lowerCombine(op); })
+      .Case([&](tile::RecordOp op) { lowerRecord(op); })
+      .Case([&](tile::ConvolveOp op) { lowerConvolve(op); })
+      .Case([&](tile::DeltaOp op) { lowerDelta(op); })
       .Case([](tile::YieldOp) {});
 }
 

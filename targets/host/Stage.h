@@ -133,6 +133,11 @@ public:
   // Attend.cpp
   void lowerAttend(tile::AttendOp op);
   void lowerCombine(tile::CombineOp op);
+  // States.cpp
+  Value stateOf(mlir::TypedValue<tile::StateType> state, Value slot);
+  void lowerRecord(tile::RecordOp op);
+  void lowerConvolve(tile::ConvolveOp op);
+  void lowerDelta(tile::DeltaOp op);
 
   // Experts.cpp
   void lowerRoute(tile::RouteOp op);

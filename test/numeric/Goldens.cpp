@@ -66,6 +66,9 @@ INSTANTIATE_TEST_SUITE_P(All, Golden,
 INSTANTIATE_TEST_SUITE_P(Routed, Golden,
                          testing::Combine(testing::ValuesIn(kRoutedGoldens),
                                           testing::ValuesIn(kTargets)));
+INSTANTIATE_TEST_SUITE_P(Delta, Golden,
+                         testing::Combine(testing::ValuesIn(kDeltaGoldens),
+                                          testing::ValuesIn(kTargets)));
 INSTANTIATE_TEST_SUITE_P(Quantised, Golden,
                          testing::Combine(testing::ValuesIn(kQuantisedGoldens),
                                           testing::Values("host", "host-avx512vnni", "x86-64-v3")));
@@ -95,7 +98,7 @@ INSTANTIATE_TEST_SUITE_P(All, QuantisedGolden, testing::ValuesIn(kQuantisedGolde
 
 // Fusing keeps the meaning: the interpreter computes the same bits from stages.
 TEST(FuseStages, KeepsTheMeaning) {
-  for (const char *name : kGoldenModels) {
+  for (const char *name : llvm::concat<const char *const>(kGoldenModels, kDeltaGoldens)) {
     std::string directory = std::string(PIANOLA_SOURCE_DIR "/test/golden/") + name;
     mlir::MLIRContext context;
     LoadedModel model = llvm::cantFail(loadModel(context, directory, std::nullopt));

@@ -36,6 +36,15 @@ static void printContexts(const RollManifest &manifest) {
                 static_cast<unsigned long long>(all));
 }
 
+static void printStates(const RollManifest &manifest) {
+  uint64_t bytes = 0;
+  for (uint64_t state : manifest.states)
+    bytes += state;
+  if (bytes)
+    std::printf("state    %llu bytes that layers remember of a text, however long it is\n",
+                static_cast<unsigned long long>(bytes));
+}
+
 static void printKernel(const RollProgram &program) {
   const RollKernel &kernel = program.kernel;
   std::printf("  kernel %s: %llu threads, %llu bytes of shared memory, ring of %llu x %llu bytes, "
@@ -94,6 +103,7 @@ static void print(const Roll &roll) {
               static_cast<long long>(model.layers), static_cast<long long>(model.hidden),
               static_cast<long long>(model.vocabulary));
   printContexts(manifest);
+  printStates(manifest);
   if (target.isGpu())
     std::printf("target   %s, %s (%s), %lld workers, products of %s\n", target.name.c_str(),
                 target.device.c_str(), target.chip.c_str(), static_cast<long long>(target.workers),

@@ -179,5 +179,6 @@ INSTANTIATE_TEST_SUITE_P(Models, Perturbed, testing::ValuesIn(kGoldenModels), na
 INSTANTIATE_TEST_SUITE_P(Quantised, Perturbed, testing::ValuesIn(kQuantisedGoldens), nameOf);
 INSTANTIATE_TEST_SUITE_P(Routed, Perturbed, testing::ValuesIn(kRoutedGoldens), nameOf);
 INSTANTIATE_TEST_SUITE_P(Choosing, Perturbed, testing::ValuesIn(kChoosingGoldens), nameOf);
+INSTANTIATE_TEST_SUITE_P(Delta, Perturbed, testing::ValuesIn(kDeltaGoldens), nameOf);
 
 } // namespace

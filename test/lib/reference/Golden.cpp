@@ -161,6 +161,7 @@ INSTANTIATE_TEST_SUITE_P(Models, Golden, testing::ValuesIn(kGoldenModels), nameO
 INSTANTIATE_TEST_SUITE_P(Quantised, Golden, testing::ValuesIn(kQuantisedGoldens), nameOf);
 INSTANTIATE_TEST_SUITE_P(Routed, Golden, testing::ValuesIn(kRoutedGoldens), nameOf);
 INSTANTIATE_TEST_SUITE_P(Choosing, Golden, testing::ValuesIn(kChoosingGoldens), nameOf);
+INSTANTIATE_TEST_SUITE_P(Delta, Golden, testing::ValuesIn(kDeltaGoldens), nameOf);
 
 /// Compiled for no more positions than the model was first trained for, longrope has other factors.
 TEST(LongRope, TakesShortFactorsForShortTexts) {
