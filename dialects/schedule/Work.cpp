@@ -115,6 +115,7 @@ Work WorkOfProgram::ofBlock(StepOp step, Block &block, ArrayRef<int64_t> at) {
     auto share = filled.find(step.getBindingOf(cast<BlockArgument>(argument).getArgNumber()));
     work.reads += share == filled.end() ? bytes : static_cast<int64_t>(bytes * share->second);
   };
+  Type f32 = Float32Type::get(step.getContext());
   // In a stage with outputs one slot's logits are wanted.
   bool oneSlot = step.getStageOp().getOutputs();
   auto numbers = [&](Value value) {
@@ -134,6 +135,23 @@ Work WorkOfProgram::ofBlock(StepOp step, Block &block, ArrayRef<int64_t> at) {
         .Case([&](tile::ScatterOp scatter) {
           touch(scatter.getBuffer(), scatter.getBuffer().getType().getElement(),
                 numbers(scatter.getValue()), false);
+        })
+        .Case([&](tile::RecordOp record) {
+          touch(record.getState(), f32, numbers(record.getValue()), false);
+        })
+        .Case([&](tile::ConvolveOp convolve) {
+          int64_t taps = convolve.getTaps();
+          auto type = cast<RankedTensorType>(convolve.getResult().getType());
+          touch(convolve.getState(), f32, type.getNumElements() + (taps - 1) * type.getDimSize(1),
+                true);
+          work.reads += taps * type.getDimSize(1) * 4;
+        })
+        .Case([&](tile::DeltaOp delta) {
+          tile::StateType type = delta.getState().getType();
+          int64_t part = type.getRows() * type.getColumns();
+          touch(delta.getState(), f32, part, true);
+          touch(delta.getState(), f32, part, false);
+          work.flops += 6 * part * cast<RankedTensorType>(delta.getValue().getType()).getDimSize(0);
         })
         .Case([&](tile::AppendOp append) {
           touch(append.getContext(), append.getContext().getType().getElement(),

@@ -59,47 +59,43 @@ def Tile_ConvolveOp : Tile_Op<"convolve"> {
 
 def Tile_DeltaOp : Tile_Op<"delta", [AllTypesMatch<["value", "result"]>,
                                      AllTypesMatch<["query", "key"]>,
-                                     AllTypesMatch<["decay", "strength"]>,
                                      AllTypesMatch<["rate", "offset"]>]> {
   let summary = "the gated delta rule of one head";
   let description = [{
-    Slot by slot, with q, k and v of the slot, M part `head` (affine in the tile coordinates) of its
-    sequence's state, all zero for a slot at position 0, and a, b, A and d what `decay`, `strength`, `rate` and
-    `offset` have at column `head`:
+    Slot by slot, with q, k and v of the slot, M part h (`head`, affine in the tile coordinates) of its
+    sequence's state, all zero for a slot at position 0, b and a what `gates` has in columns h and H + h,
+    H the parts of the state, and A and d what `rate` and `offset` have in column h:
 
         g = exp(-exp(A) * ln(1 + exp(a + d)))
         M = g M
         M = M + k (1 / (1 + exp(-b)) (v - M' k))'
-        result = M' q
+        result = scale * M' q
 
     M has a row for each lane of a key that is not padding (Yang, Kautz and Hatamizadeh, 2024).
 
     ```mlir
-    tile.stage @d(%q: !tile.buffer<1 x 32 x f32>, %k: !tile.buffer<1 x 32 x f32>, %v: !tile.buffer<1 x 64 x f32>,
-                  %a: !tile.buffer<1 x 32 x f32>, %b: !tile.buffer<1 x 32 x f32>, %m: !tile.state<4 x 12 x 16>,
-                  %r: !tile.vector<blocks = 1, size = 4, pad = 32, per_tile = false>,
+    tile.stage @d(%qk: !tile.buffer<1 x 64 x f32>, %v: !tile.buffer<1 x 64 x f32>, %ba: !tile.buffer<1 x 32 x f32>,
+                  %m: !tile.state<4 x 12 x 16>, %r: !tile.vector<blocks = 1, size = 4, pad = 32, per_tile = false>,
                   %o: !tile.vector<blocks = 1, size = 4, pad = 32, per_tile = false>, %y: !tile.buffer<1 x 64 x f32>) {
       tile.section grid = [4] {
       ^bb0(%h: index):
-        %0 = tile.load %q columns affine_map<(h) -> ((h floordiv 2) * 16)> : !tile.buffer<1 x 32 x f32> -> tensor<1x16xf32>
-        %1 = tile.load %k columns affine_map<(h) -> ((h floordiv 2) * 16)> : !tile.buffer<1 x 32 x f32> -> tensor<1x16xf32>
+        %0 = tile.load %qk columns affine_map<(h) -> ((h floordiv 2) * 16)> : !tile.buffer<1 x 64 x f32> -> tensor<1x16xf32>
+        %1 = tile.load %qk columns affine_map<(h) -> ((h floordiv 2) * 16 + 32)> : !tile.buffer<1 x 64 x f32> -> tensor<1x16xf32>
         %2 = tile.load %v columns affine_map<(h) -> (h * 16)> : !tile.buffer<1 x 64 x f32> -> tensor<1x16xf32>
-        %3 = tile.load %a : !tile.buffer<1 x 32 x f32> -> tensor<1x32xf32>
-        %4 = tile.load %b : !tile.buffer<1 x 32 x f32> -> tensor<1x32xf32>
-        %5 = tile.delta %0, %1, %2 decay %3, %r, %o strength %4 in %m head affine_map<(h) -> (h)> : tensor<1x16xf32>, tensor<1x16xf32>, tensor<1x32xf32>, !tile.vector<blocks = 1, size = 4, pad = 32, per_tile = false>, !tile.state<4 x 12 x 16>
-        tile.store %5, %y columns affine_map<(h) -> (h * 16)> : tensor<1x16xf32>, !tile.buffer<1 x 64 x f32>
+        %3 = tile.load %ba : !tile.buffer<1 x 32 x f32> -> tensor<1x32xf32>
+        %4 = tile.delta %0, %1, %2 gates %3, %r, %o in %m head affine_map<(h) -> (h)> scale = 0.25 : tensor<1x16xf32>, tensor<1x16xf32>, tensor<1x32xf32>, !tile.vector<blocks = 1, size = 4, pad = 32, per_tile = false>, !tile.state<4 x 12 x 16>
+        tile.store %4, %y columns affine_map<(h) -> (h * 16)> : tensor<1x16xf32>, !tile.buffer<1 x 64 x f32>
       }
     }
     ```
   }];
-  let arguments = (ins Tile_Value:$query, Tile_Value:$key, Tile_Value:$value, Tile_Value:$decay,
-                       Tile_VectorType:$rate, Tile_VectorType:$offset, Tile_Value:$strength,
-                       Tile_StateType:$state, AffineMapAttr:$head);
+  let arguments = (ins Tile_Value:$query, Tile_Value:$key, Tile_Value:$value, Tile_Value:$gates,
+                       Tile_VectorType:$rate, Tile_VectorType:$offset, Tile_StateType:$state,
+                       AffineMapAttr:$head, F32Attr:$scale);
   let results = (outs Tile_Value:$result);
   let assemblyFormat = [{
-    $query `,` $key `,` $value `decay` $decay `,` $rate `,` $offset `strength` $strength `in` $state
-    `head` $head attr-dict `:` type($key) `,` type($value) `,` type($decay) `,` type($rate) `,`
-    type($state)
+    $query `,` $key `,` $value `gates` $gates `,` $rate `,` $offset `in` $state `head` $head `scale` `=`
+    $scale attr-dict `:` type($key) `,` type($value) `,` type($gates) `,` type($rate) `,` type($state)
   }];
   let hasVerifier = 1;
 }

@@ -43,13 +43,13 @@ LogicalResult ConvolveOp::verify() {
 LogicalResult DeltaOp::verify() {
   StateType state = getState().getType();
   VectorType vector = getRate().getType();
-  RankedTensorType key = typeOf(getKey()), value = typeOf(getValue()), decay = typeOf(getDecay());
+  RankedTensorType key = typeOf(getKey()), value = typeOf(getValue()), gates = typeOf(getGates());
   if (padToLanes(state.getRows()) != key.getDimSize(1) || state.getColumns() != value.getDimSize(1))
     return emitOpError("has keys of ") << key << " and values of " << value << " for " << state;
   if (vector.getBlocks() != 1 || vector.getSize() != state.getParts() ||
-      decay.getDimSize(1) < state.getParts())
-    return emitOpError("has ") << vector << " and " << decay << " for the heads of " << state;
-  for (RankedTensorType type : {key, value, decay})
+      gates.getDimSize(1) < 2 * state.getParts())
+    return emitOpError("has ") << vector << " and " << gates << " for the heads of " << state;
+  for (RankedTensorType type : {key, value, gates})
     if (!type.getElementType().isF32() || type.getDimSize(0) != value.getDimSize(0))
       return emitOpError("takes f32 values of the same slots, found ") << type;
   return success();

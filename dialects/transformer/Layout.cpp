@@ -18,10 +18,10 @@ static int64_t headsSeen(Operation *op, Value value) {
       .Case([&](NormOp norm) { return int64_t(norm.getHeads().value_or(0)); })
       .Case([&](AppendOp append) { return int64_t(append.getResult().getType().getHeads()); })
       .Case([&](DeltaOp delta) -> int64_t {
-        if (value == delta.getDecay() || value == delta.getStrength())
+        if (value == delta.getGates())
           return 0;
-        bool isValue = value == delta.getResult() || value == delta.getValue();
-        return isValue ? width(delta.getDecay()) : int64_t(delta.getKeyHeads());
+        return value == delta.getQueryKey() ? 2 * int64_t(delta.getKeyHeads())
+                                            : width(delta.getGates()) / 2;
       })
       .Default([](Operation *) { return int64_t(0); });
 }

@@ -412,23 +412,25 @@ LogicalResult ConvolveOp::verifySymbolUses(SymbolTableCollection &symbols) {
 }
 
 LogicalResult DeltaOp::verify() {
-  int64_t heads = width(getDecay()), keyHeads = getKeyHeads();
+  int64_t keyHeads = getKeyHeads();
+  if (failed(checkHeads(*this, width(getGates()), 2)))
+    return failure();
+  int64_t heads = width(getGates()) / 2;
   if (failed(checkHeads(*this, width(getValue()), heads)) ||
-      failed(checkHeads(*this, width(getKey()), keyHeads)))
+      failed(checkHeads(*this, width(getQueryKey()), 2 * keyHeads)))
     return failure();
   if (heads % keyHeads)
     return emitOpError() << heads << " value heads do not divide among " << keyHeads
                          << " key heads";
-  return success();
+  return getScale().isFinite() ? success() : emitOpError("scale is not finite");
 }
 
 LogicalResult DeltaOp::verifySymbolUses(SymbolTableCollection &symbols) {
-  int64_t heads = width(getDecay());
+  int64_t heads = width(getGates()) / 2, keySize = width(getQueryKey()) / (2 * getKeyHeads());
   for (FlatSymbolRefAttr vector : {getRateAttr(), getOffsetAttr()})
     if (failed(checkWeight(*this, symbols, vector, {heads})))
       return failure();
-  return checkState(*this, symbols, getStateAttr(),
-                    {heads, width(getKey()) / int64_t(getKeyHeads()), width(getValue()) / heads});
+  return checkState(*this, symbols, getStateAttr(), {heads, keySize, width(getValue()) / heads});
 }
 
 LogicalResult YieldOp::verify() {

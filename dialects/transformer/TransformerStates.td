@@ -75,43 +75,42 @@ def Transformer_ConvolveOp : Transformer_SymbolUser<"convolve", [Pure]> {
   let hasVerifier = 1;
 }
 
-def Transformer_DeltaOp : Transformer_SymbolUser<"delta", [AllTypesMatch<["value", "result"]>,
-                                     AllTypesMatch<["query", "key"]>,
-                                     AllTypesMatch<["decay", "strength"]>]> {
+def Transformer_DeltaOp : Transformer_SymbolUser<"delta", [AllTypesMatch<["value", "result"]>]> {
   let summary = "the gated delta rule: attention to a matrix that forgets";
   let description = [{
     Gated delta networks (Yang, Kautz and Hatamizadeh, 2024; transformers' `Qwen3NextGatedDeltaNet`). The state has a
-    matrix M[h] of D x E for each of H value heads, all zero before position 0; value head h reads key
-    head h / (H/G), rounded down, of the G that `key_heads` says. Position by position, with v, q and k of these heads:
+    matrix M[h] of D x E for each of H value heads, all zero before position 0. Of `query_key` the first G =
+    `key_heads` heads of D are queries, and as many keys follow; value head h has those of number
+    h / (H/G), rounded down: q and k. Of `gates` the first H say how strongly M[h] is changed, b, and the others
+    how much of it is forgotten, a. Position by position:
 
-        g    = exp(-exp(rate[h]) * ln(1 + exp(decay[i, h] + offset[h])))
+        g    = exp(-exp(rate[h]) * ln(1 + exp(a[h] + offset[h])))
         M    = g M[h]
-        M[h] = M + k (sigmoid(strength[i, h]) (v - M' k))'
-        y    = M[h]' q
+        M[h] = M + k (1 / (1 + exp(-b[h])) (v - M' k))'
+        y    = scale * M[h]' q
 
-    Shapes: query and key [S, G D], value and result [S, H E], decay and strength [S, H], rate (models
-    call it A_log) and offset (dt_bias) [H], the state [H, D, E].
+    Shapes: query_key [S, 2 G D], value and result [S, H E], gates [S, 2 H], rate (models call it A_log)
+    and offset (dt_bias) [H], the state [H, D, E].
 
     ```mlir
     transformer.state @state.0 [4, 16, 12]
     transformer.weight @A_log [4] f32 from "model.layers.0.linear_attn.A_log"
     transformer.weight @dt_bias [4] bf16 from "model.layers.0.linear_attn.dt_bias"
-    func.func @f(%q: tensor<?x32xf32>, %k: tensor<?x32xf32>, %v: tensor<?x48xf32>, %a: tensor<?x4xf32>,
-                 %b: tensor<?x4xf32>) -> tensor<?x48xf32> {
-      %y = transformer.delta %q, %k, %v decay %a, @A_log, @dt_bias strength %b in @state.0 key_heads = 2
-          : tensor<?x32xf32>, tensor<?x48xf32>, tensor<?x4xf32>
+    func.func @f(%qk: tensor<?x64xf32>, %v: tensor<?x48xf32>, %ba: tensor<?x8xf32>) -> tensor<?x48xf32> {
+      %y = transformer.delta %qk, %v gates %ba, @A_log, @dt_bias in @state.0 key_heads = 2 scale = 0.25
+          : tensor<?x64xf32>, tensor<?x48xf32>, tensor<?x8xf32>
       return %y : tensor<?x48xf32>
     }
     ```
   }];
-  let arguments = (ins Transformer_Rows:$query, Transformer_Rows:$key, Transformer_Rows:$value,
-                       Transformer_Rows:$decay, FlatSymbolRefAttr:$rate,
-                       FlatSymbolRefAttr:$offset, Transformer_Rows:$strength,
-                       FlatSymbolRefAttr:$state, I64Attr:$key_heads);
+  let arguments = (ins Transformer_Rows:$query_key, Transformer_Rows:$value,
+                       Transformer_Rows:$gates, FlatSymbolRefAttr:$rate,
+                       FlatSymbolRefAttr:$offset, FlatSymbolRefAttr:$state, I64Attr:$key_heads,
+                       F32Attr:$scale);
   let results = (outs Transformer_Rows:$result);
   let assemblyFormat = [{
-    $query `,` $key `,` $value `decay` $decay `,` $rate `,` $offset `strength` $strength `in` $state
-    `key_heads` `=` $key_heads attr-dict `:` type($key) `,` type($value) `,` type($decay)
+    $query_key `,` $value `gates` $gates `,` $rate `,` $offset `in` $state `key_heads` `=` $key_heads
+    `scale` `=` $scale attr-dict `:` type($query_key) `,` type($value) `,` type($gates)
   }];
   let hasVerifier = 1;
 }

@@ -327,6 +327,12 @@ Value DecoderBuilder::linear(Value input, const llvm::Twine &name, int64_t out, 
   return body.create<LinearOp>(at(name), rows(out), input, matrix, vector);
 }
 
+Value DecoderBuilder::linear(Value input, const llvm::Twine &name, int64_t out,
+                             llvm::ArrayRef<StoredRows> stored) {
+  FlatSymbolRefAttr matrix = weightOf(name.str(), stored, out, width(input), TensorRole::Matrix);
+  return body.create<LinearOp>(at(name), rows(out), input, matrix, FlatSymbolRefAttr());
+}
+
 Value DecoderBuilder::headLinear(Value input, const llvm::Twine &name, int64_t heads, int64_t in,
                                  int64_t out, llvm::function_ref<StoredRows(int64_t)> stored) {
   std::vector<StoredRows> parts;
@@ -413,20 +419,21 @@ Value DecoderBuilder::convolve(Value input, const llvm::Twine &name, llvm::Strin
   return body.create<ConvolveOp>(at(name), input.getType(), history, weight);
 }
 
-Value DecoderBuilder::delta(const Delta &in, const llvm::Twine &name) {
+Value DecoderBuilder::delta(Value queryKey, Value value, Value gates, const llvm::Twine &name,
+                            int64_t keyHeads) {
+  int64_t heads = width(gates) / 2, keySize = width(queryKey) / (2 * keyHeads);
   std::string state = ("state." + name).str();
   symbols.create<StateOp>(at(state), state,
-                          ArrayRef<int64_t>{in.heads, width(in.key) / in.keyHeads,
-                                            width(in.value) / in.heads});
+                          ArrayRef<int64_t>{heads, keySize, width(value) / heads});
   auto vector = [&](const char *called) {
     std::string symbol = (name + "." + called).str();
-    return weight(symbol, prefix + symbol, {in.heads}, TensorRole::Bias);
+    return weight(symbol, prefix + symbol, {heads}, TensorRole::Bias);
   };
   FlatSymbolRefAttr rate = vector("A_log"), offset = vector("dt_bias");
-  return body.create<DeltaOp>(at(name), in.value.getType(), in.query, in.key, in.value, in.decay,
-                              rate, offset, in.strength,
+  return body.create<DeltaOp>(at(name), value.getType(), queryKey, value, gates, rate, offset,
                               FlatSymbolRefAttr::get(body.getContext(), state),
-                              body.getI64IntegerAttr(in.keyHeads));
+                              body.getI64IntegerAttr(keyHeads),
+                              body.getF32FloatAttr(float(1 / std::sqrt(double(keySize)))));
 }
 
 Value DecoderBuilder::attend(Value query, Value key, Value value, int64_t layer,

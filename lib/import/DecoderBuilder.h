@@ -106,6 +106,9 @@ public:
   /// `bias`: whether "NAME.bias" is there and added.
   mlir::Value linear(mlir::Value input, const llvm::Twine &name, int64_t out, bool bias,
                      const StoredRows *stored = nullptr);
+  /// Of what stands in several places.
+  mlir::Value linear(mlir::Value input, const llvm::Twine &name, int64_t out,
+                     llvm::ArrayRef<StoredRows> stored);
   /// Of each head's first `in` numbers; `stored` says where the rows of head i stand.
   mlir::Value headLinear(mlir::Value input, const llvm::Twine &name, int64_t heads, int64_t in,
                          int64_t out, llvm::function_ref<StoredRows(int64_t head)> stored);
@@ -139,11 +142,8 @@ public:
   mlir::Value convolve(mlir::Value input, const llvm::Twine &name, llvm::StringRef tensor,
                        int64_t channels, int64_t first, int64_t taps);
   /// The gated delta rule, in a state called `name`, with "NAME.A_log" and "NAME.dt_bias".
-  struct Delta {
-    mlir::Value query, key, value, decay, strength;
-    int64_t heads, keyHeads; // of values; of queries and keys
-  };
-  mlir::Value delta(const Delta &inputs, const llvm::Twine &name);
+  mlir::Value delta(mlir::Value queryKey, mlir::Value value, mlir::Value gates,
+                    const llvm::Twine &name, int64_t keyHeads);
   /// How a layer attends.
   struct Attention {
     std::optional<int64_t> window, chunk;

@@ -26,58 +26,58 @@ DeltaNet DeltaNet::read(DecoderBuilder &decoder) {
 Value DeltaNet::build(DecoderBuilder &decoder, Value n, const std::string &self) const {
   int64_t shared = valueHeads / keyHeads; // value heads of a key head
   int64_t keys = keyHeads * keySize, values = valueHeads * valueSize;
-  auto linear = [&](const char *name, const char *stored, int64_t rows, int64_t first,
-                    int64_t ofHead, int64_t width) {
-    // `width` rows from `first` on of all `rows`, or of those of each key head.
-    StoredRows part{self + "." + stored, rows, {}};
-    for (int64_t begin = 0; begin < rows; begin += ofHead)
-      for (int64_t row = 0; row < width; ++row)
-        part.rows.push_back(begin + first + row);
-    return decoder.linear(n, self + "." + name, int64_t(part.rows.size()), false, &part);
+  auto linear = [&](const char *name, llvm::ArrayRef<StoredRows> parts) {
+    int64_t rows = 0;
+    for (const StoredRows &part : parts)
+      rows += int64_t(part.rows.size());
+    return decoder.linear(n, self + "." + name, rows, parts);
   };
-  Value q, k, v, z, b, a;
+  Value qk, v, z, ba;
   if (byKeyHead) {
-    int64_t ofHead = 2 * keySize + 2 * shared * valueSize, rows = keyHeads * ofHead;
-    auto some = [&](const char *name, int64_t first, int64_t width) {
-      return linear(name, "in_proj_qkvz", rows, first, ofHead, width);
+    // `width` rows from `first` on of the `ofHead` of each key head.
+    auto append = [&](StoredRows &part, int64_t ofHead, int64_t first, int64_t width) {
+      part.count = keyHeads * ofHead;
+      for (int64_t head = 0; head < keyHeads; ++head)
+        for (int64_t row = 0; row < width; ++row)
+          part.rows.push_back(head * ofHead + first + row);
     };
-    q = some("q", 0, keySize);
-    k = some("k", keySize, keySize);
-    v = some("v", 2 * keySize, shared * valueSize);
-    z = some("z", 2 * keySize + shared * valueSize, shared * valueSize);
-    b = linear("b", "in_proj_ba", 2 * valueHeads, 0, 2 * shared, shared);
-    a = linear("a", "in_proj_ba", 2 * valueHeads, shared, 2 * shared, shared);
+    StoredRows ofKeys{self + ".in_proj_qkvz", 0, {}}, ofValues = ofKeys, ofGate = ofKeys;
+    StoredRows ofRule{self + ".in_proj_ba", 0, {}};
+    int64_t width = shared * valueSize, ofHead = 2 * keySize + 2 * width;
+    append(ofKeys, ofHead, 0, keySize);
+    append(ofKeys, ofHead, keySize, keySize);
+    append(ofValues, ofHead, 2 * keySize, width);
+    append(ofGate, ofHead, 2 * keySize + width, width);
+    append(ofRule, 2 * shared, 0, shared);
+    append(ofRule, 2 * shared, shared, shared);
+    qk = linear("qk", ofKeys);
+    v = linear("v", ofValues);
+    z = linear("z", ofGate);
+    ba = linear("ba", ofRule);
   } else {
+    auto range = [&](const char *name, int64_t count, int64_t first, int64_t width) {
+      return StoredRows::range(self + "." + name, count, first, width);
+    };
     int64_t rows = 2 * keys + values;
-    q = linear("q", "in_proj_qkv", rows, 0, rows, keys);
-    k = linear("k", "in_proj_qkv", rows, keys, rows, keys);
-    v = linear("v", "in_proj_qkv", rows, 2 * keys, rows, values);
+    qk = linear("qk", range("in_proj_qkv", rows, 0, 2 * keys));
+    v = linear("v", range("in_proj_qkv", rows, 2 * keys, values));
     z = decoder.linear(n, self + ".in_proj_z", values, false);
-    b = decoder.linear(n, self + ".in_proj_b", valueHeads, false);
-    a = decoder.linear(n, self + ".in_proj_a", valueHeads, false);
+    ba = linear("ba", {range("in_proj_b", valueHeads, 0, valueHeads),
+                       range("in_proj_a", valueHeads, 0, valueHeads)});
   }
-  int64_t channels = 2 * keys + values;
   auto convolve = [&](Value value, const char *name, int64_t first) {
     std::string location = self + ".conv1d." + name;
-    value = decoder.convolve(value, location, self + ".conv1d", channels, first, taps);
+    value = decoder.convolve(value, location, self + ".conv1d", 2 * keys + values, first, taps);
     return decoder.activate(value, location, transformer::Activation::Silu);
   };
-  // Vectors of length 1 are such with a mean of squares of 1, over the root of their number of
-  // lanes. The length is the root of the sum of squares and 1e-6, whatever rms_norm_eps says.
-  auto direct = [&](Value value, const char *name, double length) {
-    std::string location = self + "." + name;
-    value = decoder.headNorm(value, location, keyHeads, 1e-6 / double(keySize));
-    return decoder.scale(value, length / std::sqrt(double(keySize)), location);
-  };
-  DecoderBuilder::Delta rule;
-  rule.query = direct(convolve(q, "q", 0), "q_length", 1 / std::sqrt(double(keySize)));
-  rule.key = direct(convolve(k, "k", keys), "k_length", 1);
-  rule.value = convolve(v, "v", 2 * keys);
-  rule.decay = a;
-  rule.strength = b;
-  rule.heads = valueHeads;
-  rule.keyHeads = keyHeads;
-  Value y = decoder.delta(rule, self);
+  qk = convolve(qk, "qk", 0);
+  v = convolve(v, "v", 2 * keys);
+  // A vector of length 1 is one with a mean of squares of 1, over the root of its number of lanes.
+  // The length is the root of the sum of squares and 1e-6, whatever rms_norm_eps says.
+  std::string length = self + ".length";
+  qk = decoder.headNorm(qk, length, 2 * keyHeads, 1e-6 / double(keySize));
+  qk = decoder.scale(qk, 1 / std::sqrt(double(keySize)), length);
+  Value y = decoder.delta(qk, v, ba, self, keyHeads);
   y = decoder.norm(y, self + ".norm", /*plusOne=*/false, valueHeads);
   y = decoder.glu(z, y, self + ".gated", transformer::Activation::Silu);
   return decoder.linear(y, self + ".out_proj", decoder.config().hidden, false);

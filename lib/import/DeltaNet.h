@@ -2,10 +2,10 @@
 //
 // Gated delta networks (Yang, Kautz and Hatamizadeh, 2024; transformers' Qwen3NextGatedDeltaNet):
 //
-//     q, k, v, z, b, a = linear(n, linear_attn.in_proj_...)
-//     q, k, v = silu(convolve(q)), silu(convolve(k)), silu(convolve(v))    conv1d, of each column
-//     q, k = q / |q| / sqrt(D), k / |k|                                    of each head of D
-//     y = delta(q, k, v, decay a, strength b)                              A_log, dt_bias
+//     qk, v, z, ba = linear(n, linear_attn.in_proj_...)         queries, then keys
+//     qk, v = silu(convolve(qk)), silu(convolve(v))             conv1d, of each column
+//     qk = qk / |qk|                                            of each head of D
+//     y = delta(qk, v, gates ba, scale 1 / sqrt(D))             A_log, dt_bias
 //     x = x + linear(norm(y, linear_attn.norm) * silu(z), linear_attn.out_proj)
 #ifndef PIANOLA_LIB_IMPORT_DELTANET_H
 #define PIANOLA_LIB_IMPORT_DELTANET_H

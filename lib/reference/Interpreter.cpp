@@ -299,17 +299,11 @@ llvm::Error Interpreter::delta(DeltaOp op) {
     kept = nothing;
   set(op.getResult(), eachSequence([&](int64_t first, int64_t count) {
         auto of = [&](Value value) { return rows(value).slice(first, count); };
-        reference::DeltaInputs inputs{of(op.getQuery()),
-                                      of(op.getKey()),
-                                      of(op.getValue()),
-                                      of(op.getDecay()),
-                                      of(op.getStrength()),
-                                      *rate,
-                                      *offset};
-        if (!length)
-          return reference::delta(inputs, shape[1], kept);
-        std::vector<float> fresh = nothing; // each begins at position 0
-        return reference::delta(inputs, shape[1], fresh);
+        std::vector<float> fresh;
+        if (length) // each begins at position 0
+          fresh = nothing;
+        return reference::delta(of(op.getQueryKey()), of(op.getValue()), of(op.getGates()), *rate,
+                                *offset, op, length ? fresh : kept);
       }));
   return llvm::Error::success();
 }

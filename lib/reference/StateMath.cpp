@@ -18,22 +18,26 @@ Rows convolve(const Rows &history, const Rows &weight, int64_t base) {
   return y;
 }
 
-Rows delta(const DeltaInputs &in, int64_t keySize, llvm::MutableArrayRef<float> state) {
-  int64_t heads = in.decay.columns, size = in.value.columns / heads;
-  int64_t ofKeyHead = heads / (in.key.columns / keySize);
-  Rows y(in.value.rows, in.value.columns);
+Rows delta(const Rows &queryKey, const Rows &value, const Rows &gates, llvm::ArrayRef<float> rate,
+           llvm::ArrayRef<float> offset, transformer::DeltaOp op,
+           llvm::MutableArrayRef<float> state) {
+  int64_t heads = gates.columns / 2, keyHeads = op.getKeyHeads();
+  int64_t keySize = queryKey.columns / (2 * keyHeads), size = value.columns / heads;
+  Rows y(value.rows, value.columns);
   for (int64_t i = 0; i < y.rows; ++i)
     for (int64_t h = 0; h < heads; ++h) {
-      size_t keyHead = size_t(h / ofKeyHead * keySize);
-      llvm::ArrayRef<float> q = in.query.row(i).slice(keyHead, size_t(keySize));
-      llvm::ArrayRef<float> k = in.key.row(i).slice(keyHead, size_t(keySize));
-      llvm::ArrayRef<float> v = in.value.row(i).slice(size_t(h * size), size_t(size));
+      auto head = [&](int64_t number) {
+        return queryKey.row(i).slice(size_t(number * keySize), size_t(keySize));
+      };
+      int64_t keyHead = h / (heads / keyHeads);
+      llvm::ArrayRef<float> q = head(keyHead), k = head(keyHeads + keyHead);
+      llvm::ArrayRef<float> v = value.row(i).slice(size_t(h * size), size_t(size));
       llvm::MutableArrayRef<float> out = y.row(i).slice(size_t(h * size), size_t(size));
       // ln(1 + exp(x)), for large x, too.
-      double x = double(in.decay.row(i)[size_t(h)]) + in.offset[size_t(h)];
+      double x = double(gates.row(i)[size_t(heads + h)]) + offset[size_t(h)];
       double softplus = std::fmax(x, 0) + std::log1p(std::exp(-std::fabs(x)));
-      double kept = std::exp(-std::exp(double(in.rate[size_t(h)])) * softplus);
-      double strength = 1 / (1 + std::exp(-double(in.strength.row(i)[size_t(h)])));
+      double kept = std::exp(-std::exp(double(rate[size_t(h)])) * softplus);
+      double strength = 1 / (1 + std::exp(-double(gates.row(i)[size_t(h)])));
       float *matrix = state.data() + h * keySize * size;
       for (int64_t j = 0; j < size; ++j) {
         auto at = [&](int64_t d) -> float & { return matrix[d * size + j]; };
@@ -47,7 +51,7 @@ Rows delta(const DeltaInputs &in, int64_t keySize, llvm::MutableArrayRef<float> 
           at(d) += float(k[size_t(d)] * change);
           sum += double(at(d)) * q[size_t(d)];
         }
-        out[size_t(j)] = float(sum);
+        out[size_t(j)] = float(op.getScale().convertToDouble() * sum);
       }
     }
   return y;

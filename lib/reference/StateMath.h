@@ -10,14 +10,11 @@ namespace pianola::reference {
 /// ...; see transformer.convolve.
 Rows convolve(const Rows &history, const Rows &weight, int64_t base);
 
-/// What transformer.delta reads, row by row.
-struct DeltaInputs {
-  Rows query, key, value, decay, strength;
-  llvm::ArrayRef<float> rate, offset;
-};
-
-/// Changes `state`, of `keySize` x a value head for each head, and returns a row for each one read.
-Rows delta(const DeltaInputs &inputs, int64_t keySize, llvm::MutableArrayRef<float> state);
+/// See transformer.delta. Changes `state`, of a key head x a value head for each value head, and
+/// returns a row for each one of `value`.
+Rows delta(const Rows &queryKey, const Rows &value, const Rows &gates, llvm::ArrayRef<float> rate,
+           llvm::ArrayRef<float> offset, transformer::DeltaOp op,
+           llvm::MutableArrayRef<float> state);
 
 } // namespace pianola::reference
 

@@ -32,27 +32,27 @@ Value StageBuilder::emitConvolution(ConvolveOp convolve, int64_t columns, Affine
 
 FailureOr<Value> StageBuilder::emitDelta(DeltaOp delta, AffineMap head) {
   Layout layout = layoutOf(delta.getResult());
-  int64_t heads = layout.blocks, keySize = width(delta.getKey()) / delta.getKeyHeads();
-  AffineMap keyHead = AffineMap::get(
-      head.getNumDims(), 0, head.getResult(0).floorDiv(heads / int64_t(delta.getKeyHeads())));
-  auto whole = [&](Value value) { return loadWhole(owner.placed.at(value).buffer); };
-  SmallVector<Value, 3> inputs;
-  for (auto [value, at] : {std::pair(delta.getQuery(), keyHead), std::pair(delta.getKey(), keyHead),
-                           std::pair(delta.getValue(), head)}) {
-    FailureOr<Value> input = emitHeads(value, AffineMapAttr(), owner.slots, 1, at);
-    if (failed(input))
-      return failure();
-    inputs.push_back(*input);
-  }
+  int64_t heads = layout.blocks, keyHeads = delta.getKeyHeads();
+  AffineExpr keyHead = head.getResult(0).floorDiv(heads / keyHeads);
+  auto emit = [&](Value value, AffineExpr first) {
+    return emitHeads(value, AffineMapAttr(), owner.slots, 1,
+                     AffineMap::get(head.getNumDims(), 0, first));
+  };
+  FailureOr<Value> query = emit(delta.getQueryKey(), keyHead);
+  FailureOr<Value> key = emit(delta.getQueryKey(), keyHead + keyHeads);
+  FailureOr<Value> value = emit(delta.getValue(), head.getResult(0));
+  if (failed(query) || failed(key) || failed(value))
+    return failure();
+  int64_t keySize = width(delta.getQueryKey()) / (2 * keyHeads);
   auto type = tile::StateType::get(owner.context, heads, keySize, layout.pad);
-  Value state = owner.bind(delta, delta.getStateAttr(), type);
-  Value decay = whole(delta.getDecay()), strength = whole(delta.getStrength());
+  Value state = bindValue(owner.bind(delta, delta.getStateAttr(), type));
+  Value gates = loadWhole(owner.placed.at(delta.getGates()).buffer);
   Layout ofHeads = Layout::plain(heads);
   return builder
-      .create<tile::DeltaOp>(loc, inputs[2].getType(), inputs[0], inputs[1], inputs[2], decay,
+      .create<tile::DeltaOp>(loc, value->getType(), *query, *key, *value, gates,
                              vector(delta.getRateAttr(), ofHeads),
-                             vector(delta.getOffsetAttr(), ofHeads), strength, bindValue(state),
-                             AffineMapAttr::get(head))
+                             vector(delta.getOffsetAttr(), ofHeads), state,
+                             AffineMapAttr::get(head), delta.getScaleAttr())
       .getResult();
 }
 

@@ -67,6 +67,10 @@ Status CudaDevice::prepare() {
   for (const DeviceMemory &context : contexts)
     if (Status status = context.clear(0, context.size()); !status.ok())
       return status;
+  // What is there before the first position is read, though it counts nothing.
+  for (const DeviceMemory &memory : states)
+    if (Status status = memory.clear(0, memory.size()); !status.ok())
+      return status;
   if (Status status = fillRotations(); !status.ok())
     return status;
   // A token for each position, and one that is chosen and not played.

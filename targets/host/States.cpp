@@ -61,19 +61,21 @@ void PartEmitter::lowerConvolve(tile::ConvolveOp op) {
 
 // How much of a head's matrix a slot keeps, and how strongly it changes it.
 static std::pair<Value, Value> gatesOf(PartEmitter &e, tile::DeltaOp op, Value slot, Value head) {
-  auto ofSlot = [&](Value value) {
-    Place from = e.places.lookup(value);
-    return e.loadScalar(from.element, e.at(e.row(from, slot), e.mul(head, from.elementBytes())));
+  Place gates = e.places.lookup(op.getGates());
+  auto ofSlot = [&](int64_t first) {
+    Value column = e.add(head, first);
+    return e.loadScalar(gates.element,
+                        e.at(e.row(gates, slot), e.mul(column, gates.elementBytes())));
   };
   auto ofHead = [&](Value vector) {
     Value base = cast<tile::VectorType>(vector.getType()).getConstant() ? e.bindingOf(vector)
                                                                         : e.weightAt(vector);
     return e.load(e.f32(), e.at(base, e.mul(head, 4)));
   };
-  Value x = e.fadd(ofSlot(op.getDecay()), ofHead(op.getOffset()));
+  Value x = e.fadd(ofSlot(op.getState().getType().getParts()), ofHead(op.getOffset()));
   Value rate = e.exp(ofHead(op.getRate()));
   Value kept = e.exp(e.fmul(e.fmul(rate, e.real(-1)), emitSoftplus(e, x)));
-  Value minus = e.fmul(ofSlot(op.getStrength()), e.real(-1));
+  Value minus = e.fmul(ofSlot(0), e.real(-1));
   return {kept, e.fdiv(e.real(1), e.fadd(e.real(1), e.exp(minus)))};
 }
 
@@ -122,7 +124,8 @@ void PartEmitter::lowerDelta(tile::DeltaOp op) {
         Value column = add(first, r * 16);
         Value byKey = fmul(g, found[2 * r]), byQuery = fmul(g, found[2 * r + 1]);
         changes.push_back(fmul(b, fsub(lanes(value, slot, column), byKey)));
-        setLanes(fma(keyByQuery, changes.back(), byQuery), to, slot, column);
+        Value y = fma(keyByQuery, changes.back(), byQuery);
+        setLanes(fmul(y, real(f32x16, op.getScale().convertToFloat())), to, slot, column);
       }
       loop(constant(0), constant(rows), 1, [&](Value i) {
         Value k = laneOf(key, slot, i);

@@ -122,7 +122,8 @@ LogicalResult checkRow(Operation &op) {
   }
   if (isa<tile::LoadOp, tile::StoreOp, tile::GatherOp, tile::AppendOp, tile::NormaliseOp,
           tile::AddOp, tile::ScaleOp, tile::GateOp, tile::JoinOp, tile::RotateOp, tile::CombineOp,
-          tile::AttendOp, tile::SampleOp, tile::YieldOp>(op))
+          tile::AttendOp, tile::ActivateOp, tile::ConvolveOp, tile::DeltaOp, tile::SampleOp,
+          tile::YieldOp>(op))
     return checkMaps(op);
   return op.emitOpError("stands where no inner products are taken, which the nvptx target cannot "
                         "lower");
@@ -138,7 +139,7 @@ LogicalResult checkProducts(Block &block, bool isOfExpert) {
         isOfExpert
             ? isa<tile::MembersOp, tile::WeightsOp, tile::WeighOp, tile::ScatterOp, tile::YieldOp>(
                   op)
-            : isa<tile::StoreOp, tile::PeakOp, tile::ExpertsOp>(op);
+            : isa<tile::StoreOp, tile::RecordOp, tile::PeakOp, tile::ExpertsOp>(op);
     if (!isOfBoth && !isOfOne)
       return op.emitOpError("needs more than its own element, and follows inner products");
     if (auto experts = dyn_cast<tile::ExpertsOp>(op)) {
@@ -206,6 +207,8 @@ LogicalResult checkStage(tile::StageOp stage, const KernelShape &shape) {
         return failure();
   for (tile::SectionOp section : sections) {
     Block &block = section.getBody().front();
+    if (!block.getOps<tile::RecordOp>().empty() && !block.getOps<tile::PeakOp>().empty())
+      return section.emitOpError("records rows, and has peaks");
     if (!block.getOps<tile::ContractOp>().empty() || !block.getOps<tile::ExpertsOp>().empty()) {
       if (failed(checkProducts(block, false)))
         return failure();

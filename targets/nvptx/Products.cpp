@@ -7,7 +7,6 @@
 //===----------------------------------------------------------------------===//
 
 #include "targets/nvptx/Products.h"
-#include "targets/Erfc.h"
 #include "llvm/ADT/TypeSwitch.h"
 
 using namespace mlir;
@@ -159,31 +158,6 @@ bool isReadInPlace(tile::LoadOp load) {
   });
 }
 
-static Value activate(Kernel &e, tile::Activation function, Value x) {
-  switch (function) {
-  case tile::Activation::Silu:
-    return e.fdiv(x, e.fadd(e.real(1), e.exp(e.fsub(e.real(0), x))));
-  case tile::Activation::GeluTanh: {
-    Value cube = e.fmul(e.fmul(x, x), x);
-    Value inner = e.fmul(e.real(0.7978845608028654), e.fma(cube, e.real(0.044715), x));
-    return e.fmul(e.fmul(e.real(0.5), x), e.fadd(e.real(1), e.tanh(inner)));
-  }
-  case tile::Activation::Gelu: {
-    Value y = e.fmul(x, e.real(0.7071067811865476));
-    Value t = e.fdiv(e.real(1), e.fma(e.fabs(y), e.real(0.4), e.real(1)));
-    Value q = e.real(kErfcTail[0]);
-    for (double coefficient : llvm::ArrayRef(kErfcTail).drop_front())
-      q = e.fma(q, t, e.real(coefficient));
-    Value tail = e.fmul(e.fmul(q, t), e.exp(e.fmul(e.fmul(y, y), e.real(-1))));
-    Value sum = e.select(e.fless(y, e.real(0)), tail, e.fsub(e.real(2), tail));
-    return e.fmul(e.fmul(x, e.real(0.5)), sum);
-  }
-  case tile::Activation::SwigluOai:
-    return e.fdiv(x, e.fadd(e.real(1), e.exp(e.fmul(x, e.real(-1.702)))));
-  }
-  llvm_unreachable("unknown activation");
-}
-
 // What an op reads from global memory for an element of the tile.
 Value ProductEmitter::read(Operation &op, Value slot, Value row) {
   if (auto bias = dyn_cast<tile::BiasOp>(op)) {
@@ -223,13 +197,7 @@ Value ProductEmitter::finish(Value value, Value tileOfBatch, Value slot, Value r
       })
       .Case([&](tile::ActivateOp op) {
         Value gate = recurse(op.getGate()), up = op.getUp() ? recurse(op.getUp()) : Value();
-        if (op.getLimit()) {
-          double limit = op.getLimit()->convertToDouble();
-          gate = e.fmin(gate, e.real(limit));
-          up = e.fadd(e.fmax(e.fmin(up, e.real(limit)), e.real(-limit)), e.real(1));
-        }
-        Value activated = activate(e, op.getFunction(), gate);
-        return up ? e.fmul(activated, up) : activated;
+        return activate(e, op, gate, up);
       })
       .Case([&](tile::GateOp op) {
         Value by =
@@ -255,6 +223,8 @@ void ProductEmitter::store(tile::StoreOp op, Value value, Value slot, Value row)
 void ProductEmitter::storeElement(Value tileOfBatch, Value slot, Value row) {
   for (tile::StoreOp op : body.getOps<tile::StoreOp>())
     store(op, finish(op.getValue(), tileOfBatch, slot, row), slot, row);
+  for (tile::RecordOp op : body.getOps<tile::RecordOp>())
+    e.store(finish(op.getValue(), tileOfBatch, slot, row), s.recordAt(op, slot, row));
 }
 
 // All lanes of the warp come here, those of a tile's row of elements together; of those beyond the

@@ -1,5 +1,6 @@
 //===- Rows.cpp - Rotations, sums and joined attention --------------------===//
 
+#include "targets/Erfc.h"
 #include "targets/nvptx/Stage.h"
 
 using namespace mlir;
@@ -70,6 +71,56 @@ void StageEmitter::lowerScale(tile::ScaleOp op) {
     SmallVector<Value, 4> quad = loadQuad(from, slot, column);
     for (Value &value : quad)
       value = e.fmul(value, e.real(op.getFactor().convertToFloat()));
+    storeQuad(quad, to, slot, column);
+  });
+  e.meet();
+}
+
+static Value activateOne(Kernel &e, tile::Activation function, Value x) {
+  switch (function) {
+  case tile::Activation::Silu:
+    return e.fdiv(x, e.fadd(e.real(1), e.exp(e.fsub(e.real(0), x))));
+  case tile::Activation::GeluTanh: {
+    Value cube = e.fmul(e.fmul(x, x), x);
+    Value inner = e.fmul(e.real(0.7978845608028654), e.fma(cube, e.real(0.044715), x));
+    return e.fmul(e.fmul(e.real(0.5), x), e.fadd(e.real(1), e.tanh(inner)));
+  }
+  case tile::Activation::Gelu: {
+    Value y = e.fmul(x, e.real(0.7071067811865476));
+    Value t = e.fdiv(e.real(1), e.fma(e.fabs(y), e.real(0.4), e.real(1)));
+    Value q = e.real(kErfcTail[0]);
+    for (double coefficient : llvm::ArrayRef(kErfcTail).drop_front())
+      q = e.fma(q, t, e.real(coefficient));
+    Value tail = e.fmul(e.fmul(q, t), e.exp(e.fmul(e.fmul(y, y), e.real(-1))));
+    Value sum = e.select(e.fless(y, e.real(0)), tail, e.fsub(e.real(2), tail));
+    return e.fmul(e.fmul(x, e.real(0.5)), sum);
+  }
+  case tile::Activation::SwigluOai:
+    return e.fdiv(x, e.fadd(e.real(1), e.exp(e.fmul(x, e.real(-1.702)))));
+  }
+  llvm_unreachable("unknown activation");
+}
+
+Value activate(Kernel &e, tile::ActivateOp op, Value gate, Value up) {
+  if (op.getLimit()) {
+    double limit = op.getLimit()->convertToDouble();
+    gate = e.fmin(gate, e.real(limit));
+    up = e.fadd(e.fmax(e.fmin(up, e.real(limit)), e.real(-limit)), e.real(1));
+  }
+  Value activated = activateOne(e, op.getFunction(), gate);
+  return up ? e.fmul(activated, up) : activated;
+}
+
+void StageEmitter::lowerActivate(tile::ActivateOp op) {
+  Place gate = places.lookup(op.getGate());
+  passSlotBegin(op.getGate(), op.getResult());
+  Place to = placeFor(op.getResult());
+  forQuads(highOf(op.getResult()), to.columns, [&](Value slot, Value column) {
+    SmallVector<Value, 4> quad = loadQuad(gate, slot, column), up(4);
+    if (op.getUp())
+      up = loadQuad(places.lookup(op.getUp()), slot, column);
+    for (auto [x, other] : llvm::zip_equal(quad, up))
+      x = activate(e, op, x, other);
     storeQuad(quad, to, slot, column);
   });
   e.meet();

@@ -255,10 +255,13 @@ void StageEmitter::lowerRow(Operation &op) {
       .Case([&](tile::AddOp add) { lowerAdd(add); })
       .Case([&](tile::ScaleOp scale) { lowerScale(scale); })
       .Case([&](tile::CombineOp combine) { lowerCombine(combine); })
+      .Case([&](tile::ActivateOp activate) { lowerActivate(activate); })
       .Case([&](tile::GateOp gate) { lowerGate(gate); })
       .Case([&](tile::JoinOp join) { lowerJoin(join); })
       .Case([&](tile::RouteOp route) { lowerRoute(route); })
       .Case([&](tile::AttendOp attend) { lowerAttend(attend); })
+      .Case([&](tile::ConvolveOp convolve) { lowerConvolve(convolve); })
+      .Case([&](tile::DeltaOp delta) { lowerDelta(delta); })
       .Case([&](tile::SampleOp sample) { lowerSample(sample); })
       .Case([&](tile::YieldOp) {});
 }

@@ -123,6 +123,15 @@ private:
   void lowerGate(tile::GateOp op);
   void lowerJoin(tile::JoinOp op);
 
+  void lowerActivate(tile::ActivateOp op);
+
+  // States.cpp
+  /// Where an element of a slot's row is recorded.
+  Value recordAt(tile::RecordOp op, Value slot, Value column);
+  void lowerConvolve(tile::ConvolveOp op);
+  std::pair<Value, Value> gatesOf(tile::DeltaOp op, Value slot, Value head);
+  void lowerDelta(tile::DeltaOp op);
+
   // Routes.cpp
   void lowerRoute(tile::RouteOp op);
 
@@ -159,6 +168,9 @@ private:
   llvm::DenseMap<Value, Value> slotBegins; // of values that do not start at slot 0 of the play
   int64_t scratchUsed = 0, scratchPeak = 0;
 };
+
+/// An element of an activation; `up` is null where the op has none.
+Value activate(Kernel &e, tile::ActivateOp op, Value gate, Value up);
 
 /// Emits an error for each op of the stage that the nvptx target cannot lower.
 mlir::LogicalResult checkStage(tile::StageOp stage, const KernelShape &shape);

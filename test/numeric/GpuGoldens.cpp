@@ -28,8 +28,9 @@ void PrintTo(const Case &each, std::ostream *out) {
 // Those of few key heads, of which 4 workers each take some part of the context.
 bool splitsOf(std::string_view model) {
   constexpr std::string_view kSplit[] = {
-      "deepseek_v2",   "deepseek_v2_group", "deepseek_v3", "gemma3_v5", "glm4_moe_lite",
-      "gpt_oss_mxfp4", "llama_bias",        "qwen2",       "qwen3_moe"};
+      "deepseek_v2",   "deepseek_v2_group", "deepseek_v3", "gemma3_v5",
+      "glm4_moe_lite", "gpt_oss_mxfp4",     "llama_bias",  "qwen2",
+      "qwen3_5_text",  "qwen3_moe",         "qwen3_next"};
   return llvm::is_contained(kSplit, model);
 }
 
@@ -47,6 +48,8 @@ std::vector<Case> cases() {
     add(kGoldenModels[i], i % 2);
   for (const char *model : kRoutedGoldens)
     add(model, std::string_view(model) == "deepseek_v3" ? 1 : 0);
+  for (const char *model : kDeltaGoldens)
+    add(model, std::string_view(model) == "qwen3_next" ? 0 : 1);
   all.push_back({"llama", "a100", 7, {1, 4}, true});
   all.push_back({"qwen3", "h200", 7, {1, 4}, true});
   return all;
