@@ -19,14 +19,29 @@ bool hasWeights(tile::StageOp stage) {
   });
 }
 
-// What each tile of the stage weighs: its bytes on the tape, or one if no tile has any.
+// Tiles that are dealt out together.
+int64_t runOf(tile::SectionOp section) { return section.getRun().value_or(1); }
+
+// What each run of tiles of the stage weighs: its bytes on the tape, or one if no tile has any.
 SmallVector<int64_t> loadsOf(tile::StageOp stage) {
   SmallVector<int64_t> loads;
   for (tile::SectionOp section : stage.getSections())
-    loads.append(section.getTileCount(), tile::getTapeBytes(tile::getTilePieces(section)));
+    loads.append(section.getTileCount() / runOf(section),
+                 runOf(section) * tile::getTapeBytes(tile::getTilePieces(section)));
   if (!hasWeights(stage))
     loads.assign(loads.size(), 1);
   return loads;
+}
+
+// How many tiles of the stage stand in its first `runs` runs.
+int64_t tilesIn(tile::StageOp stage, int64_t runs) {
+  int64_t tiles = 0;
+  for (tile::SectionOp section : stage.getSections()) {
+    int64_t here = std::min(runs, section.getTileCount() / runOf(section));
+    tiles += here * runOf(section);
+    runs -= here;
+  }
+  return tiles;
 }
 
 // Ends of the runs if no worker may carry more than `most`; empty if the workers do not suffice.
@@ -66,7 +81,7 @@ SmallVector<SmallVector<int64_t>> assignRuns(tile::StageOp stage, int64_t worker
   SmallVector<SmallVector<int64_t>> lists(workers);
   int64_t begin = 0;
   for (auto [worker, end] : llvm::enumerate(balance(loadsOf(stage), workers))) {
-    lists[worker] = {begin, end};
+    lists[worker] = {tilesIn(stage, begin), tilesIn(stage, end)};
     begin = end;
   }
   return lists;
@@ -79,25 +94,24 @@ SmallVector<SmallVector<int64_t>> assignSections(tile::StageOp stage, ArrayRef<i
                                                  MutableArrayRef<int64_t> carried) {
   int64_t workers = carried.size();
   SmallVector<SmallVector<int64_t>> lists(workers);
-  int64_t first = 0;
+  int64_t first = 0, begin = 0; // run, tile
   for (tile::SectionOp section : stage.getSections()) {
-    int64_t tiles = section.getTileCount();
-    SmallVector<int64_t> counts(workers, tiles / workers), order(workers);
+    int64_t run = runOf(section), runs = section.getTileCount() / run;
+    SmallVector<int64_t> counts(workers, runs / workers), order(workers);
     std::iota(order.begin(), order.end(), 0);
     llvm::sort(order, [&](int64_t a, int64_t b) {
       return std::pair(carried[a], a) < std::pair(carried[b], b);
     });
-    for (int64_t worker : ArrayRef<int64_t>(order).take_front(tiles % workers))
+    for (int64_t worker : ArrayRef<int64_t>(order).take_front(runs % workers))
       ++counts[worker];
-    int64_t begin = first;
     for (int64_t worker = 0; worker < workers; ++worker) {
       if (counts[worker] == 0)
         continue;
-      lists[worker].append({begin, begin + counts[worker]});
+      lists[worker].append({begin, begin + counts[worker] * run});
       carried[worker] += counts[worker] * loads[first];
-      begin += counts[worker];
+      begin += counts[worker] * run;
     }
-    first += tiles;
+    first += runs;
   }
   return lists;
 }

@@ -62,6 +62,11 @@ private:
   bool isBefore(const Touch &a, const Touch &b) const {
     return order->isBefore(a.step, a.worker, b.step, b.worker);
   }
+  // What a tile of a head leaves, the worker's next one of it finds.
+  bool isEarlierTile(Value value, const Touch &a, const Touch &b) const {
+    return value && isa<tile::StateType>(value.getType()) && a.step == b.step &&
+           a.worker == b.worker && a.tile < b.tile;
+  }
   // Of the next play's `b`.
   bool isBeforeNext(const Touch &a, const Touch &b) const {
     return order->isBefore(a.step, a.worker, steps.size() + b.step, b.worker);
@@ -100,7 +105,8 @@ private:
   Footprint footprint;
 };
 
-// What a play writes into a ring never stands where an attention of the play looks.
+// What a play writes into a ring never stands where an attention of the play looks, nor what it
+// records where a convolution does.
 LogicalResult Proof::checkRings() {
   auto slots = static_cast<int64_t>(program.getSlots());
   for (StepOp step : steps) {
@@ -116,6 +122,18 @@ LogicalResult Proof::checkRings() {
                 << ring;
       else
         refusal << "attends to all positions, of which the context keeps " << ring;
+      return WalkResult::interrupt();
+    });
+    if (result.wasInterrupted())
+      return failure();
+    result = step.getStageOp().walk([&](tile::ConvolveOp convolve) {
+      int64_t needed = slots + convolve.getTaps() - 1;
+      if (convolve.getState().getType().getRows() >= needed)
+        return WalkResult::advance();
+      step.emitError("step \"") << step.getLabel() << "\": " << int64_t(convolve.getTaps())
+                                << " taps and the play's " << slots << " slots need " << needed
+                                << " rows of a history, found "
+                                << convolve.getState().getType().getRows();
       return WalkResult::interrupt();
     });
     if (result.wasInterrupted())
@@ -237,7 +255,7 @@ LogicalResult Proof::checkValue(Value value, ArrayRef<Touch> touches) {
             return LogicalResult(refusal << "nothing writes");
           }
           for (const Touch *writer : by)
-            if (!isBefore(*writer, touch))
+            if (!isBefore(*writer, touch) && !isEarlierTile(value, *writer, touch))
               return LogicalResult(refuse(touch)
                                    << "reads " << extent.describe(*writer) << " (in "
                                    << nameOf(value) << ") and may do so before they are written by "

@@ -43,25 +43,23 @@ static void collect(Block &block, ArrayRef<int64_t> at, SmallVectorImpl<Access> 
           slice(record.getState(), true, record.getValue(), {}, record.getColumnsAttr());
         })
         .Case([&](ConvolveOp convolve) {
+          // Slot i looks at some rows before its own, too.
           slice(convolve.getState(), false, convolve.getResult(), {}, convolve.getColumnsAttr());
+          accesses.back().slots += evaluate(convolve.getSlotsAttr(), at);
           Access past = accesses.back();
           past.slots = 0;
           past.past = true;
           accesses.push_back(past);
         })
         .Case([&](DeltaOp delta) {
-          // What it reads of its part is of plays before, or its own.
+          // What plays before have left, or the slots before.
           StateType type = delta.getState().getType();
           int64_t part = evaluate(delta.getHeadAttr(), at) * type.getColumns();
-          Access past{argumentOf(delta.getState()),
-                      false,
-                      0,
-                      0,
-                      part,
-                      type.getColumns(),
-                      /*past=*/true};
-          accesses.push_back(past);
-          slice(delta.getState(), true, delta.getValue(), {}, {});
+          int64_t begin = evaluate(delta.getSlotsAttr(), at);
+          Access read{argumentOf(delta.getState()), false, 0, begin, part, type.getColumns(),
+                      /*past=*/begin == 0};
+          accesses.push_back(read);
+          slice(delta.getState(), true, delta.getValue(), delta.getSlotsAttr(), {});
           accesses.back().column = part;
         })
         .Case([&](GatherOp gather) {

@@ -237,6 +237,8 @@ LogicalResult SectionOp::verify() {
       llvm::any_of(block.getArgumentTypes(), [](Type type) { return !type.isIndex(); }))
     return emitOpError("has ") << block.getNumArguments() << " block arguments, but its grid has "
                                << getGrid().size() << " dimensions (each one index)";
+  if (int64_t run = getRun().value_or(1); run < 1 || getTileCount() % run != 0)
+    return emitOpError("of ") << getTileCount() << " tiles has no runs of " << run;
   return success();
 }
 

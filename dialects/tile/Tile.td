@@ -89,11 +89,12 @@ def Tile_SectionOp : Tile_Op<"section", [HasParent<"StageOp">, SingleBlock, NoTe
   let description = [{
     `grid` gives the extent of each tile dimension; the block has one index argument for each. Tiles
     are numbered with the last dimension fastest. In a stage, tile numbers run on from section to
-    section. See `tile.stage` for an example.
+    section. With `run` n each n tiles in a row are one worker's, which computes them in order: those
+    of a head that remembers (`tile.delta`). See `tile.stage` for an example.
   }];
-  let arguments = (ins DenseI64ArrayAttr:$grid);
+  let arguments = (ins DenseI64ArrayAttr:$grid, OptionalAttr<I64Attr>:$run);
   let regions = (region SizedRegion<1>:$body);
-  let assemblyFormat = "`grid` `=` $grid $body attr-dict";
+  let assemblyFormat = "`grid` `=` $grid (`run` `=` $run^)? $body attr-dict";
   let hasVerifier = 1;
   let extraClassDeclaration = [{
     int64_t getTileCount();

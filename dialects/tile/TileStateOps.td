@@ -32,9 +32,10 @@ def Tile_ConvolveOp : Tile_Op<"convolve"> {
   let description = [{
     With K `taps` rows W of as many columns as the state has, and h the rows that `tile.record` has left,
     those of the play's slots too: `result[i][c] = sum_j W[j][columns + c] * h[p - K + 1 + j][columns + c]`,
-    p the position of slot i. Rows before position 0 count nothing. The vector has the rows of W one
-    after the other. So that no row of the play stands where one of the K-1 before it did, a state has
-    K-1 rows more than a play has slots, at least.
+    p the position of slot `slots + i` (0 if absent, affine in the tile coordinates). Rows before
+    position 0 count nothing. The vector has the rows of W one after the other. So that no row of the
+    play stands where one of the K-1 before it did, a state has K-1 rows more than a play has slots, at
+    least.
 
     ```mlir
     tile.stage @c(%h: !tile.state<1 x 7 x 32>, %w: !tile.vector<blocks = 8, size = 12, pad = 16, per_tile = false, constant = true>,
@@ -48,10 +49,10 @@ def Tile_ConvolveOp : Tile_Op<"convolve"> {
     ```
   }];
   let arguments = (ins Tile_StateType:$state, Tile_VectorType:$weight, I64Attr:$taps,
-                       AffineMapAttr:$columns);
+                       OptionalAttr<AffineMapAttr>:$slots, AffineMapAttr:$columns);
   let results = (outs Tile_Value:$result);
   let assemblyFormat = [{
-    $state `,` $weight `taps` `=` $taps `columns` $columns attr-dict `:` type($state) `,` type($weight)
+    $state `,` $weight `taps` `=` $taps (`slots` $slots^)? `columns` $columns attr-dict `:` type($state) `,` type($weight)
     `->` type($result)
   }];
   let hasVerifier = 1;
@@ -62,7 +63,8 @@ def Tile_DeltaOp : Tile_Op<"delta", [AllTypesMatch<["value", "result"]>,
                                      AllTypesMatch<["rate", "offset"]>]> {
   let summary = "the gated delta rule of one head";
   let description = [{
-    Slot by slot, with q, k and v of the slot, M part h (`head`, affine in the tile coordinates) of its
+    Slot by slot, from `slots` on (0 if absent), which is affine in the tile coordinates, with q, k and v
+    of the slot, M part h (`head`, affine in the tile coordinates) of its
     sequence's state, all zero for a slot at position 0, b and a what `gates` has in columns h and H + h,
     H the parts of the state, and A and d what `rate` and `offset` have in column h:
 
@@ -71,7 +73,8 @@ def Tile_DeltaOp : Tile_Op<"delta", [AllTypesMatch<["value", "result"]>,
         M = M + k (1 / (1 + exp(-b)) (v - M' k))'
         result = scale * M' q
 
-    M has a row for each lane of a key that is not padding (Yang, Kautz and Hatamizadeh, 2024).
+    M has a row for each lane of a key that is not padding (Yang, Kautz and Hatamizadeh, 2024). A tile
+    that begins at a later slot than 0 goes on where the one before it has ended: see `tile.section`.
 
     ```mlir
     tile.stage @d(%qk: !tile.buffer<1 x 64 x f32>, %v: !tile.buffer<1 x 64 x f32>, %ba: !tile.buffer<1 x 32 x f32>,
@@ -91,11 +94,11 @@ def Tile_DeltaOp : Tile_Op<"delta", [AllTypesMatch<["value", "result"]>,
   }];
   let arguments = (ins Tile_Value:$query, Tile_Value:$key, Tile_Value:$value, Tile_Value:$gates,
                        Tile_VectorType:$rate, Tile_VectorType:$offset, Tile_StateType:$state,
-                       AffineMapAttr:$head, F32Attr:$scale);
+                       AffineMapAttr:$head, OptionalAttr<AffineMapAttr>:$slots, F32Attr:$scale);
   let results = (outs Tile_Value:$result);
   let assemblyFormat = [{
-    $query `,` $key `,` $value `gates` $gates `,` $rate `,` $offset `in` $state `head` $head `scale` `=`
-    $scale attr-dict `:` type($key) `,` type($value) `,` type($gates) `,` type($rate) `,` type($state)
+    $query `,` $key `,` $value `gates` $gates `,` $rate `,` $offset `in` $state `head` $head
+    (`slots` $slots^)? `scale` `=` $scale attr-dict `:` type($key) `,` type($value) `,` type($gates) `,` type($rate) `,` type($state)
   }];
   let hasVerifier = 1;
 }

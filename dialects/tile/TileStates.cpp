@@ -20,7 +20,7 @@ LogicalResult RecordOp::verify() {
   StateType state = getState().getType();
   if (state.getParts() != 1 || typeOf(getValue()).getDimSize(1) > state.getColumns())
     return emitOpError("writes rows of ") << getValue().getType() << " to " << state;
-  return success();
+  return verifyMap(*this, getColumnsAttr(), "columns");
 }
 
 LogicalResult ConvolveOp::verify() {
@@ -37,7 +37,8 @@ LogicalResult ConvolveOp::verify() {
   if (state.getRows() < needed)
     return emitOpError("of ") << taps << " taps and " << typeOf(getResult()).getDimSize(0)
                               << " slots needs " << needed << " rows, found " << state;
-  return success();
+  return failure(failed(verifyMap(*this, getSlotsAttr(), "slots")) ||
+                 failed(verifyMap(*this, getColumnsAttr(), "columns")));
 }
 
 LogicalResult DeltaOp::verify() {
@@ -52,7 +53,8 @@ LogicalResult DeltaOp::verify() {
   for (RankedTensorType type : {key, value, gates})
     if (!type.getElementType().isF32() || type.getDimSize(0) != value.getDimSize(0))
       return emitOpError("takes f32 values of the same slots, found ") << type;
-  return success();
+  return failure(failed(verifyMap(*this, getHeadAttr(), "head")) ||
+                 failed(verifyMap(*this, getSlotsAttr(), "slots")));
 }
 
 } // namespace pianola::tile

@@ -188,17 +188,32 @@ int64_t ProgramBuilder::slotBlockOf(AttentionOp attention) {
   // ring of their own.
   int64_t lanes = layoutOf(attention.getResult()).pad, ofHead = lanes * 4;
   int64_t ofTarget = std::max<int64_t>(13 << 10, (5 << 10) + 8 * (lanes + 4) * 4);
-  int64_t rings = 1;
-  module.walk([&](Operation *op) {
-    if (auto join = dyn_cast<JoinOp>(op))
-      ofHead = std::max(ofHead, (lanes + layoutOf(join.getSecond()).pad) * 4);
-    rings = isa<RouteOp>(op) ? 2 : rings;
+  module.walk([&](JoinOp join) {
+    ofHead = std::max(ofHead, (lanes + layoutOf(join.getSecond()).pad) * 4);
   });
   int64_t group = attention.getHeads() / groupsOf(attention);
-  int64_t room = machine.getRing() - 2 * rings * machine.getChunk() - ofTarget - slots * ofHead;
+  int64_t room = roomBeside(ofTarget) - slots * ofHead;
   while (block > 1 && block * group * ofHead > room)
     block /= 2;
   return block;
+}
+
+int64_t ProgramBuilder::slotBlockOf(DeltaOp delta) {
+  if (!machine.getRows())
+    return slots;
+  // A query and a key, which are convolved, activated, normalised and scaled, and of a value what
+  // is made of it and with it.
+  int64_t key = layoutOf(delta.getQueryKey()).pad, value = layoutOf(delta.getValue()).pad;
+  int64_t ofSlot = (8 * key + 4 * value) * 4, block = slots;
+  while (block > 1 && (slots % block != 0 || block * ofSlot > roomBeside(13 << 10)))
+    --block;
+  return block;
+}
+
+int64_t ProgramBuilder::roomBeside(int64_t ofTarget) {
+  // Two chunks of the ring at least; experts have a ring of their own.
+  bool hasExperts = module.walk([](RouteOp) { return WalkResult::interrupt(); }).wasInterrupted();
+  return machine.getRing() - (hasExperts ? 4 : 2) * machine.getChunk() - ofTarget;
 }
 
 bool ProgramBuilder::areCombinedOnce(const Placed &parts, Layout layout) {
@@ -247,7 +262,8 @@ LogicalResult ProgramBuilder::buildSample() {
   for (Value value : values)
     body.addArgument(value.getType(), module.getLoc());
   builder.setInsertionPointToEnd(&body);
-  auto section = builder.create<tile::SectionOp>(module.getLoc(), ArrayRef<int64_t>{1});
+  auto section = builder.create<tile::SectionOp>(module.getLoc(), builder.getDenseI64ArrayAttr(1),
+                                                 IntegerAttr());
   Block &block = section.getBody().emplaceBlock();
   block.addArgument(builder.getIndexType(), module.getLoc());
   builder.setInsertionPointToEnd(&block);

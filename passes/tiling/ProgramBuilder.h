@@ -65,6 +65,10 @@ private:
   int64_t groupsOf(transformer::AttentionOp attention);
   // Slots that one tile of an attention takes on: fewer where heads are wide and memory is short.
   int64_t slotBlockOf(transformer::AttentionOp attention);
+  // The same of a delta rule, whose blocks are all of this size.
+  int64_t slotBlockOf(transformer::DeltaOp delta);
+  // Bytes of scratch memory that a stage may have where the target needs so many for itself.
+  int64_t roomBeside(int64_t ofTarget);
   // Whether it is quicker to combine the parts of a context once, slot by slot, and to wait for
   // that, than to have every worker read all parts of all slots.
   bool areCombinedOnce(const Placed &parts, transformer::Layout layout);

@@ -149,10 +149,10 @@ FailureOr<Value> StageBuilder::emitHeads(Value value, AffineMapAttr slots, int64
         .getResult();
   }
   if (auto delta = dyn_cast<DeltaOp>(op))
-    return emitDelta(delta, first);
+    return emitDelta(delta, slots, count, first);
   if (auto convolve = dyn_cast<ConvolveOp>(op))
     return emitConvolution(
-        convolve, heads * layout.pad,
+        convolve, slots, count, heads * layout.pad,
         AffineMapAttr::get(AffineMap::get(first.getNumDims(), 0, first.getResult(0) * layout.pad)));
   if (!isa<NormOp, RopeOp, JoinOp, ScaleOp, ActivateOp, GluOp>(op))
     return op->emitOpError("cannot be computed head by head");

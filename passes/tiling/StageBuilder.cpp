@@ -110,9 +110,11 @@ Value StageBuilder::bias(SymbolRefAttr symbol, Value value, Layout layout, int64
 // Regions
 //===----------------------------------------------------------------------===//
 
-tile::SectionOp StageBuilder::section(ArrayRef<int64_t> grid) {
+tile::SectionOp StageBuilder::section(ArrayRef<int64_t> grid, int64_t run) {
   builder.setInsertionPointToEnd(&body());
-  auto op = builder.create<tile::SectionOp>(loc, grid);
+  auto op =
+      builder.create<tile::SectionOp>(loc, builder.getDenseI64ArrayAttr(grid),
+                                      run > 1 ? builder.getI64IntegerAttr(run) : IntegerAttr());
   Block &block = op.getBody().emplaceBlock();
   for (size_t i = 0; i < grid.size(); ++i)
     block.addArgument(builder.getIndexType(), loc);

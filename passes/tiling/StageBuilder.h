@@ -60,7 +60,7 @@ private:
                    int64_t rows);
   mlir::Value weight(mlir::SymbolRefAttr symbol, mlir::Type type);
 
-  tile::SectionOp section(llvm::ArrayRef<int64_t> grid);
+  tile::SectionOp section(llvm::ArrayRef<int64_t> grid, int64_t run = 1);
   // Whether a target with little scratch memory has room for a value beside what the prologue makes
   // already.
   bool fitsScratch(mlir::Value value);
@@ -87,9 +87,10 @@ private:
   // States.cpp
   mlir::LogicalResult emitRecord(transformer::RecordOp record, mlir::Value state);
   mlir::LogicalResult emitDeltaHeads(mlir::Value value, mlir::Value buffer);
-  mlir::Value emitConvolution(transformer::ConvolveOp convolve, int64_t columns,
-                              mlir::AffineMapAttr first);
-  mlir::FailureOr<mlir::Value> emitDelta(transformer::DeltaOp delta, mlir::AffineMap head);
+  mlir::Value emitConvolution(transformer::ConvolveOp convolve, mlir::AffineMapAttr slots,
+                              int64_t count, int64_t columns, mlir::AffineMapAttr first);
+  mlir::FailureOr<mlir::Value> emitDelta(transformer::DeltaOp delta, mlir::AffineMapAttr slots,
+                                         int64_t count, mlir::AffineMap head);
   // Experts.cpp
   mlir::Value emitRoutes(mlir::Value value);
   tile::ExpertsOp beginExperts(mlir::Value routes, mlir::AffineMapAttr chosen, mlir::Type sum);

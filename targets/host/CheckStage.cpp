@@ -114,7 +114,8 @@ LogicalResult checkPart(Block &block) {
     return failure();
   for (Operation &op : block) {
     // An append takes slots from 0 on, as an op without the attribute does.
-    if (!isa<tile::LoadOp, tile::StoreOp, tile::GatherOp, tile::AttendOp, tile::AppendOp>(op))
+    if (!isa<tile::LoadOp, tile::StoreOp, tile::GatherOp, tile::AttendOp, tile::AppendOp,
+             tile::RecordOp, tile::ConvolveOp, tile::DeltaOp>(op))
       continue;
     auto map = op.getAttrOfType<AffineMapAttr>("slots");
     if (!map)

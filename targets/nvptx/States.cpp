@@ -24,9 +24,12 @@ Value StageEmitter::recordAt(tile::RecordOp op, Value slot, Value column) {
 
 void StageEmitter::lowerConvolve(tile::ConvolveOp op) {
   tile::StateType type = op.getState().getType();
+  if (op.getSlots())
+    slotBegins[op.getResult()] = evaluate(op.getSlotsAttr());
   Place to = placeFor(op.getResult());
   Value history = bindingOf(op.getState()), weight = bindingOf(op.getWeight());
-  Value first = evaluate(op.getColumnsAttr()), position = e.narrow(e.position());
+  Value first = evaluate(op.getColumnsAttr());
+  Value position = e.add(e.narrow(e.position()), slotBeginOf(op.getResult()));
   int64_t taps = op.getTaps();
   forQuads(highOf(op.getResult()), to.columns, [&](Value slot, Value column) {
     Value from = e.add(first, column);
@@ -68,6 +71,7 @@ void StageEmitter::lowerDelta(tile::DeltaOp op) {
   constexpr int64_t kMostRows = 64; // of a lane, in registers
   tile::StateType type = op.getState().getType();
   Place query = places.lookup(op.getQuery()), key = places.lookup(op.getKey());
+  passSlotBegin(op.getValue(), op.getResult());
   Place value = places.lookup(op.getValue()), to = placeFor(op.getResult());
   int64_t rows = type.getRows(), columns = type.getColumns(), lanes = 1;
   while (rows > lanes * kMostRows)
@@ -76,7 +80,7 @@ void StageEmitter::lowerDelta(tile::DeltaOp op) {
   Value head = evaluate(op.getHeadAttr()), share = e.rem(e.lane, lanes);
   Value firstRow = e.mul(share, each), high = highOf(op.getValue());
   Value part = e.at(bindingOf(op.getState()), e.mul(head, rows * columns * 4));
-  Value begins = e.equal(e.narrow(e.position()), 0);
+  Value begins = e.equal(e.add(e.narrow(e.position()), slotBeginOf(op.getValue())), 0);
   forWarps(e.constant((columns + ofWarp - 1) / ofWarp), [&](Value group) {
     Value wanted = e.add(e.mul(group, ofWarp), e.div(e.lane, lanes));
     // Lanes beyond the last column and the last row do as others do, with zeros, and leave nothing
