@@ -262,7 +262,11 @@ bool StageBuilder::fitsScratch(Value value) {
   for (Value made : prologueValues)
     if (auto type = dyn_cast<RankedTensorType>(made.getType()))
       numbers += type.getNumElements();
-  return numbers * 4 <= owner.machine.getScratch();
+  int64_t room = owner.machine.getScratch();
+  // Experts have a ring of their own, and sums beside those of other products.
+  if (!source.getBody().front().getOps<RoutedLinearOp>().empty())
+    room -= 2 * owner.machine.getChunk() + owner.machine.getWarps() * owner.slots * 16 * 4;
+  return numbers * 4 <= room;
 }
 
 // What a linear reads: the result of the prologue, or, where scratch memory has no room for that, a
