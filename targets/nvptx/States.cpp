@@ -68,13 +68,14 @@ std::pair<Value, Value> StageEmitter::gatesOf(tile::DeltaOp op, Value slot, Valu
 }
 
 void StageEmitter::lowerDelta(tile::DeltaOp op) {
-  constexpr int64_t kMostRows = 64; // of a lane, in registers
+  // Of a lane, in registers; before sm_90 ptxas would spill twice as many.
+  int64_t mostRows = e.shape.bulk ? 64 : 32;
   tile::StateType type = op.getState().getType();
   Place query = places.lookup(op.getQuery()), key = places.lookup(op.getKey());
   passSlotBegin(op.getValue(), op.getResult());
   Place value = places.lookup(op.getValue()), to = placeFor(op.getResult());
   int64_t rows = type.getRows(), columns = type.getColumns(), lanes = 1;
-  while (rows > lanes * kMostRows)
+  while (rows > lanes * mostRows)
     lanes *= 2;
   int64_t each = llvm::alignTo((rows + lanes - 1) / lanes, 4), ofWarp = kWarp / lanes;
   Value head = evaluate(op.getHeadAttr()), share = e.rem(e.lane, lanes);
@@ -94,9 +95,8 @@ void StageEmitter::lowerDelta(tile::DeltaOp op) {
       Value row = isRow(r);
       return row && isColumn ? e.both(row, isColumn) : row ? row : isColumn;
     };
-    auto place = [&](int64_t r) {
-      return e.at(part, e.mul(e.add(e.mul(e.add(firstRow, r), columns), column), 4));
-    };
+    Value first = e.at(part, e.mul(e.add(e.mul(firstRow, columns), column), 4));
+    auto place = [&](int64_t r) { return e.at(first, r * columns * 4); };
     SmallVector<Value> before;
     for (int64_t r = 0; r < each; ++r) {
       auto read = [&] { return SmallVector<Value>{e.load(e.f32(), place(r))}; };
@@ -109,24 +109,24 @@ void StageEmitter::lowerDelta(tile::DeltaOp op) {
     SmallVector<Value> after = e.loop(
         e.constant(0), high, e.constant(1), before,
         [&](Value slot, ValueRange matrix) -> SmallVector<Value> {
-          auto rowsOf = [&](const Place &from) {
-            SmallVector<Value> numbers;
-            for (int64_t r = 0; r < each; r += 4) {
-              // Lanes of a key are padded with zeros to 16, no further.
-              Value lane = e.min(e.add(firstRow, r), e.constant(from.columns - 4));
-              for (auto [i, x] : llvm::enumerate(loadQuad(from, slot, lane))) {
-                Value isThere = isRow(r + int64_t(i));
-                numbers.push_back(isThere ? e.select(isThere, x, e.real(0)) : x);
-              }
-            }
-            return numbers;
+          auto quadOf = [&](const Place &from, int64_t r) {
+            // Lanes of a key are padded with zeros to 16, no further.
+            Value lane = e.min(e.add(firstRow, r), e.constant(from.columns - 4));
+            SmallVector<Value, 4> quad = loadQuad(from, slot, lane);
+            for (int64_t i = 0; i < 4; ++i)
+              if (Value isThere = isRow(r + i))
+                quad[i] = e.select(isThere, quad[i], e.real(0));
+            return quad;
           };
-          SmallVector<Value> q = rowsOf(query), k = rowsOf(key), changed;
+          SmallVector<Value> changed;
           Value byKey = e.real(0), byQuery = e.real(0), both = e.real(0);
-          for (int64_t r = 0; r < each; ++r) {
-            byKey = e.fma(k[r], matrix[r], byKey);
-            byQuery = e.fma(q[r], matrix[r], byQuery);
-            both = e.fma(q[r], k[r], both);
+          for (int64_t r = 0; r < each; r += 4) {
+            SmallVector<Value, 4> k = quadOf(key, r), q = quadOf(query, r);
+            for (int64_t i = 0; i < 4; ++i) {
+              byKey = e.fma(k[i], matrix[r + i], byKey);
+              byQuery = e.fma(q[i], matrix[r + i], byQuery);
+              both = e.fma(q[i], k[i], both);
+            }
           }
           if (lanes > 1)
             for (Value *sum : {&byKey, &byQuery, &both})
@@ -134,8 +134,11 @@ void StageEmitter::lowerDelta(tile::DeltaOp op) {
           auto [kept, strength] = gatesOf(op, slot, head);
           Value v = e.load(e.f32(), elementAt(value, slot, column));
           Value change = e.fmul(strength, e.fsub(v, e.fmul(kept, byKey)));
-          for (int64_t r = 0; r < each; ++r)
-            changed.push_back(e.fma(k[r], change, e.fmul(kept, matrix[r])));
+          // Keys are read again: with all of them in registers, too, some would spill.
+          e.syncWarp();
+          for (int64_t r = 0; r < each; r += 4)
+            for (auto [i, k] : llvm::enumerate(quadOf(key, r)))
+              changed.push_back(e.fma(k, change, e.fmul(kept, matrix[r + int64_t(i)])));
           Value y = e.fma(both, change, e.fmul(kept, byQuery));
           Value isFirst = e.equal(share, 0);
           e.when(isColumn ? e.both(isColumn, isFirst) : isFirst, [&] {

@@ -50,6 +50,8 @@ constexpr Reviewed kReviewed[] = {
     {"qwen3_moe", "use_sliding_window", "sliding_window is null"},
     {"qwen3_moe_raw", "use_sliding_window", "sliding_window is null"},
     {"qwen3_moe_raw", "intermediate_size", "of layers without experts, of which there are none"},
+    {"qwen3_next", "intermediate_size", "of layers without experts, of which there are none"},
+    {"qwen3_5_text", "rope_parameters/mrope", "of images, whose pairs of lanes differ in position"},
     {"glm4_moe", "num_nextn_predict_layers", "layers beyond the last are left out"},
     {"glm4_moe_lite", "num_nextn_predict_layers", "as in glm4_moe"},
     {"deepseek_v3", "num_nextn_predict_layers", "as in glm4_moe"},
