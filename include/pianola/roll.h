@@ -23,8 +23,9 @@
  * Digests are XXH3 (64 bits, seed 0) of whole sections; a section over 16 MiB has the digest of the
  * array of the digests of its 16 MiB pieces, so that several threads can check it. The header's
  * digest covers the header with its own digest field zero.
- *
- * clang-format off
+ */
+
+/* clang-format off
  *
  * The manifest (all members required unless said otherwise; sizes in bytes):
  *
@@ -83,9 +84,9 @@
  *                                             entry: a kernel of the code section, as
  *                                             pianola/cuda.h has them
  *
- * clang-format on
- *
- * The last step of an nvptx program chooses the next token.
+ * clang-format on */
+
+/* The last step of an nvptx program chooses the next token.
  *
  * A loader trusts none of this: every offset, size, count, alignment and digest is checked first.
  */
