@@ -193,8 +193,8 @@ llvm::Error TokenizerText::readBytes() {
   return llvm::Error::success();
 }
 
-/// Gemma has runs of spaces as tokens of its own. Spaces are written otherwise before such tokens
-/// would be looked for: that they come before all else is a matter of merges.
+/// Gemma has runs of spaces among the tokens that users define, which are found before all else. In
+/// Hugging Face's tokenizers spaces are another character by then: they are merged before all else.
 void TokenizerText::takeSpaces() {
   const std::string space = "\u2581";
   for (size_t id = 0; id < tokens.size(); ++id) {
@@ -207,7 +207,6 @@ void TokenizerText::takeSpaces() {
     if (run.empty() || !rest.empty())
       continue;
     tokens[id] = run;
-    types[id] = Normal;
     vocabulary.emplace(run, id);
     first.insert(id);
   }
@@ -217,34 +216,28 @@ json TokenizerText::scoredMerges(const json &scores) const {
   llvm::StringMap<size_t> ids;
   for (const auto &[text, id] : vocabulary.items())
     ids[text] = id.get<size_t>();
-  struct Merge {
-    double score;
-    size_t left, right;
-  };
+  // The best pieces first; of one piece and of pieces as good the first by their numbers.
+  using Merge =
+      std::tuple<double, size_t, size_t, size_t>; // -score, piece, its left and right part
   std::vector<Merge> merges;
   for (size_t id = 0; id < tokens.size(); ++id) {
-    if (typeOf(id) != Normal)
+    if (typeOf(id) != Normal && !first.count(id))
       continue;
     llvm::StringRef text = tokens[id].get_ref<const std::string &>();
     double score = first.count(id) ? HUGE_VAL : scores[id].get<double>();
-    size_t begin = merges.size();
     constexpr size_t longest = 1024; // what a piece of more bytes is made of would be too many
     for (size_t at = 1; at < std::min(text.size(), longest); ++at) {
       if ((uint8_t(text[at]) & 0xc0) == 0x80) // within a character
         continue;
       auto left = ids.find(text.take_front(at)), right = ids.find(text.drop_front(at));
       if (left != ids.end() && right != ids.end())
-        merges.push_back({score, left->second, right->second});
+        merges.push_back({-score, id, left->second, right->second});
     }
-    std::sort(merges.begin() + begin, merges.end(), [](const Merge &a, const Merge &b) {
-      return std::tie(a.left, a.right) < std::tie(b.left, b.right);
-    });
   }
-  std::stable_sort(merges.begin(), merges.end(),
-                   [](const Merge &a, const Merge &b) { return a.score > b.score; });
+  llvm::sort(merges);
   json list = json::array();
-  for (const Merge &merge : merges)
-    list.push_back({tokens[merge.left], tokens[merge.right]});
+  for (const auto &[score, piece, left, right] : merges)
+    list.push_back({tokens[left], tokens[right]});
   return list;
 }
 

@@ -260,7 +260,11 @@ def main():
         source = read_safetensors(options.source)
     arch = ARCHITECTURES[config["architectures"][0]]
     config.pop("quantization_config", None)
-    config.pop("eos_token_id", None)
+    for name in ("bos", "eos", "pad"):
+        number = config.pop(f"{name}_token_id", None)
+        if name != "eos" and number is not None and not options.tokenizer:
+            generation[f"{name}_token_id"] = number
+            metadata.append((f"tokenizer.ggml.{name if name == 'bos' else 'padding'}_token_id", "u32", number))
     if arch == "gpt-oss":
         config["swiglu_limit"] = 7.0
     if arch.startswith("gemma"):
