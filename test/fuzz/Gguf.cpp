@@ -1,5 +1,5 @@
-// Gguf.cpp - any bytes as a GGUF file: refused, or every tensor can be read and every text made of it
-// is one that is read, or refused, like those of a directory.
+// Gguf.cpp - any bytes as a GGUF file: refused, or every tensor can be read, and every text made of
+// it is taken or refused like those of a directory.
 #include "lib/checkpoint/GenerationConfig.h"
 #include "lib/checkpoint/GgufCheckpoint.h"
 #include "lib/checkpoint/GgufConfig.h"
