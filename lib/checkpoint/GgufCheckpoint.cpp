@@ -68,13 +68,15 @@ llvm::Expected<std::unique_ptr<GgufCheckpoint>> GgufCheckpoint::open(llvm::Strin
     return file.takeError();
   std::string architecture = ggufArchitecture(**file);
   auto checkpoint = std::make_unique<GgufCheckpoint>();
-  for (const GgufTensor &stored : (*file)->tensors()) {
+  checkpoint->file = std::move(*file);
+  for (const GgufTensor &stored : checkpoint->file->tensors()) {
     std::string name = nameOf(stored.name, architecture);
     constexpr int64_t mostExperts = 4096;
     size_t star = name.find('*');
     if (star == std::string::npos || stored.shape.front() > mostExperts) {
       if (stored.name != kGgufRopeFactors)
-        checkpoint->add(name, stored, stored.shape, 0);
+        if (llvm::Error error = checkpoint->add(name, stored, stored.shape, 0))
+          return std::move(error);
       continue;
     }
     llvm::ArrayRef<int64_t> shape = llvm::ArrayRef(stored.shape).drop_front();
@@ -82,15 +84,16 @@ llvm::Expected<std::unique_ptr<GgufCheckpoint>> GgufCheckpoint::open(llvm::Strin
     for (int64_t size : shape)
       elements *= uint64_t(size);
     for (int64_t expert = 0; expert < stored.shape.front(); ++expert)
-      checkpoint->add(std::string(name).replace(star, 1, std::to_string(expert)), stored, shape,
-                      uint64_t(expert) * elements);
+      if (llvm::Error error =
+              checkpoint->add(std::string(name).replace(star, 1, std::to_string(expert)), stored,
+                              shape, uint64_t(expert) * elements))
+        return std::move(error);
   }
-  checkpoint->file = std::move(*file);
   return checkpoint;
 }
 
-void GgufCheckpoint::add(const std::string &name, const GgufTensor &stored,
-                         llvm::ArrayRef<int64_t> shape, uint64_t first) {
+llvm::Error GgufCheckpoint::add(const std::string &name, const GgufTensor &stored,
+                                llvm::ArrayRef<int64_t> shape, uint64_t first) {
   const GgufType &type = *stored.type;
   TensorInfo tensor{name, type.plain.value_or(DType::F32), llvm::SmallVector<int64_t, 2>(shape), 0};
   tensor.gguf = &type;
@@ -101,7 +104,11 @@ void GgufCheckpoint::add(const std::string &name, const GgufTensor &stored,
   tensor.bytes = dtypeBytes(tensor.dtype);
   for (int64_t size : shape)
     tensor.bytes *= uint64_t(size);
-  places.try_emplace(name, Place{std::move(tensor), &stored, first});
+  auto [it, isNew] = places.try_emplace(name, Place{std::move(tensor), &stored, first});
+  if (!isNew)
+    return refuse(file->name() + ": tensor " + inQuotes(stored.name) + ": is what " +
+                  inQuotes(it->second.stored->name) + " is, " + inQuotes(name) + " of a directory");
+  return llvm::Error::success();
 }
 
 const TensorInfo *GgufCheckpoint::find(llvm::StringRef name) const {

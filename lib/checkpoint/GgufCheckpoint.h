@@ -32,8 +32,8 @@ private:
     const GgufTensor *stored;
     uint64_t first; // of its numbers in the stored one's
   };
-  void add(const std::string &name, const GgufTensor &stored, llvm::ArrayRef<int64_t> shape,
-           uint64_t first);
+  llvm::Error add(const std::string &name, const GgufTensor &stored, llvm::ArrayRef<int64_t> shape,
+                  uint64_t first);
 
   std::unique_ptr<GgufFile> file;
   llvm::StringMap<Place> places;

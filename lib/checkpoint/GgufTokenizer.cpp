@@ -16,6 +16,7 @@
 
 #include <cmath>
 #include <set>
+#include <tuple>
 
 using nlohmann::json;
 

@@ -1,12 +1,14 @@
 // ModelConfig.cpp - config.json, with its spellings made one.
 #include "lib/checkpoint/ModelConfig.h"
 
+#include "lib/checkpoint/GgufFile.h"
 #include "lib/checkpoint/JsonFields.h"
 #include "lib/checkpoint/ModelTexts.h"
 #include "lib/checkpoint/Refusal.h"
 #include "lib/checkpoint/TextConfig.h"
 
 #include "llvm/ADT/StringExtras.h"
+#include "llvm/Support/Path.h"
 
 #include <algorithm>
 
@@ -300,7 +302,12 @@ llvm::Expected<ModelConfig> ModelConfig::fromDirectory(llvm::StringRef directory
   llvm::Expected<std::string> text = readModelText(directory, "config.json", longest);
   if (!text)
     return text.takeError();
-  return fromText(*text, known);
+  llvm::Expected<ModelConfig> config = fromText(*text, known);
+  // Not every rule is the metadata's own.
+  if (!config && isGguf(directory))
+    return refuse(llvm::sys::path::filename(directory) + ": as " +
+                  llvm::toString(config.takeError()));
+  return config;
 }
 
 } // namespace pianola

@@ -4,6 +4,7 @@
 
 #include "lib/checkpoint/GgufConfig.h"
 #include "lib/checkpoint/GgufTokenizer.h"
+#include "lib/checkpoint/InputFile.h"
 
 #include "llvm/ADT/SmallString.h"
 #include "llvm/ADT/StringSwitch.h"

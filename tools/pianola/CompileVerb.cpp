@@ -88,10 +88,9 @@ void addCompileVerb(CLI::App &app, int &exitCode) {
       std::string name = options->directory;
       while (name.size() > 1 && name.back() == '/')
         name.pop_back();
-      name = name.substr(name.rfind('/') + 1);
-      if (llvm::StringRef(name).ends_with(".gguf"))
-        name.resize(name.size() - strlen(".gguf"));
-      options->output = name + ".roll";
+      llvm::StringRef last = llvm::StringRef(name).substr(name.rfind('/') + 1);
+      last.consume_back(".gguf");
+      options->output = last.str() + ".roll";
     }
     Progress progress(true);
     if (llvm::Error error = compile(*options, progress, llvm::outs(), llvm::errs()))

@@ -4,6 +4,7 @@
 #include "lib/checkpoint/GgufCheckpoint.h"
 #include "lib/checkpoint/GgufConfig.h"
 #include "lib/checkpoint/GgufTokenizer.h"
+#include "lib/checkpoint/ModelConfig.h"
 
 #include <gtest/gtest.h>
 
@@ -152,6 +153,19 @@ TEST(Gguf, TakesExpertsApart) {
       R"(m.gguf: tensor "lm_head.weight" (as directories call it): missing, expected [1, 2])");
 }
 
+// Of names that mean the same in a directory.
+TEST(Gguf, RefusesTensorsThatAreOne) {
+  ScratchDirectory scratch;
+  GgufBytes header = ggufHead(2, 1).texts("general.architecture", "gpt-oss");
+  header.tensor("blk.0.ffn_norm.weight", {4}, 0, 0);
+  header.tensor("blk.0.post_attention_norm.weight", {4}, 0, 32);
+  EXPECT_EQ(
+      messageOf(
+          GgufCheckpoint::open(scratch.write("m.gguf", ggufFile(header, std::string(48, '\0'))))),
+      R"(m.gguf: tensor "blk.0.post_attention_norm.weight": is what "blk.0.ffn_norm.weight" is, )"
+      R"("model.layers.0.post_attention_layernorm.weight" of a directory)");
+}
+
 std::string configOf(const GgufBytes &header, const std::string &data = "") {
   ScratchDirectory scratch;
   auto file = llvm::cantFail(GgufFile::open(scratch.write("m.gguf", ggufFile(header, data))));
@@ -199,6 +213,14 @@ TEST(Gguf, RefusesConfigs) {
           data),
       "m.gguf: llama.rope.dimension_count: expected 4, all lanes of a head, found 2");
   EXPECT_EQ(configOf(sized(0).tensor("token_embd.weight", {1}, 0, 0), data), "accepted");
+  // What is a rule of config.json is said of it, and of the file.
+  ScratchDirectory scratch;
+  GgufBytes odd = sized(1).integer("llama.attention.head_count_kv", 5);
+  std::string path =
+      scratch.write("m.gguf", ggufFile(odd.tensor("token_embd.weight", {1}, 0, 0), data));
+  EXPECT_EQ(
+      messageOf(ModelConfig::fromDirectory(path)),
+      "m.gguf: as config.json: num_key_value_heads: expected an integer from 1 to 2, found 5");
 }
 
 TEST(Gguf, RefusesTokenizers) {
