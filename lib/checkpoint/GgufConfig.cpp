@@ -58,6 +58,7 @@ private:
   llvm::Error readRope();
   void readGemma();
   void readExperts();
+  void keepUnread();
 
   const GgufFile &file;
   std::string name;
@@ -160,6 +161,17 @@ void Config::readExperts() {
   config["mlp_only_layers"] = dense;
 }
 
+/// Import names what config.json says and nobody has a use for: that of the metadata, too.
+void Config::keepUnread() {
+  // Those that say nothing, or what tensors say.
+  for (const char *of : {"vocab_size", "feed_forward_length", "rope.scaling.finetuned",
+                         "rope.scaling.original_context_length", "tensor_data_layout"})
+    fields.ignore(key(of));
+  for (const std::string &left : fields.unread())
+    if (llvm::StringRef(left).starts_with(name + "."))
+      config[left] = true;
+}
+
 llvm::Expected<std::string> Config::text() {
   std::vector<std::string> names;
   for (const Architecture &known : architectures)
@@ -215,9 +227,10 @@ llvm::Expected<std::string> Config::text() {
     config["attention_bias"] = layerHas(0, "attn_q.bias");
   if (llvm::Error error = readRope())
     return std::move(error);
+  keepUnread();
   if (llvm::Error error = fields.takeError())
     return std::move(error);
-  return config.dump();
+  return config.dump(-1, ' ', false, json::error_handler_t::replace);
 }
 
 } // namespace

@@ -213,6 +213,13 @@ TEST(Gguf, RefusesConfigs) {
           data),
       "m.gguf: llama.rope.dimension_count: expected 4, all lanes of a head, found 2");
   EXPECT_EQ(configOf(sized(0).tensor("token_embd.weight", {1}, 0, 0), data), "accepted");
+  // What nobody reads is there for import to name.
+  auto file = llvm::cantFail(GgufFile::open(ScratchDirectory().write(
+      "m.gguf",
+      ggufFile(sized(1).integer("llama.attention.scale", 1).tensor("token_embd.weight", {1}, 0, 0),
+               data))));
+  EXPECT_NE(llvm::cantFail(ggufConfig(*file)).find(R"("llama.attention.scale":true)"),
+            std::string::npos);
   // What is a rule of config.json is said of it, and of the file.
   ScratchDirectory scratch;
   GgufBytes odd = sized(1).integer("llama.attention.head_count_kv", 5);
