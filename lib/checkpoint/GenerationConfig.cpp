@@ -1,14 +1,11 @@
 // GenerationConfig.cpp - how a release wants to be sampled, and where each wish stands.
 #include "lib/checkpoint/GenerationConfig.h"
 
-#include "lib/checkpoint/InputFile.h"
 #include "lib/checkpoint/JsonFields.h"
+#include "lib/checkpoint/ModelTexts.h"
 #include "lib/checkpoint/Refusal.h"
 
 #include "llvm/ADT/STLExtras.h"
-#include "llvm/ADT/SmallString.h"
-#include "llvm/Support/FileSystem.h"
-#include "llvm/Support/Path.h"
 
 #include <algorithm>
 #include <limits>
@@ -82,20 +79,15 @@ llvm::Error readInto(GenerationConfig &config, const json &object, const std::st
 
 llvm::Expected<GenerationConfig> GenerationConfig::fromDirectory(llvm::StringRef directory) {
   constexpr uint64_t longest = 4 << 20;
-  auto pathOf = [&](llvm::StringRef name) {
-    llvm::SmallString<256> path(directory);
-    llvm::sys::path::append(path, name);
-    return path;
-  };
-  llvm::Expected<std::string> model = readText(pathOf("config.json"), longest);
+  llvm::Expected<std::string> model = readModelText(directory, "config.json", longest);
   if (!model)
     return model.takeError();
-  if (!llvm::sys::fs::exists(pathOf("generation_config.json")))
-    return fromTexts(*model, std::nullopt);
-  llvm::Expected<std::string> generation = readText(pathOf("generation_config.json"), longest);
+  llvm::Expected<std::optional<std::string>> generation =
+      findModelText(directory, "generation_config.json", longest);
   if (!generation)
     return generation.takeError();
-  return fromTexts(*model, *generation);
+  return fromTexts(*model,
+                   *generation ? std::optional<llvm::StringRef>(**generation) : std::nullopt);
 }
 
 llvm::Expected<GenerationConfig>

@@ -32,7 +32,8 @@ struct GenerationConfig {
   std::optional<Setting<double>> minP;              // 0 to 1
   std::optional<Setting<double>> repetitionPenalty; // over 0
 
-  /// Reads DIRECTORY/generation_config.json, which need not exist, over DIRECTORY/config.json.
+  /// Reads DIRECTORY/generation_config.json, which need not exist, over DIRECTORY/config.json, or
+  /// what a GGUF file says instead.
   static llvm::Expected<GenerationConfig> fromDirectory(llvm::StringRef directory);
   /// Reads the texts of these files.
   static llvm::Expected<GenerationConfig> fromTexts(llvm::StringRef model,

@@ -1,12 +1,12 @@
 // ModelConfig.cpp - config.json, with its spellings made one.
 #include "lib/checkpoint/ModelConfig.h"
 
-#include "lib/checkpoint/InputFile.h"
+#include "lib/checkpoint/GgufFile.h"
 #include "lib/checkpoint/JsonFields.h"
+#include "lib/checkpoint/ModelTexts.h"
 #include "lib/checkpoint/Refusal.h"
 #include "lib/checkpoint/TextConfig.h"
 
-#include "llvm/ADT/SmallString.h"
 #include "llvm/ADT/StringExtras.h"
 #include "llvm/Support/Path.h"
 
@@ -302,13 +302,16 @@ llvm::Expected<ModelConfig> ModelConfig::fromText(llvm::StringRef text,
 
 llvm::Expected<ModelConfig> ModelConfig::fromDirectory(llvm::StringRef directory,
                                                        llvm::ArrayRef<std::string> known) {
-  llvm::SmallString<256> path(directory);
-  llvm::sys::path::append(path, "config.json");
   constexpr uint64_t longest = 4 << 20;
-  llvm::Expected<std::string> text = readText(path, longest);
+  llvm::Expected<std::string> text = readModelText(directory, "config.json", longest);
   if (!text)
     return text.takeError();
-  return fromText(*text, known);
+  llvm::Expected<ModelConfig> config = fromText(*text, known);
+  // Not every rule is the metadata's own.
+  if (!config && isGguf(directory))
+    return refuse(llvm::sys::path::filename(directory) + ": as " +
+                  llvm::toString(config.takeError()));
+  return config;
 }
 
 } // namespace pianola

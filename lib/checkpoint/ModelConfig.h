@@ -73,8 +73,9 @@ struct ModelConfig {
   /// frequencies (longrope).
   int64_t positionsUsed = 0;
 
-  /// Reads DIRECTORY/config.json. Where `known` lists architectures, another one is refused before
-  /// any other field is looked at: fields mean what the architecture says.
+  /// Reads DIRECTORY/config.json, or what a GGUF file says instead. Where `known` lists
+  /// architectures, another one is refused before any other field is looked at: fields mean what
+  /// the architecture says.
   static llvm::Expected<ModelConfig> fromDirectory(llvm::StringRef directory,
                                                    llvm::ArrayRef<std::string> known = {});
   /// Reads the text of a config.json.

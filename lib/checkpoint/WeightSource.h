@@ -47,6 +47,8 @@ std::string dtypeNames();
 /// Bytes of a tensor, or nothing where that overflows 63 bits.
 std::optional<uint64_t> tensorBytes(DType dtype, llvm::ArrayRef<int64_t> shape);
 
+struct GgufType;
+
 struct TensorInfo {
   std::string name;
   DType dtype;
@@ -54,6 +56,8 @@ struct TensorInfo {
   uint64_t bytes;
   /// Of a matrix of codes and scales: read with readRows. It then counts a byte for each code.
   std::optional<Scaling> scaling = std::nullopt;
+  /// As what a GGUF file has it, if it is from one; see GgufBlocks.h.
+  const GgufType *gguf = nullptr;
 
   uint64_t elements() const { return bytes / dtypeBytes(dtype); }
 };

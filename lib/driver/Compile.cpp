@@ -4,6 +4,7 @@
 #include "dialects/schedule/Schedule.h"
 #include "dialects/transformer/Transformer.h"
 #include "lib/driver/DiagnosticText.h"
+#include "lib/driver/KeptTypes.h"
 #include "lib/driver/LoadModel.h"
 #include "lib/driver/MemoryNeeds.h"
 #include "lib/driver/Pipeline.h"
@@ -89,6 +90,20 @@ static void printNotes(const ImportNotes &found, llvm::raw_ostream &notes) {
     notes << "note: the model does not use tensor " << tensor << "\n";
   for (const std::string &remark : found.remarks)
     notes << "note: " << remark << "\n";
+}
+
+// With a budget nothing is decided yet.
+static std::string weightSpec(const CompileOptions &options) {
+  return !options.budget.empty() ? "" : !options.weights.empty() ? options.weights : "keep";
+}
+
+// What became of the weights, when all of them have been read.
+static void printWeights(const CompileOptions &options, const LoadedModel &model, ModuleOp module,
+                         llvm::raw_ostream &notes) {
+  printKept(module, *model.weights, model.reencoded, notes);
+  // What a GGUF file's types become by themselves is said by types.
+  if (model.reencoded && !(options.weights.empty() && options.budget.empty()))
+    model.reencoded->printErrors(notes);
 }
 
 // Encodings within a budget, and codes on the activations of a text.
@@ -186,7 +201,7 @@ static llvm::Error compileForDevice(const CompileOptions &options, const DeviceR
   context.loadDialect<schedule::ScheduleDialect, tile::TileDialect>();
   DiagnosticText diagnostics(context);
   llvm::Expected<LoadedModel> model =
-      loadModel(context, options.directory, options.seed, options.weights, options.maxModelLen);
+      loadModel(context, options.directory, options.seed, weightSpec(options), options.maxModelLen);
   if (!model)
     return model.takeError();
   printNotes(model->notes, notes);
@@ -244,8 +259,8 @@ static llvm::Error compileForDevice(const CompileOptions &options, const DeviceR
   if (llvm::Error error =
           writeRoll(options, summary, machine, module, rollCode, *model->weights, progress))
     return error;
-  if (model->reencoded && !options.weightsAtLoad)
-    model->reencoded->printErrors(notes);
+  if (!options.weightsAtLoad)
+    printWeights(options, *model, module, notes);
   return llvm::Error::success();
 }
 
@@ -268,7 +283,7 @@ llvm::Error compile(const CompileOptions &options, Progress &progress, llvm::raw
   context.loadDialect<schedule::ScheduleDialect, tile::TileDialect>();
   DiagnosticText diagnostics(context);
   llvm::Expected<LoadedModel> model =
-      loadModel(context, options.directory, options.seed, options.weights, options.maxModelLen);
+      loadModel(context, options.directory, options.seed, weightSpec(options), options.maxModelLen);
   if (!model)
     return model.takeError();
   printNotes(model->notes, notes);
@@ -318,8 +333,7 @@ llvm::Error compile(const CompileOptions &options, Progress &progress, llvm::raw
   if (llvm::Error error = writeRoll(options, summary, machine, module, codeFor(*cpu, *image),
                                     *model->weights, progress))
     return error;
-  if (model->reencoded)
-    model->reencoded->printErrors(notes);
+  printWeights(options, *model, module, notes);
   return llvm::Error::success();
 }
 

@@ -3,6 +3,7 @@
 #include "lib/driver/LoadModel.h"
 #include "dialects/transformer/Transformer.h"
 #include "lib/checkpoint/Checkpoint.h"
+#include "lib/checkpoint/GgufCheckpoint.h"
 #include "lib/checkpoint/QuantisedCheckpoint.h"
 #include "lib/checkpoint/SeededWeights.h"
 #include "lib/encode/EncodingType.h"
@@ -15,7 +16,10 @@ void reencode(LoadedModel &model,
   model.module->walk([&](transformer::WeightOp op) {
     const TensorInfo *plain = weights->find(op.getTensor());
     const WeightEncoding *encoding = find(op.getTensor());
-    if (op.getShape().size() != 2 || plain->scaling || !encoding)
+    if (op.getShape().size() != 2 || !encoding)
+      return;
+    // Of codes those of GGUF files alone become others.
+    if (plain->scaling && (!plain->gguf || plain->scaling == encoding->scaling))
       return;
     const TensorInfo &encoded = weights->encode(*plain, *encoding);
     op.setEncodingAttr(mlir::TypeAttr::get(encodingOf(op.getContext(), encoded)));
@@ -34,6 +38,11 @@ llvm::Expected<LoadedModel> loadModel(mlir::MLIRContext &context, llvm::StringRe
   model.config = std::move(*config);
   if (seed) {
     model.weights = std::make_unique<SeededWeights>(*seed);
+  } else if (isGguf(directory)) {
+    llvm::Expected<std::unique_ptr<GgufCheckpoint>> checkpoint = GgufCheckpoint::open(directory);
+    if (!checkpoint)
+      return checkpoint.takeError();
+    model.weights = std::move(*checkpoint);
   } else {
     llvm::Expected<std::unique_ptr<Checkpoint>> checkpoint = Checkpoint::open(directory);
     if (!checkpoint)
@@ -56,7 +65,15 @@ llvm::Expected<LoadedModel> loadModel(mlir::MLIRContext &context, llvm::StringRe
   llvm::Expected<WeightSpec> spec = WeightSpec::parse(encodings);
   if (!spec)
     return spec.takeError();
-  reencode(model, [&](llvm::StringRef tensor) { return spec->find(tensor); });
+  // Of 4 to 6 bits with minima or of scales that are products: codes of 8 bits add an error that is
+  // small beside that which is there.
+  WeightEncoding nearest = *llvm::cantFail(parseWeightEncoding("int8/32"));
+  const WeightSource &read = *model.weights;
+  reencode(model, [&](llvm::StringRef tensor) {
+    const WeightEncoding *wanted = spec->find(tensor);
+    const GgufType *type = read.find(tensor)->gguf;
+    return wanted || !type || type->plain || type->exact ? wanted : &nearest;
+  });
   return model;
 }
 

@@ -16,15 +16,16 @@ struct LoadedModel {
   ReencodedWeights *reencoded = nullptr; // `weights`, if any of them has another encoding
 };
 
-/// Reads config.json and the headers of the weights of `directory`, and imports the model. With a
-/// seed the weights are made up, and the directory needs no more than config.json. `encodings` is a
-/// WeightSpec, or empty; what a checkpoint has quantised stays as it is. `positions`: that
-/// will be used at most; 0: all.
+/// Reads config.json and the headers of the weights of `directory`, or a GGUF file's, and imports
+/// the model. With a seed the weights are made up, and the directory needs no more than
+/// config.json. `encodings` is a WeightSpec: what it keeps and GGUF has in types that there are no
+/// codes for becomes what comes next. Empty: all weights are what they are exactly. What a
+/// directory has quantised stays as it is. `positions`: that will be used at most; 0: all.
 llvm::Expected<LoadedModel> loadModel(mlir::MLIRContext &context, llvm::StringRef directory,
                                       std::optional<uint64_t> seed, llvm::StringRef encodings = "",
                                       int64_t positions = 0);
 
-/// Gives matrices other encodings, those that `find` has one for; what a checkpoint has quantised
+/// Gives matrices other encodings, those that `find` has one for; what a directory has quantised
 /// stays as it is.
 void reencode(LoadedModel &model,
               llvm::function_ref<const WeightEncoding *(llvm::StringRef tensor)> find);

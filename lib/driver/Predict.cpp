@@ -1,6 +1,7 @@
 //===- Predict.cpp - How fast a model will be on a GPU --------------------===//
 
 #include "lib/driver/Predict.h"
+#include "lib/checkpoint/GgufFile.h"
 #include "lib/driver/DiagnosticText.h"
 #include "lib/driver/LoadModel.h"
 #include "lib/driver/Pipeline.h"
@@ -33,8 +34,13 @@ llvm::Expected<Prediction> predict(const PredictOptions &options) {
   MLIRContext context(MLIRContext::Threading::DISABLED);
   context.loadDialect<schedule::ScheduleDialect, tile::TileDialect>();
   DiagnosticText diagnostics(context);
+  // A directory need not have its weights; a GGUF file does, and says their types.
+  std::optional<uint64_t> seed;
+  if (!isGguf(options.directory))
+    seed = 0;
   llvm::Expected<LoadedModel> model =
-      loadModel(context, options.directory, /*seed=*/0, options.weights, options.positions);
+      loadModel(context, options.directory, seed,
+                options.weights.empty() ? "keep" : options.weights, options.positions);
   if (!model)
     return model.takeError();
   if (options.positions > model->config.maxPositions)

@@ -1,7 +1,7 @@
 //===- RollCache.cpp - A model directory is compiled once -----------------===//
 
 #include "lib/driver/RollCache.h"
-#include "lib/checkpoint/InputFile.h"
+#include "lib/checkpoint/GgufFile.h"
 #include "lib/driver/Version.h"
 #include "runtime/roll/Digest.h"
 #include "targets/host/HostCpu.h"
@@ -34,23 +34,27 @@ static llvm::Expected<std::string> keyOf(const CompileOptions &options) {
       " " + std::to_string(options.maxModelLen) + " " + std::to_string(options.hiddenStates) + "\n";
   std::set<std::string> names;
   std::error_code error;
-  for (llvm::sys::fs::directory_iterator entry(options.directory, error), end;
-       !error && entry != end; entry.increment(error))
-    if (StringRef name = llvm::sys::path::filename(entry->path()); isInput(name))
-      names.insert(name.str());
+  if (isGguf(options.directory))
+    names.insert(options.directory);
+  else
+    for (llvm::sys::fs::directory_iterator entry(options.directory, error), end;
+         !error && entry != end; entry.increment(error))
+      if (isInput(llvm::sys::path::filename(entry->path())))
+        names.insert(entry->path());
   if (error)
     return llvm::createStringError(options.directory + ": " + error.message());
-  for (const std::string &name : names) {
-    llvm::Expected<InputFile> file = InputFile::open(options.directory + "/" + name);
+  for (const std::string &path : names) {
+    llvm::Expected<InputFile> file = InputFile::open(path);
     if (!file)
       return file.takeError();
+    StringRef name = file->name();
     std::optional<uint64_t> digest = 0;
     if (file->size() != 0)
       digest =
           fileSectionDigest(file->handle(), 0, file->size(), std::thread::hardware_concurrency());
     if (!digest)
-      return llvm::createStringError(options.directory + "/" + name + ": cannot be read");
-    text += name + " " + std::to_string(file->size()) + " " + llvm::utohexstr(*digest) + "\n";
+      return llvm::createStringError(path + ": cannot be read");
+    text += name.str() + " " + std::to_string(file->size()) + " " + llvm::utohexstr(*digest) + "\n";
   }
   return llvm::utohexstr(
       sectionDigest(reinterpret_cast<const uint8_t *>(text.data()), text.size(), 1), true, 16);

@@ -4,7 +4,7 @@
 #include "dialects/schedule/Timeline.h"
 #include "dialects/transformer/Transformer.h"
 #include "lib/checkpoint/GenerationConfig.h"
-#include "lib/checkpoint/InputFile.h"
+#include "lib/checkpoint/ModelTexts.h"
 #include "lib/driver/Punch.h"
 #include "lib/driver/Version.h"
 #include "lib/encode/PackTile.h"
@@ -157,13 +157,12 @@ json generationOf(const GenerationConfig &config) {
   return result;
 }
 
-// The text of a file that need not be there.
-llvm::Expected<std::string> readOptional(StringRef directory, StringRef name) {
-  SmallString<128> path(directory);
-  llvm::sys::path::append(path, name);
-  if (!llvm::sys::fs::exists(path))
-    return std::string();
-  return readText(path, uint64_t(256) << 20);
+// A text that need not be there, and is then empty.
+llvm::Expected<std::string> readOptional(StringRef model, StringRef name) {
+  llvm::Expected<std::optional<std::string>> text = findModelText(model, name, uint64_t(256) << 20);
+  if (!text)
+    return text.takeError();
+  return text->value_or("");
 }
 
 // One past the greatest id that the tokenizer knows: logits beyond are never sampled.

@@ -1,6 +1,7 @@
 // ReencodedWeights.cpp - weights that are encoded while they are read.
 #include "lib/encode/ReencodedWeights.h"
 
+#include "lib/checkpoint/GgufBlocks.h"
 #include "lib/encode/Quantise.h"
 
 #include "llvm/Support/Endian.h"
@@ -140,6 +141,13 @@ llvm::Expected<EncodedRows> ReencodedWeights::readRows(const TensorInfo &tensor,
   return rows;
 }
 
+double ReencodedWeights::errorOf(llvm::StringRef name) const {
+  auto it = tensors.find(name);
+  if (it == tensors.end() || it->second->size == 0)
+    return 0;
+  return std::sqrt(it->second->error / it->second->size);
+}
+
 void ReencodedWeights::printErrors(llvm::raw_ostream &out) const {
   size_t longest = 6;
   uint64_t before = 0, after = 0;
@@ -153,11 +161,15 @@ void ReencodedWeights::printErrors(llvm::raw_ostream &out) const {
   out << llvm::left_justify("tensor", longest + 2) << "encoding    MB before     MB after  error"
       << (outputs ? "     of outputs" : "") << "\n";
   for (const Encoded *encoded : inOrder) {
-    uint64_t from = encoded->plain->bytes, to = storedBytes(encoded->tensor);
+    const TensorInfo &plain = *encoded->plain;
+    const GgufType *type = plain.gguf;
+    uint64_t from =
+        type ? plain.elements() / uint64_t(type->columns) * uint64_t(type->bytes) : plain.bytes;
+    uint64_t to = storedBytes(encoded->tensor);
     before += from;
     after += to;
     line(encoded->tensor.name, encoded->encoding, from, to);
-    out << llvm::format("  %.2e", encoded->size ? std::sqrt(encoded->error / encoded->size) : 0.0);
+    out << llvm::format("  %.2e", errorOf(encoded->tensor.name));
     if (encoded->placed)
       out << llvm::format("  %.2e", encoded->outputError);
     out << "\n";

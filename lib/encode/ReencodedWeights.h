@@ -35,6 +35,9 @@ public:
   /// Its reads so far do not count in the table.
   void forgetErrors();
   bool hasCodes() const;
+  /// The relative error (of squares) of the rows of a matrix that were read; 0 of what is as it
+  /// was.
+  double errorOf(llvm::StringRef name) const;
   bool isReencoded(llvm::StringRef name) const { return tensors.contains(name); }
   /// A line for each matrix: bytes before and after, the relative error (of squares) of the
   /// rows that were read, and that of the outputs if it is known.

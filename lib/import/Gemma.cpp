@@ -34,7 +34,9 @@ static DecoderDefaults defaultsOf(DecoderBuilder &decoder) {
   defaults.activation = "gelu_pytorch_tanh";
   decoder.fields().ignore("hidden_act");
   decoder.fields().number("final_logit_softcapping", 1e-6, 1e6, defaults.logitsCap);
-  defaults.tied = defaults.normsPlusOne = true;
+  defaults.tied = true;
+  // Not so in GGUF files.
+  defaults.normsPlusOne = decoder.fields().flag("layernorm_zero_centered_gamma", true);
   defaults.embeddingScale = decoder.roundToEmbedding(std::sqrt(double(decoder.config().hidden)));
   return defaults;
 }

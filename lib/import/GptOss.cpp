@@ -46,6 +46,9 @@ static void build(DecoderBuilder &decoder) {
     stored.biasSuffix = "_bias";
     return stored;
   };
+  // GGUF files have matrices of their own.
+  if (decoder.has("model.layers.0.mlp.experts.0.gate_proj.weight"))
+    mixture.stored = separateExperts(config, size);
 
   LayerCard card;
   card.queryKeyValueBias = card.outputBias = fields.flag("attention_bias", true);

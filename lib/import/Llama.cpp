@@ -11,6 +11,7 @@ static void build(DecoderBuilder &decoder) {
   LayerCard card;
   card.queryKeyValueBias = card.outputBias = decoder.fields().flag("attention_bias", false);
   card.mlpBias = decoder.fields().flag("mlp_bias", false);
+  card.pairedLanes = decoder.fields().flag("rope_interleave", false); // of GGUF files
   buildDecoder(decoder, {}, [&](int64_t) { return card; });
 }
 

@@ -1,6 +1,7 @@
 // LogitSource.cpp - who says logits: a roll, or the reference interpreter on a model directory.
 #include "lib/quality/LogitSource.h"
 
+#include "lib/checkpoint/GgufFile.h"
 #include "lib/checkpoint/Refusal.h"
 #include "lib/driver/LoadModel.h"
 #include "lib/quality/TextTokens.h"
@@ -90,7 +91,7 @@ private:
 
 llvm::Expected<std::unique_ptr<LogitSource>> LogitSource::open(const std::string &path,
                                                                const SessionOptions &options) {
-  if (llvm::sys::fs::is_directory(path)) {
+  if (llvm::sys::fs::is_directory(path) || isGguf(path)) {
     auto source = std::make_unique<InterpretedLogits>(path);
     if (llvm::Error error = source->open())
       return std::move(error);

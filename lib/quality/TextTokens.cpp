@@ -2,8 +2,7 @@
 #include "lib/quality/TextTokens.h"
 
 #include "lib/checkpoint/InputFile.h"
-
-#include "llvm/Support/FileSystem.h"
+#include "lib/checkpoint/ModelTexts.h"
 
 namespace pianola {
 
@@ -20,13 +19,11 @@ llvm::Expected<std::unique_ptr<Tokenizer>> parseTokenizer(const std::string &mod
 }
 
 llvm::Expected<std::unique_ptr<Tokenizer>> readTokenizer(const std::string &directory) {
-  std::string path = directory + "/tokenizer.json";
-  if (!llvm::sys::fs::exists(path))
-    return parseTokenizer(directory, {});
-  llvm::Expected<std::string> json = readText(path, kMostText);
+  llvm::Expected<std::optional<std::string>> json =
+      findModelText(directory, "tokenizer.json", kMostText);
   if (!json)
     return json.takeError();
-  return parseTokenizer(directory, *json);
+  return parseTokenizer(directory, *json ? std::string_view(**json) : std::string_view());
 }
 
 llvm::Expected<std::vector<int32_t>> readTokens(const std::string &path,

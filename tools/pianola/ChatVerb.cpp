@@ -326,7 +326,7 @@ void addChatVerb(CLI::App &app, int &exitCode, RollFinder rollOf) {
   options->rollOf = std::move(rollOf);
   CLI::App *verb = app.add_subcommand("chat", "Talk with a model in the terminal");
   verb->add_option("-m,--model,model", options->model,
-                   "A roll, or a model directory, which is compiled once into a cache")
+                   "A roll; or a model directory or GGUF file, which is compiled once into a cache")
       ->required();
   verb->add_option("--system", options->system, "The system's message");
   verb->add_option("-n,--n-predict,--max-tokens", options->most,

@@ -1,4 +1,4 @@
-// CompileVerb.cpp - pianola compile: a model directory becomes a roll.
+// CompileVerb.cpp - pianola compile: a model directory or a GGUF file becomes a roll.
 #include "lib/driver/Compile.h"
 #include "tools/pianola/Verbs.h"
 
@@ -9,10 +9,11 @@ namespace pianola {
 void addCompileVerb(CLI::App &app, int &exitCode) {
   auto options = std::make_shared<CompileOptions>();
   auto seed = std::make_shared<uint64_t>();
-  CLI::App *verb = app.add_subcommand("compile", "Compile a model directory into a roll");
+  CLI::App *verb =
+      app.add_subcommand("compile", "Compile a model directory or a GGUF file into a roll");
   verb->add_option("model", options->directory,
                    "Directory with config.json, *.safetensors, "
-                   "tokenizer.json");
+                   "tokenizer.json; or a GGUF file");
   verb->add_option("-o,--output", options->output, "The roll to write (default: MODEL.roll)");
   verb->add_option("--target", options->target,
                    "host, x86-64-v3 or x86-64-v4, with +feature and -feature; or a GPU; list: "
@@ -87,7 +88,9 @@ void addCompileVerb(CLI::App &app, int &exitCode) {
       std::string name = options->directory;
       while (name.size() > 1 && name.back() == '/')
         name.pop_back();
-      options->output = name.substr(name.rfind('/') + 1) + ".roll";
+      llvm::StringRef last = llvm::StringRef(name).substr(name.rfind('/') + 1);
+      last.consume_back(".gguf");
+      options->output = last.str() + ".roll";
     }
     Progress progress(true);
     if (llvm::Error error = compile(*options, progress, llvm::outs(), llvm::errs()))

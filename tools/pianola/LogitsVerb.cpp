@@ -89,10 +89,10 @@ void addLogitsVerb(CLI::App &app, int &exitCode) {
   auto options = std::make_shared<LogitsOptions>();
   CLI::App *verb = app.add_subcommand("logits", "Write the logits of every position");
   CLI::Option *roll = verb->add_option("roll", options->roll, "The roll to play");
-  CLI::Option *reference =
-      verb->add_option("--reference", options->reference,
-                       "A model directory, for the f32 reference interpreter in place of a roll; "
-                       "writes hidden.0 ... hidden.L and hidden.norm too");
+  CLI::Option *reference = verb->add_option(
+      "--reference", options->reference,
+      "A model directory or GGUF file, for the f32 reference interpreter in place of a roll; "
+      "writes hidden.0 ... hidden.L and hidden.norm too");
   roll->excludes(reference);
   verb->add_option("--ids-file", options->ids, "JSON list of token ids")->required();
   verb->add_option("-o,--output", options->output, "safetensors file to write")->required();

@@ -29,12 +29,32 @@ Result<std::string> readTextFile(const std::string &path) {
   return text;
 }
 
-static bool isRoll(const std::string &path) {
-  char magic[sizeof(PianolaRollHeader::magic)] = {};
+static bool beginsWith(const std::string &path, std::string_view magic) {
+  std::string first(magic.size(), '\0');
   std::error_code error;
   return std::filesystem::is_regular_file(path, error) &&
-         std::ifstream(path, std::ios::binary).read(magic, sizeof(magic)) &&
-         std::memcmp(magic, PIANOLA_ROLL_MAGIC, sizeof(magic)) == 0;
+         std::ifstream(path, std::ios::binary)
+             .read(first.data(), static_cast<std::streamsize>(first.size())) &&
+         first == magic;
+}
+
+static bool isRoll(const std::string &path) {
+  return beginsWith(path, {PIANOLA_ROLL_MAGIC, sizeof(PianolaRollHeader::magic)});
+}
+
+static bool isGguf(const std::string &path) {
+  return std::filesystem::path(path).extension() == ".gguf" || beginsWith(path, "GGUF");
+}
+
+bool isModel(const std::string &path) {
+  std::error_code missing;
+  return std::filesystem::is_directory(path, missing) ||
+         (std::filesystem::exists(path, missing) && isGguf(path));
+}
+
+static Status refuseGguf(const std::string &path) {
+  return Status::error(path + ": is a GGUF file; what it says of text is in the roll that compile "
+                              "makes of it");
 }
 
 static Result<std::unique_ptr<Tokenizer>> parse(const std::string &model, std::string_view json) {
@@ -53,6 +73,8 @@ Result<std::unique_ptr<Tokenizer>> openTokenizer(const std::string &model) {
     Result<std::unique_ptr<Roll>> roll = Roll::open(model, options);
     return roll ? parse(model, (*roll)->tokenizer()) : roll.status();
   }
+  if (isGguf(model))
+    return refuseGguf(model);
   std::error_code error;
   bool isDirectory = std::filesystem::is_directory(model, error);
   Result<std::string> json = readTextFile(isDirectory ? model + "/tokenizer.json" : model);
@@ -68,6 +90,8 @@ Result<ChatConfig> openChatConfig(const std::string &model) {
       return roll.status();
     return ChatConfig{std::string((*roll)->chatTemplate()), (*roll)->manifest().chatTokens};
   }
+  if (isGguf(model))
+    return refuseGguf(model);
   std::error_code error;
   if (!std::filesystem::is_directory(model, error)) {
     Result<std::string> source = readTextFile(model);

@@ -10,6 +10,9 @@ namespace pianola {
 /// A regular file of at most 256 MiB. Errors name it.
 Result<std::string> readTextFile(const std::string &path);
 
+/// Whether it is what compile takes: a directory, or a GGUF file.
+bool isModel(const std::string &path);
+
 /// Of a model directory, a tokenizer.json, or a roll. Errors name it.
 Result<std::unique_ptr<Tokenizer>> openTokenizer(const std::string &model);
 

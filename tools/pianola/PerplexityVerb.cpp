@@ -185,16 +185,18 @@ void addPerplexityVerb(CLI::App &app, int &exitCode) {
   CLI::App *verb = app.add_subcommand(
       "perplexity", "Measure how well a model knows a text, and how far it is from another");
   verb->add_option("model", options->model,
-                   "A roll; or a model directory, for the f32 reference interpreter, which is slow")
+                   "A roll; or a model directory or GGUF file, for the f32 reference interpreter, "
+                   "which is slow")
       ->required();
   verb->add_option("-f,--file", options->file,
                    "The text. Windows of the context begin every half of it, each with what the "
                    "tokenizer puts before a text; every token but the text's first is scored "
                    "once, in the first window that it is in")
       ->required();
-  verb->add_option("--against", options->against,
-                   "Another roll or model directory: KL divergence D(it || model) at each token "
-                   "scored, and how often both find the same token likeliest");
+  verb->add_option(
+      "--against", options->against,
+      "Another roll, model directory or GGUF file: KL divergence D(it || model) at each token "
+      "scored, and how often both find the same token likeliest");
   verb->add_option("-c,--context", options->context,
                    "Tokens of a window (default: 512, or what the models allow)")
       ->check(CLI::PositiveNumber);

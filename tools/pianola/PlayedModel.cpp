@@ -1,15 +1,14 @@
 // PlayedModel.cpp - what the verbs that talk have in common.
 #include "tools/pianola/PlayedModel.h"
 
-#include <filesystem>
+#include "tools/pianola/ModelText.h"
 
 namespace pianola {
 
 Result<std::unique_ptr<Roll>> openRoll(const std::string &model, RollRequest request,
                                        const RollFinder &rollOf) {
   std::string path = model;
-  std::error_code missing; // is for Roll::open to say
-  if (std::filesystem::is_directory(path, missing)) {
+  if (isModel(path)) { // what is missing is for Roll::open to say
     request.directory = path;
     Result<std::string> compiled = rollOf(request);
     if (!compiled)
@@ -61,8 +60,8 @@ void takeDefaults(const CLI::App &verb, const RollGeneration &generation,
 
 void addRequestOptions(CLI::App &verb, RollRequest &request) {
   verb.add_option("-c,--max-model-len", request.maxModelLen,
-                  "With a directory: positions a session can hold");
-  verb.add_option("--target", request.target, "With a directory: see compile");
+                  "Unless it is a roll: positions a session can hold");
+  verb.add_option("--target", request.target, "Unless it is a roll: see compile");
 }
 
 } // namespace pianola

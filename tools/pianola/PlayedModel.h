@@ -9,7 +9,7 @@
 
 namespace pianola {
 
-/// Opens a roll. A model directory is compiled first, by `rollOf`.
+/// Opens a roll. A model directory or a GGUF file is compiled first, by `rollOf`.
 Result<std::unique_ptr<Roll>> openRoll(const std::string &model, RollRequest request,
                                        const RollFinder &rollOf);
 
@@ -22,7 +22,7 @@ void addSamplingOptions(CLI::App &verb, SamplingOptions &options);
 /// What the command line leaves open comes from the model, and is said on standard error.
 void takeDefaults(const CLI::App &verb, const RollGeneration &generation, SamplingOptions &options);
 
-/// -c and --target, for a model that is a directory.
+/// -c and --target, for a model that is not a roll.
 void addRequestOptions(CLI::App &verb, RollRequest &request);
 
 } // namespace pianola

@@ -71,7 +71,7 @@ void addPredictVerb(CLI::App &app, int &exitCode) {
   auto html = std::make_shared<std::string>(), trace = std::make_shared<std::string>();
   CLI::App *verb = app.add_subcommand(
       "predict", "Predict how fast a model will be on a GPU; config.json alone is enough");
-  verb->add_option("model", options->directory, "Directory with config.json");
+  verb->add_option("model", options->directory, "Directory with config.json, or a GGUF file");
   verb->add_option("--target", options->target, "A GPU, or list")->capture_default_str();
   verb->add_option("--weights", options->weights, "Encode weights, as compile --weights does");
   verb->add_option("--kv", options->kv, "Keep keys and values as compile --kv does");

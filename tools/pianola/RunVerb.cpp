@@ -168,7 +168,7 @@ void addRunVerb(CLI::App &app, int &exitCode, RollFinder rollOf) {
   options->rollOf = std::move(rollOf);
   CLI::App *verb = app.add_subcommand("run", "Generate text from a prompt");
   verb->add_option("-m,--model,model", options->model,
-                   "A roll, or a model directory, which is compiled once into a cache")
+                   "A roll; or a model directory or GGUF file, which is compiled once into a cache")
       ->required();
   CLI::Option *prompt = verb->add_option("-p,--prompt", options->prompt, "The prompt");
   CLI::Option *ids = verb->add_option("--ids", options->ids, "The prompt as token ids: 1,2,3")

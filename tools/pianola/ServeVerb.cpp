@@ -150,7 +150,7 @@ void addServeVerb(CLI::App &app, int &exitCode, RollFinder rollOf) {
   options->rollOf = std::move(rollOf);
   CLI::App *verb = app.add_subcommand("serve", "Serve a model to OpenAI's clients");
   verb->add_option("-m,--model,model", options->model,
-                   "A roll, or a model directory, which is compiled once into a cache")
+                   "A roll; or a model directory or GGUF file, which is compiled once into a cache")
       ->required();
   verb->add_option("--host", options->host, "IP address to listen on")->capture_default_str();
   verb->add_option("--port", options->port, "0: any that is free")->capture_default_str();

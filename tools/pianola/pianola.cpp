@@ -4,6 +4,7 @@
 // is not linked with them. pianola-compiler, beside it or on PATH, has every verb; it need not be
 // installed where rolls are only played.
 #include "tools/pianola/Faults.h"
+#include "tools/pianola/ModelText.h"
 #include "tools/pianola/Verbs.h"
 
 #include <cerrno>
@@ -13,18 +14,16 @@
 
 namespace pianola {
 
-// Without the compiler. A directory may be a model, to be compiled first; if it is something else,
-// the compiler's `run` does the same.
+// Without the compiler. A directory or a GGUF file may be a model, to be compiled first; if it is
+// something else, the compiler's `run` does the same.
 static bool onlyPlays(int argc, char **argv) {
   std::string_view verb = argc > 1 ? argv[1] : "";
   if (verb == "tokenize" || verb == "detokenize" || verb == "template")
     return true;
   if (verb != "run" && verb != "chat" && verb != "serve" && verb != "bench" && verb != "inspect")
     return false;
-  std::error_code missing;
-  return std::none_of(argv + 2, argv + argc, [&](const char *argument) {
-    return std::filesystem::is_directory(argument, missing);
-  });
+  return std::none_of(argv + 2, argv + argc,
+                      [&](const char *argument) { return isModel(argument); });
 }
 
 // Comes back if that cannot be.
@@ -55,7 +54,8 @@ int main(int argc, char **argv) {
   pianola::addInspectVerb(app, exitCode);
   auto noCompiler = [&](const pianola::RollRequest &request) -> pianola::Result<std::string> {
     return compiler.ok()
-               ? pianola::Status::error(request.directory + " became a directory after the start")
+               ? pianola::Status::error(request.directory +
+                                        " became a model directory or file after the start")
                : compiler;
   };
   pianola::addChatVerb(app, exitCode, noCompiler);
