@@ -69,11 +69,18 @@ llvm::Expected<std::unique_ptr<GgufCheckpoint>> GgufCheckpoint::open(llvm::Strin
   std::string architecture = ggufArchitecture(**file);
   auto checkpoint = std::make_unique<GgufCheckpoint>();
   checkpoint->file = std::move(*file);
+  constexpr int64_t mostExperts = 4096;
+  int64_t experts = 0;
+  const nlohmann::json &metadata = checkpoint->file->metadata();
+  if (auto count = metadata.find(architecture + ".expert_count");
+      count != metadata.end() && count->is_number_integer())
+    experts = std::clamp<int64_t>(count->get<int64_t>(), 0, mostExperts);
   for (const GgufTensor &stored : checkpoint->file->tensors()) {
     std::string name = nameOf(stored.name, architecture);
-    constexpr int64_t mostExperts = 4096;
-    size_t star = name.find('*');
-    if (star == std::string::npos || stored.shape.front() > mostExperts) {
+    // Matrices of all experts are three-dimensional, their biases two.
+    size_t star = name.find('*'), dimensions = llvm::StringRef(name).ends_with(".bias") ? 2 : 3;
+    if (star == std::string::npos || name == stored.name || stored.shape.size() != dimensions ||
+        stored.shape.front() != experts) {
       if (stored.name != kGgufRopeFactors)
         if (llvm::Error error = checkpoint->add(name, stored, stored.shape, 0))
           return std::move(error);
@@ -104,6 +111,10 @@ llvm::Error GgufCheckpoint::add(const std::string &name, const GgufTensor &store
   tensor.bytes = dtypeBytes(tensor.dtype);
   for (int64_t size : shape)
     tensor.bytes *= uint64_t(size);
+  constexpr size_t mostPlaces = 1 << 20;
+  if (places.size() >= mostPlaces)
+    return refuse(file->name() + ": tensor " + inQuotes(stored.name) + ": is one of more than " +
+                  llvm::Twine(mostPlaces) + ", those of each expert counted");
   auto [it, isNew] = places.try_emplace(name, Place{std::move(tensor), &stored, first});
   if (!isNew)
     return refuse(file->name() + ": tensor " + inQuotes(stored.name) + ": is what " +

@@ -77,7 +77,16 @@ llvm::Error Config::readRope() {
   std::optional<double> factor = number("rope.scaling.factor");
   if (!factor)
     factor = number("rope.scale_linear"); // as old files say it
+  if (factor == 0.0)                      // says as much as none
+    factor.reset();
   std::string kind = type.value_or(factor.value_or(1) == 1 ? "none" : "linear");
+  if (kind == "linear" && factor.value_or(1) == 1)
+    kind = "none";
+  // What nobody here knows how to apply.
+  for (const char *of : {"rope.scaling.attn_factor", "rope.scaling.yarn_attn_factor",
+                         "rope.scaling.yarn_ext_factor"})
+    if (std::optional<double> other = number(of); other && *other != 1)
+      fields.wrong(key(of), "1");
   json scaling;
   if (kind == "linear" || kind == "yarn") {
     scaling = {{"rope_type", kind}, {"factor", factor.value_or(1)}};
@@ -123,9 +132,12 @@ void Config::readGemma() {
   // share of a head, the others by that of a head.
   bool isLargest = layers == (isThree ? 62 : 46);
   config["query_pre_attn_scalar"] = isLargest && heads ? hidden / heads : headSize;
-  for (const char *of : {"attn_logit_softcapping", "final_logit_softcapping"})
-    if (std::optional<double> cap = number(of); cap && *cap > 0)
-      config[of] = *cap;
+  for (const char *of : {"attn_logit_softcapping", "final_logit_softcapping"}) {
+    // What is not said is as in config.json; 0 says that there is none.
+    std::optional<double> cap = number(of);
+    if (cap)
+      config[of] = *cap > 0 ? json(*cap) : json();
+  }
   if (!isThree)
     return;
   if (std::optional<double> theta = number("rope.freq_base_swa"))
@@ -133,8 +145,12 @@ void Config::readGemma() {
   if (const json *pattern = fields.find(key("attention.sliding_window_pattern"));
       pattern && pattern->is_array()) {
     json types = json::array();
-    for (const json &slides : *pattern)
-      types.push_back(slides == true ? "sliding_attention" : "full_attention");
+    for (const json &slides : *pattern) {
+      bool isOn = slides == true || slides == 1;
+      if (!isOn && slides != false && slides != 0)
+        fields.wrong(key("attention.sliding_window_pattern"), "truth values");
+      types.push_back(isOn ? "sliding_attention" : "full_attention");
+    }
     config["layer_types"] = types;
   } else if (pattern) {
     config["sliding_window_pattern"] = integer("attention.sliding_window_pattern").value_or(6);
@@ -216,15 +232,19 @@ llvm::Expected<std::string> Config::text() {
   bool isGemma = name == "gemma2" || name == "gemma3";
   if (isGemma)
     readGemma();
-  if (std::optional<int64_t> window = integer("attention.sliding_window");
-      window && (isGemma || name == "gpt-oss"))
-    config["sliding_window"] = *window;
+  if (isGemma || name == "gpt-oss")
+    if (std::optional<int64_t> window = integer("attention.sliding_window"))
+      config["sliding_window"] = *window;
   if (name == "llama") {
     config["rope_interleave"] = true;
     config["mlp_bias"] = layerHas(0, "ffn_gate.bias");
   }
   if (name != "qwen2")
     config["attention_bias"] = layerHas(0, "attn_q.bias");
+  std::optional<bool> isCausal;
+  fields.boolean(key("attention.causal"), isCausal);
+  if (!isCausal.value_or(true))
+    fields.wrong(key("attention.causal"), "true");
   if (llvm::Error error = readRope())
     return std::move(error);
   keepUnread();
@@ -259,9 +279,20 @@ llvm::Expected<std::string> ggufGeneration(const GgufFile &file) {
     static const std::set<std::string> ends = {"<|end_of_text|>", "<|eom_id|>",    "<|eot_id|>",
                                                "<|im_end|>",      "<|endoftext|>", "<end_of_turn>",
                                                "<|return|>",      "<|call|>"};
-    for (size_t i = 0; i < tokens->size(); ++i)
-      if ((*tokens)[i].is_string() && ends.count((*tokens)[i].get_ref<const std::string &>()))
+    std::optional<int64_t> endOfMessage, endOfAnswer; // GPT-OSS's, whose answers are several
+    for (size_t i = 0; i < tokens->size(); ++i) {
+      if (!(*tokens)[i].is_string())
+        continue;
+      auto &text = (*tokens)[i].get_ref<const std::string &>();
+      if (ends.count(text))
         stops.insert(int64_t(i));
+      if (text == "<|end|>")
+        endOfMessage = int64_t(i);
+      if (text == "<|return|>")
+        endOfAnswer = int64_t(i);
+    }
+    if (endOfMessage && endOfAnswer)
+      stops.erase(*endOfMessage);
   }
   if (!stops.empty())
     config["eos_token_id"] = stops;

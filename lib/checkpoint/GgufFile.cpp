@@ -57,6 +57,9 @@ public:
     if (!failed() && size > left())
       fail(what + ": a text of " + llvm::Twine(size) + " bytes, where " + llvm::Twine(left()) +
            " are left");
+    if (!failed() && size > mostBytes - std::min(mostBytes, position))
+      fail(what + ": lies behind the first " + llvm::Twine(mostBytes >> 20) +
+           " MiB, where a header ends");
     std::string text(failed() ? 0 : size, '\0');
     take(reinterpret_cast<uint8_t *>(text.data()), text.size(), what);
     return text;
@@ -68,10 +71,17 @@ public:
     if (!failed() && found > left() / least)
       fail(what + ": " + llvm::Twine(found) + " of them do not fit in the " + llvm::Twine(left()) +
            " bytes that are left");
+    if (!failed() && found > mostElements - elements)
+      fail(what + ": makes more than " + llvm::Twine(mostElements) + " elements of lists");
+    elements += failed() ? 0 : found;
     return failed() ? 0 : found;
   }
 
 private:
+  // Of headers of models there are, less than a tenth.
+  static constexpr uint64_t mostBytes = 512 << 20, mostElements = 1 << 24;
+  uint64_t elements = 0;
+
   void take(uint8_t *out, uint64_t bytes, const llvm::Twine &what) {
     if (failed())
       return;

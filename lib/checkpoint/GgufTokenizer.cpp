@@ -139,6 +139,8 @@ json TokenizerText::ends(bool beginsIfAbsent) {
     std::string key = std::string("tokenizer.ggml.") + which + "_token_id";
     std::optional<int64_t> id;
     fields.integer(key, 0, int64_t(tokens.size()) - 1, id);
+    if (isThere && !id)
+      fields.wrong(key, "a token, which is to be put beside each text");
     if (!isThere || !id || fields.failed())
       return;
     std::string text = token(size_t(*id));
@@ -213,6 +215,9 @@ void TokenizerText::takeSpaces() {
   }
 }
 
+// More than any model has, and what tokenizer.json may still have room for.
+constexpr size_t kMostMerges = 1 << 22;
+
 json TokenizerText::scoredMerges(const json &scores) const {
   llvm::StringMap<size_t> ids;
   for (const auto &[text, id] : vocabulary.items())
@@ -226,14 +231,18 @@ json TokenizerText::scoredMerges(const json &scores) const {
       continue;
     llvm::StringRef text = tokens[id].get_ref<const std::string &>();
     double score = first.count(id) ? HUGE_VAL : scores[id].get<double>();
-    constexpr size_t longest = 1024; // what a piece of more bytes is made of would be too many
-    for (size_t at = 1; at < std::min(text.size(), longest); ++at) {
+    constexpr size_t longest = 256; // what a piece of more bytes is made of would be too many
+    if (text.size() > longest)
+      continue;
+    for (size_t at = 1; at < text.size(); ++at) {
       if ((uint8_t(text[at]) & 0xc0) == 0x80) // within a character
         continue;
       auto left = ids.find(text.take_front(at)), right = ids.find(text.drop_front(at));
       if (left != ids.end() && right != ids.end())
         merges.push_back({-score, id, left->second, right->second});
     }
+    if (merges.size() > kMostMerges)
+      return nullptr;
   }
   llvm::sort(merges);
   json list = json::array();
@@ -275,10 +284,13 @@ llvm::Error TokenizerText::readPieces() {
     unknown = tokens[size_t(*id)];
     vocabulary.emplace(token(size_t(*id)), *id);
   }
-  root["model"] = {{"type", "BPE"},         {"dropout", nullptr},
-                   {"unk_token", unknown},  {"fuse_unk", true},
-                   {"byte_fallback", true}, {"ignore_merges", false},
-                   {"vocab", vocabulary},   {"merges", scoredMerges(*scores)}};
+  json merges = scoredMerges(*scores);
+  if (merges.is_null())
+    return refuse(name + ": \"tokenizer.ggml.tokens\": are made of each other in more than " +
+                  llvm::Twine(kMostMerges) + " ways");
+  root["model"] = {{"type", "BPE"},       {"dropout", nullptr},         {"unk_token", unknown},
+                   {"fuse_unk", true},    {"byte_fallback", true},      {"ignore_merges", false},
+                   {"vocab", vocabulary}, {"merges", std::move(merges)}};
   return llvm::Error::success();
 }
 

@@ -5,6 +5,7 @@
 #include "lib/checkpoint/GgufConfig.h"
 #include "lib/checkpoint/GgufTokenizer.h"
 #include "lib/checkpoint/InputFile.h"
+#include "lib/checkpoint/Refusal.h"
 
 #include "llvm/ADT/SmallString.h"
 #include "llvm/ADT/StringSwitch.h"
@@ -15,7 +16,7 @@ namespace pianola {
 
 // Reading the header again for each text costs less than what becomes of the text.
 static llvm::Expected<std::optional<std::string>> makeText(llvm::StringRef path,
-                                                           llvm::StringRef name) {
+                                                           llvm::StringRef name, uint64_t most) {
   using Make = llvm::Expected<std::string> (*)(const GgufFile &);
   Make make = llvm::StringSwitch<Make>(name)
                   .Case("config.json", ggufConfig)
@@ -31,6 +32,9 @@ static llvm::Expected<std::optional<std::string>> makeText(llvm::StringRef path,
   llvm::Expected<std::string> text = make(**file);
   if (!text)
     return text.takeError();
+  if (text->size() > most)
+    return refuse((*file)->name() + ": as " + name + " it is " + llvm::Twine(text->size()) +
+                  " bytes long, expected up to " + llvm::Twine(most));
   return text->empty() ? std::nullopt : std::optional(std::move(*text));
 }
 
@@ -43,7 +47,7 @@ static std::string pathOf(llvm::StringRef directory, llvm::StringRef name) {
 llvm::Expected<std::optional<std::string>> findModelText(llvm::StringRef model,
                                                          llvm::StringRef name, uint64_t most) {
   if (isGguf(model))
-    return makeText(model, name);
+    return makeText(model, name, most);
   if (!llvm::sys::fs::exists(pathOf(model, name)))
     return std::nullopt;
   llvm::Expected<std::string> text = readText(pathOf(model, name), most);

@@ -7,6 +7,7 @@
 #include "lib/checkpoint/QuantisedCheckpoint.h"
 #include "lib/checkpoint/SeededWeights.h"
 #include "lib/encode/EncodingType.h"
+#include "llvm/Support/Path.h"
 
 namespace pianola {
 
@@ -56,8 +57,13 @@ llvm::Expected<LoadedModel> loadModel(mlir::MLIRContext &context, llvm::StringRe
   model.config.positionsUsed = positions;
   llvm::Expected<mlir::OwningOpRef<mlir::ModuleOp>> module =
       importModel(context, model.config, *weights, &model.notes);
-  if (!module)
-    return module.takeError();
+  if (!module) {
+    std::string problem = llvm::toString(module.takeError());
+    // Not every rule is the metadata's own.
+    if (isGguf(directory) && llvm::StringRef(problem).starts_with("config.json: "))
+      problem = (llvm::sys::path::filename(directory) + ": as " + problem).str();
+    return llvm::createStringError(problem);
+  }
   model.weights = std::move(weights);
   model.module = std::move(*module);
   if (encodings.empty())

@@ -1,6 +1,7 @@
 // DecoderBuilder.cpp - emits transformer ops, with the weights that they need.
 #include "lib/import/DecoderBuilder.h"
 
+#include "lib/checkpoint/GgufBlocks.h"
 #include "lib/checkpoint/Refusal.h"
 #include "lib/encode/EncodingType.h"
 #include "lib/import/RopeFrequencies.h"
@@ -259,10 +260,12 @@ DecoderBuilder::Router DecoderBuilder::readRouter(llvm::StringRef expertsField, 
 
 double DecoderBuilder::roundToEmbedding(double value) {
   const TensorInfo *tensor = weights.find(prefix + "embed_tokens.weight");
+  bool isBlocks = tensor && tensor->gguf && !tensor->gguf->plain; // made of a bf16 model
   if (tensor && tensor->dtype == DType::F16)
     return fromF16(toF16(float(value)));
   // Made-up weights are there only once they are wanted; they are bf16.
-  return tensor && tensor->dtype == DType::F32 ? value : fromBf16(toBf16(float(value)));
+  bool isExact = tensor && tensor->dtype == DType::F32 && !isBlocks;
+  return isExact ? value : fromBf16(toBf16(float(value)));
 }
 
 Value DecoderBuilder::embed(llvm::StringRef name, std::optional<double> scale,

@@ -42,10 +42,17 @@ static DecoderDefaults defaultsOf(DecoderBuilder &decoder) {
 }
 
 static void buildGemma2(DecoderBuilder &decoder) {
-  LayerCard card = cardOf(decoder.fields());
+  JsonFields &fields = decoder.fields();
+  LayerCard card = cardOf(fields);
+  DecoderDefaults defaults = defaultsOf(decoder);
+  // Null says that there is none.
+  if (!fields.contains("attn_logit_softcapping"))
+    card.attention.cap = 50;
+  if (!fields.contains("final_logit_softcapping"))
+    defaults.logitsCap = 30;
   std::optional<int64_t> window = slidingWindow(decoder, 4096);
   std::vector<bool> slides = slidingLayers(decoder, [](int64_t layer) { return layer % 2 == 0; });
-  buildDecoder(decoder, defaultsOf(decoder), [&](int64_t layer) {
+  buildDecoder(decoder, defaults, [&](int64_t layer) {
     card.attention.window = slides[size_t(layer)] ? window : std::nullopt;
     return card;
   });

@@ -133,7 +133,8 @@ TEST(Gguf, TakesExpertsApart) {
   std::string data;
   for (int block = 0; block < 6; ++block)
     data += std::string("\0\x3c", 2) + std::string(32, char(block)); // scale 1
-  GgufBytes header = ggufHead(1, 1).texts("general.architecture", "qwen3moe");
+  GgufBytes header = ggufHead(1, 2).texts("general.architecture", "qwen3moe");
+  header.integer("qwen3moe.expert_count", 3);
   header.tensor("blk.5.ffn_down_exps.weight", {32, 2, 3}, 8, 0);
   auto checkpoint =
       llvm::cantFail(GgufCheckpoint::open(scratch.write("m.gguf", ggufFile(header, data))));
@@ -151,6 +152,40 @@ TEST(Gguf, TakesExpertsApart) {
   EXPECT_EQ(
       messageOf(checkpoint->require("lm_head.weight", {1, 2}, TensorRole::Matrix)),
       R"(m.gguf: tensor "lm_head.weight" (as directories call it): missing, expected [1, 2])");
+}
+
+// As many as there are experts, and of as many dimensions: a few bytes must not become many
+// tensors.
+TEST(Gguf, LeavesTogetherWhatIsNoExperts) {
+  ScratchDirectory scratch;
+  GgufBytes header = ggufHead(3, 2).texts("general.architecture", "qwen3moe");
+  header.integer("qwen3moe.expert_count", 3);
+  header.tensor("blk.0.ffn_down_exps.weight", {4}, 0, 0);
+  header.tensor("blk.1.ffn_down_exps.weight", {1, 1, 4}, 0, 32);
+  header.tensor("x.*.weight", {1, 1, 3}, 0, 64);
+  auto checkpoint = llvm::cantFail(
+      GgufCheckpoint::open(scratch.write("m.gguf", ggufFile(header, std::string(96, '\0')))));
+  EXPECT_EQ(checkpoint->names().size(), 3u);
+}
+
+// Of which almost all is a hole.
+TEST(Gguf, RefusesEndlessHeaders) {
+  ScratchDirectory scratch;
+  std::string path =
+      scratch.write("m.gguf", ggufHead(0, 1).key("a", 8).u64(uint64_t(900) << 30).bytes);
+  llvm::sys::fs::file_t file = llvm::cantFail(llvm::sys::fs::openNativeFileForWrite(
+      path, llvm::sys::fs::CD_OpenExisting, llvm::sys::fs::OF_Append));
+  ASSERT_FALSE(llvm::sys::fs::resize_file(file, uint64_t(1) << 40));
+  llvm::sys::fs::closeFile(file);
+  EXPECT_EQ(messageOf(GgufFile::open(path)),
+            R"(m.gguf: "a": lies behind the first 512 MiB, where a header ends)");
+  std::string list = scratch.write("n.gguf", ggufHead(0, 1).key("a", 9).u32(0).u64(1 << 25).bytes);
+  file = llvm::cantFail(llvm::sys::fs::openNativeFileForWrite(list, llvm::sys::fs::CD_OpenExisting,
+                                                              llvm::sys::fs::OF_Append));
+  ASSERT_FALSE(llvm::sys::fs::resize_file(file, uint64_t(1) << 26));
+  llvm::sys::fs::closeFile(file);
+  EXPECT_EQ(messageOf(GgufFile::open(list)),
+            R"(n.gguf: "a": makes more than 16777216 elements of lists)");
 }
 
 // Of names that mean the same in a directory.
@@ -213,6 +248,27 @@ TEST(Gguf, RefusesConfigs) {
           data),
       "m.gguf: llama.rope.dimension_count: expected 4, all lanes of a head, found 2");
   EXPECT_EQ(configOf(sized(0).tensor("token_embd.weight", {1}, 0, 0), data), "accepted");
+  EXPECT_EQ(configOf(sized(1)
+                         .key("llama.attention.causal", 7)
+                         .number(0, 1)
+                         .tensor("token_embd.weight", {1}, 0, 0),
+                     data),
+            "m.gguf: llama.attention.causal: expected true, found false");
+  // 2.0: what nobody applies.
+  EXPECT_EQ(configOf(sized(1)
+                         .key("llama.rope.scaling.attn_factor", 6)
+                         .u32(0x40000000)
+                         .tensor("token_embd.weight", {1}, 0, 0),
+                     data),
+            "m.gguf: llama.rope.scaling.attn_factor: expected 1, found 2.0");
+  // A factor of 0 says that there is none, whatever the type.
+  EXPECT_EQ(configOf(sized(2)
+                         .texts("llama.rope.scaling.type", "linear")
+                         .key("llama.rope.scaling.factor", 6)
+                         .u32(0)
+                         .tensor("token_embd.weight", {1}, 0, 0),
+                     data),
+            "accepted");
   // What nobody reads is there for import to name.
   auto file = llvm::cantFail(GgufFile::open(ScratchDirectory().write(
       "m.gguf",
@@ -228,6 +284,17 @@ TEST(Gguf, RefusesConfigs) {
   EXPECT_EQ(
       messageOf(ModelConfig::fromDirectory(path)),
       "m.gguf: as config.json: num_key_value_heads: expected an integer from 1 to 2, found 5");
+}
+
+// An answer of GPT-OSS is several messages.
+TEST(Gguf, EndsAnswersAndNotMessages) {
+  ScratchDirectory scratch;
+  GgufBytes header = ggufHead(0, 2).integer("tokenizer.ggml.eot_token_id", 1);
+  header.key("tokenizer.ggml.tokens", 9).u32(8).u64(4);
+  for (const char *text : {"a", "<|end|>", "<|return|>", "<|call|>"})
+    header.text(text);
+  auto file = llvm::cantFail(GgufFile::open(scratch.write("m.gguf", header.bytes)));
+  EXPECT_EQ(llvm::cantFail(ggufGeneration(*file)), R"({"eos_token_id":[2,3]})");
 }
 
 TEST(Gguf, RefusesTokenizers) {
