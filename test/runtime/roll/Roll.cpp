@@ -195,8 +195,14 @@ TEST_F(RollFile, RefusesBadManifests) {
             "281474976710656");
   EXPECT_EQ(set("/programs/0/steps/1/bindings/0/at", 256),
             "manifest: program decode: steps[1] binds 256, which is not there");
+  EXPECT_EQ(set("/programs/0/steps/1/bindings/0/space", "state"),
+            "manifest: program decode: steps[1] binds 128, which is not there");
+  EXPECT_EQ(set("/states", {{{"bytes", 8}}}),
+            "manifest: states[0].bytes: expected an integer from 64 to 1073741824");
+  EXPECT_EQ(set("/states", {{{"bytes", 4096}}}), "accepted");
   EXPECT_EQ(set("/programs/0/steps/1/bindings/0/space", "moon"),
             "manifest: programs[0].steps[1].bindings[0].space: expected \"arena\", \"context\", "
+            "\"state\", "
             "\"rotation\", \"table\", \"constant\" or \"pool\"");
   EXPECT_EQ(set("/programs/0/records/1/count", 5),
             "manifest: program decode: records of worker 1 do not lie in their section");
