@@ -38,13 +38,13 @@ bool isPrologue(Operation *op) {
 
 // What begins a stage. Of a norm that others read, too, a tile is a row.
 bool isAnchor(Operation *op) {
-  return isa<EmbedOp, LinearOp, HeadLinearOp, LmHeadOp, RouteOp, RoutedLinearOp, AttentionOp,
-             DeltaOp>(op) ||
+  return isa<EmbedOp, LinearOp, HeadLinearOp, LmHeadOp, RouteOp, RoutedLinearOp, SelectOp,
+             AttentionOp, DeltaOp>(op) ||
          (isRowNorm(op) && !isPrologue(op));
 }
 
-// Linears, routers and heads may share a stage, and so may experts with the same routes; embeddings
-// and attention stand alone.
+// Linears, routers and heads may share a stage, and so may experts with the same routes;
+// embeddings, selections and attention stand alone.
 std::pair<Value, Value> sharedInput(Operation *op) {
   if (auto linear = dyn_cast<LinearOp>(op))
     return {linear.getInput(), {}};
@@ -117,7 +117,7 @@ struct Grouping {
 
 FailureOr<Grouping> group(func::FuncOp function, bool headsAtReaders) {
   Grouping grouping;
-  SmallVector<Operation *> waiting; // for the attention or delta rule that reads them
+  SmallVector<Operation *> waiting; // for the attention, selection or delta rule that reads them
   DenseMap<std::pair<Value, Value>, unsigned> stageOfInput;
   DenseMap<unsigned, unsigned> rowsOf, headsOf; // stages that read a stage's rows, or whole heads
   auto put = [&](Operation *op, unsigned stage) {
@@ -139,7 +139,7 @@ FailureOr<Grouping> group(func::FuncOp function, bool headsAtReaders) {
     bool readsWaiting = llvm::any_of(op.getOperands(), [&](Value operand) {
       return llvm::is_contained(waiting, operand.getDefiningOp());
     });
-    bool isRule = isa<AttentionOp, DeltaOp>(op);
+    bool isRule = isa<AttentionOp, SelectOp, DeltaOp>(op);
     std::optional<unsigned> read = grouping.lastRead(&op);
     bool isAtReader = headsAtReaders && needsHeads(&op) && !(read && grouping.isOfDelta(*read));
     // A convolution reads rows that other tiles have recorded.
@@ -168,17 +168,30 @@ FailureOr<Grouping> group(func::FuncOp function, bool headsAtReaders) {
     } else {
       open(&op);
       if (isRule) {
-        SmallVector<Operation *> &ops = grouping.stages.back();
-        ops.insert(ops.begin(), waiting.begin(), waiting.end());
-        for (Operation *head : waiting)
+        // Not what waits for another one.
+        SetVector<Operation *> read;
+        read.insert(&op);
+        for (size_t i = 0; i < read.size(); ++i)
+          for (Value operand : read[i]->getOperands())
+            if (llvm::is_contained(waiting, operand.getDefiningOp()))
+              read.insert(operand.getDefiningOp());
+        SmallVector<Operation *> left;
+        for (Operation *head : waiting) {
+          if (!read.contains(head)) {
+            left.push_back(head);
+            continue;
+          }
+          SmallVector<Operation *> &ops = grouping.stages.back();
+          ops.insert(std::prev(ops.end()), head);
           grouping.stageOf[head] = grouping.stages.size() - 1;
-        waiting.clear();
+        }
+        waiting = std::move(left);
       }
     }
   }
   if (!waiting.empty())
     return waiting.front()->emitOpError(
-        "needs whole heads, and neither attention nor a delta rule reads them");
+        "needs whole heads, and neither attention, a selection nor a delta rule reads them");
   return grouping;
 }
 

@@ -24,8 +24,7 @@ constexpr const char *kRoutedGoldens[] = {"deepseek_v2",   "deepseek_v2_group", 
                                           "gpt_oss_mxfp4", "llama4_text",       "mixtral",
                                           "qwen2_moe",     "qwen3_moe",         "qwen3_moe_raw"};
 
-/// Such that attend to positions that they choose, of which only texts with nothing to choose are
-/// compiled.
+/// Such that attend to positions that they choose, among equal scores as PyTorch happens to.
 constexpr const char *kChoosingGoldens[] = {"deepseek_v32", "glm_moe_dsa"};
 
 /// Layers that remember a matrix in place of keys and values.

@@ -20,16 +20,16 @@ BEGIN, END = "<!-- shapes -->\n", "<!-- end of shapes -->\n"
 
 
 def goldens():
-    """Of each architecture: the checkpoints that prove it, and whether they are compiled for short texts alone."""
+    """Of each architecture: the checkpoints that prove it, and whether they choose positions."""
     listed = {}
     text = (SOURCE / "test" / "GoldenModels.h").read_text()
     for name, body in re.findall(r"k(\w+)\[\] = \{(.*?)\};", text, re.S):
         for model in re.findall(r'"(\w+)"', body):
             listed[model] = name == "ChoosingGoldens"
     found = {}
-    for model, is_short in sorted(listed.items()):
+    for model, chooses in sorted(listed.items()):
         config = json.loads((SOURCE / "test" / "golden" / model / "config.json").read_text())
-        found.setdefault(config["architectures"][0], []).append((model, is_short))
+        found.setdefault(config["architectures"][0], []).append((model, chooses))
     return found
 
 
@@ -73,7 +73,7 @@ def families():
     lines = ["| architecture | written in | goldens | interpreter | host | GPU (emulated) |\n", "|---|---|---|---|---|---|\n"]
     written = sources()
     for architecture, models in sorted(goldens().items()):
-        mark = "short texts" if any(is_short for _, is_short in models) else "yes"
+        mark = "as the interpreter" if any(chooses for _, chooses in models) else "yes"
         names = ", ".join(model for model, _ in models)
         lines.append(f"| {architecture} | {written[architecture]} | {names} | yes | {mark} | {mark} |\n")
     return "".join(lines)

@@ -14,6 +14,14 @@ namespace pianola::schedule {
 static constexpr int64_t kGroup = 64;
 // What a GPU's registers take early: see AttendEmitter and anticipateNorm of the nvptx target.
 static constexpr int64_t kColumnsOfGroup = 256, kColumnsOfNorm = 4096, kMostBlocks = 4;
+// Positions of which a GPU reads all or none.
+static constexpr int64_t kBlockOfGpu = 8;
+// Of an H200 (NVIDIA's data sheet): products of bf16 by its tensor cores, 989 TFLOP/s, for one that
+// scores are made of, 67 TFLOP/s.
+static constexpr int64_t kFlopsOfTensors = 15;
+// Over the scores to find the least that is chosen, eight bits at a time or one, and to say which
+// are.
+static constexpr int64_t kPassesOfGpu = 5, kPassesOfCpu = 35;
 
 namespace {
 struct Part {
@@ -36,9 +44,14 @@ WorkOfProgram::WorkOfProgram(ProgramOp program, std::optional<int64_t> positions
     : slots(program.getSlots()), loops(program.getLoops()), positions(positions) {
   tile::MachineAttr machine = tile::getMachine(program->getParentOfType<ModuleOp>());
   early = machine ? machine.getEarly() : 0;
+  isFine = machine && machine.getRows() > 0;
   if (!positions)
     return;
-  for (StepOp step : program.getSteps())
+  for (StepOp step : program.getSteps()) {
+    step.getStageOp().walk([&](tile::ChooseOp choose) {
+      chosen[step.getBindingOf(cast<BlockArgument>(choose.getChosen()).getArgNumber())] =
+          choose.getTop();
+    });
     step.getStageOp().walk([&](tile::AttendOp attend) {
       if (attend.getSplits() == 1)
         return;
@@ -49,6 +62,7 @@ WorkOfProgram::WorkOfProgram(ProgramOp program, std::optional<int64_t> positions
             filled[step.getBindingOf(cast<BlockArgument>(store.getBuffer()).getArgNumber())] =
                 share;
     });
+  }
 }
 
 static int64_t bytesOf(Type element) { return element.getIntOrFloatBitWidth() / 8; }
@@ -197,9 +211,17 @@ Work WorkOfProgram::ofBlock(StepOp step, Block &block, ArrayRef<int64_t> at) {
           Part part = partOf(attend, *positions);
           int64_t first = tile::evaluate(attend.getSplitAttr(), at) * part.positions;
           int64_t here = std::clamp<int64_t>(part.seen - first, 0, part.positions);
+          if (Value selection = attend.getSelection()) {
+            // What is read for a position that is chosen is its block.
+            int64_t top =
+                chosen.lookup(step.getBindingOf(cast<BlockArgument>(selection).getArgNumber()));
+            double most = double(top) * (isFine ? kBlockOfGpu : kGroup);
+            here = int64_t(double(here) *
+                           std::min(1.0, most / double(std::max<int64_t>(part.seen, 1))));
+          }
           work.memory += position * here;
           work.reads += position * here;
-          if (early && slots == 1 && loops && attend.getKeys()) {
+          if (early && slots == 1 && loops && attend.getKeys() && !attend.getSelection()) {
             // Large groups of heads need registers for their sums.
             int64_t columns = cast<RankedTensorType>(attend.getQueries().getType()).getDimSize(1);
             int64_t room = columns > kColumnsOfGroup ? early * 3 / 4 : early;
@@ -207,6 +229,27 @@ Work WorkOfProgram::ofBlock(StepOp step, Block &block, ArrayRef<int64_t> at) {
             int64_t blocks = std::clamp<int64_t>(room / (position * kGroup), 1, kMostBlocks);
             work.early += std::min(position * std::min(here, kGroup * blocks), room);
           }
+        })
+        .Case([&](tile::ScoreOp score) {
+          int64_t position = score.getPast().getType().getPositionBytes();
+          auto queries = cast<RankedTensorType>(score.getQueries().getType());
+          if (!positions) {
+            if (!score.getKeys())
+              work.memory +=
+                  position * (tile::evaluate(score.getSlotsAttr(), at) + queries.getDimSize(0));
+            return;
+          }
+          int64_t groups = (*positions + kGroup - 1) / kGroup, parts = score.getParts();
+          int64_t number = tile::evaluate(score.getPartAttr(), at);
+          int64_t here = std::min(
+              (std::max<int64_t>(groups - number, 0) + parts - 1) / parts * kGroup, *positions);
+          work.memory += here * (position + queries.getDimSize(0) * 4);
+          work.reads += here * position * queries.getDimSize(0);
+          work.flops += 2 * here * queries.getNumElements() * (isFine ? kFlopsOfTensors : 1);
+        })
+        .Case([&](tile::ChooseOp) {
+          work.memory += positions.value_or(0) * 4;
+          work.reads += positions.value_or(0) * 4 * (isFine ? kPassesOfGpu : kPassesOfCpu);
         })
         .Case([&](tile::ContractOp contract) {
           tile::MatrixType matrix = contract.getMatrix().getType();

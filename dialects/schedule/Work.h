@@ -54,6 +54,8 @@ private:
   bool loops;
   int64_t early; // bytes that a worker takes before a step's events
   std::optional<int64_t> positions;
+  bool isFine;                                      // a GPU's tiles
+  llvm::DenseMap<mlir::Value, int64_t> chosen;      // positions that a selection has
   llvm::DenseMap<mlir::Value, double> filled;       // share of a buffer of parts
   llvm::DenseMap<mlir::Operation *, double> shares; // of tiles that are one chosen expert's
 };

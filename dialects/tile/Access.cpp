@@ -108,6 +108,31 @@ static void collect(Block &block, ArrayRef<int64_t> at, SmallVectorImpl<Access> 
             access.past = true;
             accesses.push_back(access);
           }
+          if (auto selection = cast_or_null<TypedValue<BufferType>>(attend.getSelection()))
+            accesses.push_back({argumentOf(selection), false, evaluate(attend.getSlotsAttr(), at),
+                                cast<RankedTensorType>(attend.getQueries().getType()).getDimSize(0),
+                                0, selection.getType().getColumns()});
+        })
+        .Case([&](ScoreOp score) {
+          int64_t first = evaluate(score.getSlotsAttr(), at),
+                  count = cast<RankedTensorType>(score.getQueries().getType()).getDimSize(0);
+          Access keys{argumentOf(score.getPast()),        false, 0, first + count, 0,
+                      score.getPast().getType().getSize()};
+          if (!score.getKeys())
+            accesses.push_back(keys);
+          keys.slots = 0;
+          keys.past = true;
+          accesses.push_back(keys);
+          int64_t columns = score.getColumnsOfPart();
+          accesses.push_back({argumentOf(score.getScores()), true, first, count,
+                              evaluate(score.getPartAttr(), at) * columns, columns});
+        })
+        .Case([&](ChooseOp choose) {
+          int64_t slot = evaluate(choose.getSlotsAttr(), at);
+          accesses.push_back({argumentOf(choose.getScores()), false, slot, 1, 0,
+                              choose.getScores().getType().getColumns()});
+          accesses.push_back({argumentOf(choose.getChosen()), true, slot, 1, 0,
+                              choose.getChosen().getType().getColumns()});
         });
 }
 

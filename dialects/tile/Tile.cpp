@@ -416,41 +416,6 @@ LogicalResult RotateOp::verify() {
   return success();
 }
 
-LogicalResult AttendOp::verify() {
-  auto queries = cast<RankedTensorType>(getQueries().getType());
-  auto output = cast<RankedTensorType>(getOutput().getType());
-  int64_t size = getPast().getType().getSize();
-  if (queries.getDimSize(1) % size != 0)
-    return emitOpError("queries of ")
-           << queries.getDimSize(1) << " columns are not whole heads of " << size;
-  if (output.getShape() != queries.getShape() || !output.getElementType().isF32())
-    return emitOpError("must give f32 values in the queries' shape, got ") << output;
-  if (static_cast<int64_t>(getSplits()) < 1 || (getSplits() > 1) != (getStatistics() != nullptr))
-    return emitOpError("gives statistics if and only if it has several splits");
-  if (getStatistics()) {
-    int64_t columns = cast<RankedTensorType>(getStatistics().getType()).getDimSize(1);
-    int64_t wanted = padToLanes(2 * (queries.getDimSize(1) / size));
-    if (columns != wanted)
-      return emitOpError("statistics need ") << wanted << " columns, got " << columns;
-  }
-  if (getChunk() && (getWindow() || int64_t(*getChunk()) < 1))
-    return emitOpError("has chunks of ") << *getChunk() << " positions and a window of "
-                                         << getWindow() << ", where it may have one of them";
-  if (Value sinks = getSinks())
-    if (auto type = cast<VectorType>(sinks.getType());
-        type.getSize() != getPast().getType().getHeads() * (queries.getDimSize(1) / size))
-      return emitOpError("has ") << type.getSize() << " sinks for "
-                                 << getPast().getType().getHeads() * (queries.getDimSize(1) / size)
-                                 << " heads";
-  if ((getKeys() != nullptr) != (getValues() != nullptr) ||
-      (getKeys() && (getKeys().getType() != getValues().getType() ||
-                     cast<RankedTensorType>(getKeys().getType()).getDimSize(1) != size)))
-    return emitOpError("takes fresh keys and values of ") << size << " columns, both or none";
-  return failure(failed(verifyMap(*this, getHeadAttr(), "head")) ||
-                 failed(verifyMap(*this, getSlotsAttr(), "slots")) ||
-                 failed(verifyMap(*this, getSplitAttr(), "split")));
-}
-
 LogicalResult SampleOp::verify() {
   BufferType logits = getLogits().getType();
   if (!logits.getElement().isF32() || static_cast<int64_t>(getVocabulary()) < 1 ||
@@ -474,21 +439,6 @@ LogicalResult PeakOp::verify() {
     return failure();
   if (value.getElementType() != buffer.getElement() || value.getDimSize(0) > buffer.getSlots())
     return emitOpError("writes peaks of ") << value << " to " << buffer;
-  return success();
-}
-
-LogicalResult CombineOp::verify() {
-  auto partials = cast<RankedTensorType>(getPartials().getType());
-  auto statistics = cast<RankedTensorType>(getStatistics().getType());
-  auto result = cast<RankedTensorType>(getResult().getType());
-  int64_t splits = getSplits(), heads = getHeads(), group = getGroup();
-  if (splits < 1 || heads < 1 || group < 1 ||
-      partials.getDimSize(1) != splits * result.getDimSize(1) ||
-      result.getDimSize(1) % (heads * group) != 0)
-    return emitOpError("cannot join ") << partials << " of " << splits << " splits to " << result;
-  if (statistics.getDimSize(1) != splits * heads * padToLanes(2 * group))
-    return emitOpError("needs ") << splits * heads * padToLanes(2 * group)
-                                 << " columns of statistics, got " << statistics.getDimSize(1);
   return success();
 }
 

@@ -15,6 +15,9 @@ static int64_t headsSeen(Operation *op, Value value) {
       .Case([&](RopeOp rope) { return rope.getHeads(); })
       .Case([&](HeadLinearOp linear) { return linear.getHeads(); })
       .Case([&](JoinOp join) { return join.getHeads(); })
+      .Case([&](SelectOp select) {
+        return value == select.getQuery() ? int64_t(select.getHeads()) : int64_t(0);
+      })
       .Case([&](NormOp norm) { return int64_t(norm.getHeads().value_or(0)); })
       .Case([&](AppendOp append) { return int64_t(append.getResult().getType().getHeads()); })
       .Case([&](DeltaOp delta) -> int64_t {

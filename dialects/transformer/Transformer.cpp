@@ -63,6 +63,14 @@ LogicalResult RoutesType::verify(function_ref<InFlightDiagnostic()> emitError, i
   return success();
 }
 
+LogicalResult SelectionType::verify(function_ref<InFlightDiagnostic()> emitError, int64_t top,
+                                    int64_t positions) {
+  if (top < 1 || positions < 1)
+    return emitError() << "selection: " << top << " of " << positions
+                       << " positions, where there must be at least one of one";
+  return success();
+}
+
 LogicalResult ContextType::verify(function_ref<InFlightDiagnostic()> emitError, int64_t heads,
                                   int64_t headSize) {
   if (heads < 1 || headSize < 1)

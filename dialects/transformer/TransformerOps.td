@@ -224,9 +224,9 @@ def Transformer_SelectOp : Transformer_Op<"select", [Pure]> {
     func.func @f(%q: tensor<?x48xf32>, %w: tensor<?x3xf32>, %index: !transformer.context<1 x 16>,
                  %x: tensor<?x64xf32>, %kv: !transformer.context<2 x 16>) -> tensor<?x64xf32> {
       %s = transformer.select %q, %w, %index heads = 3 scale = 0.25
-          : tensor<?x48xf32>, tensor<?x3xf32>, !transformer.context<1 x 16> -> !transformer.selection<8>
+          : tensor<?x48xf32>, tensor<?x3xf32>, !transformer.context<1 x 16> -> !transformer.selection<8 of 64>
       %a = transformer.attention %x, %kv of %s heads = 4 scale = 0.25
-          : tensor<?x64xf32>, !transformer.context<2 x 16> of !transformer.selection<8>
+          : tensor<?x64xf32>, !transformer.context<2 x 16> of !transformer.selection<8 of 64>
       return %a : tensor<?x64xf32>
     }
     ```

@@ -59,10 +59,12 @@ def Transformer_SelectionType : TypeDef<Transformer_Dialect, "Selection"> {
   let mnemonic = "selection";
   let summary = "for each row, the positions that it attends to";
   let description = [{
-    At most `top` positions of each row. Example: `!transformer.selection<2048>`.
+    At most `top` positions of each row, of a text of `positions` at most. Example:
+    `!transformer.selection<2048 of 163840>`.
   }];
-  let parameters = (ins "int64_t":$top);
-  let assemblyFormat = "`<` $top `>`";
+  let parameters = (ins "int64_t":$top, "int64_t":$positions);
+  let assemblyFormat = "`<` $top `of` $positions `>`";
+  let genVerifyDecl = 1;
 }
 
 def Transformer_ContextType : TypeDef<Transformer_Dialect, "Context"> {

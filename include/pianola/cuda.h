@@ -19,8 +19,8 @@ extern "C" {
 #endif
 
 #define PIANOLA_CUDA_WAITS 4
-#define PIANOLA_CUDA_SECTIONS 4
-#define PIANOLA_CUDA_BINDINGS 16
+#define PIANOLA_CUDA_SECTIONS 6
+#define PIANOLA_CUDA_BINDINGS 14
 #define PIANOLA_CUDA_NONE 0xffffffffu
 #define PIANOLA_CUDA_EVENT_STRIDE 64u /* bytes from one event's counter (uint32_t) to the next */
 

@@ -100,7 +100,7 @@ extern "C" {
 #endif
 
 #define PIANOLA_ROLL_MAGIC "PIANOLA\n" /* 8 bytes, without the closing zero */
-#define PIANOLA_ROLL_VERSION 4u
+#define PIANOLA_ROLL_VERSION 5u
 #define PIANOLA_ROLL_ALIGNMENT 4096u
 #define PIANOLA_ROLL_DIGEST_PIECE (16u << 20)
 #define PIANOLA_ROLL_TAPE_UNIT 64u /* nvptx: steps start at multiples of it on a tape */

@@ -219,9 +219,6 @@ static llvm::Error compileForDevice(const CompileOptions &options, const DeviceR
   llvm::Expected<llvm::SmallVector<int64_t>> slots = slotsOf(options, chunkFor(module, machine));
   if (!slots)
     return slots.takeError();
-  if (options.emit != Emit::Transformer)
-    if (llvm::Error error = checkSelections(module, options.directory, "--max-model-len"))
-      return error;
   if (llvm::Error error = encodeContexts(module, options.kv))
     return error;
   ModelSummary summary = summarise(*model, *maxModelLen);
@@ -299,9 +296,6 @@ llvm::Error compile(const CompileOptions &options, Progress &progress, llvm::raw
   if (llvm::Error error = encodeWeights(options, *model, progress))
     return error;
   ModuleOp module = *model->module;
-  if (options.emit != Emit::Transformer)
-    if (llvm::Error error = checkSelections(module, options.directory, "--max-model-len"))
-      return error;
   if (llvm::Error error = encodeContexts(module, options.kv))
     return error;
   if (options.emit == Emit::Transformer) {

@@ -83,18 +83,6 @@ llvm::Expected<LoadedModel> loadModel(mlir::MLIRContext &context, llvm::StringRe
   return model;
 }
 
-llvm::Error checkSelections(mlir::ModuleOp module, llvm::StringRef directory,
-                            llvm::StringRef option) {
-  int64_t top = 0;
-  module.walk([&](transformer::SelectOp op) { top = op.getResult().getType().getTop(); });
-  if (!top)
-    return llvm::Error::success();
-  return llvm::createStringError(
-      directory + ": config.json: index_topk: there is no code yet for attention to a choice of " +
-      llvm::Twine(top) + " positions; with " + option + " " + llvm::Twine(top) +
-      " or less there is nothing to choose");
-}
-
 llvm::Error encodeContexts(mlir::ModuleOp module, llvm::StringRef kv) {
   if (kv.empty())
     return llvm::Error::success();

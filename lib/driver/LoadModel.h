@@ -30,11 +30,6 @@ llvm::Expected<LoadedModel> loadModel(mlir::MLIRContext &context, llvm::StringRe
 void reencode(LoadedModel &model,
               llvm::function_ref<const WeightEncoding *(llvm::StringRef tensor)> find);
 
-/// Fails where a layer attends to positions that it chooses, for which no target has code yet.
-/// `option` says how many positions are used: with few enough of them all are chosen.
-llvm::Error checkSelections(mlir::ModuleOp module, llvm::StringRef directory,
-                            llvm::StringRef option);
-
 /// Has keys and values kept as `kv`, f32, bf16, int8 or fp8, in place of f32 where it is empty.
 llvm::Error encodeContexts(mlir::ModuleOp module, llvm::StringRef kv);
 

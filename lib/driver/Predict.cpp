@@ -47,8 +47,6 @@ llvm::Expected<Prediction> predict(const PredictOptions &options) {
     return llvm::createStringError("--context " + llvm::Twine(options.positions) +
                                    ": the model has 1 to " +
                                    llvm::Twine(model->config.maxPositions) + " positions");
-  if (llvm::Error error = checkSelections(*model->module, options.directory, "--context"))
-    return std::move(error);
   if (llvm::Error error = encodeContexts(*model->module, options.kv))
     return error;
   ModelSummary summary = summarise(*model, model->config.maxPositions);

@@ -470,8 +470,8 @@ Value DecoderBuilder::select(Value query, Value weights, Value key, int64_t laye
   Value context = body.create<AppendOp>(location, ContextType::get(body.getContext(), 1, size), key,
                                         key, FlatSymbolRefAttr::get(body.getContext(), cache));
   double scale = 1 / std::sqrt(double(heads * size));
-  return body.create<SelectOp>(location, SelectionType::get(body.getContext(), top), query, weights,
-                               context, body.getI64IntegerAttr(heads),
+  return body.create<SelectOp>(location, SelectionType::get(body.getContext(), top, positions()),
+                               query, weights, context, body.getI64IntegerAttr(heads),
                                body.getF32FloatAttr(float(scale)));
 }
 

@@ -87,6 +87,8 @@ Placed ProgramBuilder::place(Value value, StringRef label) {
     to.buffer = bindHistory(record);
     return to;
   }
+  if (auto select = dyn_cast<SelectOp>(op))
+    return to = placeSelection(select, label);
   OpBuilder builder = OpBuilder::atBlockEnd(&program.getBody().front());
   layout = layoutOf(value);
   auto buffer = [&](StringRef suffix, int64_t columns, Type element) -> Value {
@@ -162,6 +164,11 @@ LogicalResult ProgramBuilder::buildStage(StageOp source) {
   }
   addStep(stageBuilder.stage, source.getLoc(), source.getLabelAttr(), stageBuilder.bindings,
           stageBuilder.weights);
+  for (Value result : source.getResults())
+    if (Placed to = placed.lookup(result); to.scores) {
+      auto select = *source.getBody().front().getOps<SelectOp>().begin();
+      buildChoice(select, to, source.getLabel());
+    }
   return success();
 }
 

@@ -14,6 +14,7 @@ struct Placed {
   mlir::Value buffer;
   mlir::Value statistics; // of a split attention
   mlir::Value peaks;      // of logits
+  mlir::Value scores;     // of a selection
   int64_t splits = 1;
 };
 
@@ -67,6 +68,12 @@ private:
   int64_t slotBlockOf(transformer::AttentionOp attention);
   // The same of a delta rule, whose blocks are all of this size.
   int64_t slotBlockOf(transformer::DeltaOp delta);
+  // The same of a selection, and the parts that it scores its positions in.
+  int64_t slotBlockOf(transformer::SelectOp select);
+  int64_t partsOf(transformer::SelectOp select);
+  Placed placeSelection(transformer::SelectOp select, llvm::StringRef label);
+  // What follows its scores.
+  void buildChoice(transformer::SelectOp select, const Placed &to, llvm::StringRef label);
   // Bytes of scratch memory that a stage may have where the target needs so many for itself.
   int64_t roomBeside(int64_t ofTarget);
   // Whether it is quicker to combine the parts of a context once, slot by slot, and to wait for

@@ -110,9 +110,12 @@ LogicalResult StageBuilder::emitAttention(AttentionOp attention, const Placed &t
   Value sinks;
   if (auto symbol = attention.getSinksAttr())
     sinks = vector(symbol, Layout::plain(attention.getHeads()));
+  Value chosen;
+  if (Value selection = attention.getSelection())
+    chosen = bindValue(owner.placed.at(selection).buffer);
   auto op = builder.create<tile::AttendOp>(
       loc, values(block, columns, owner.f32()), statistics, *queries, bindValue(cache), keys,
-      newValues, sinks, AffineMapAttr::get(keyHead), slots,
+      newValues, sinks, chosen, AffineMapAttr::get(keyHead), slots,
       splits > 1 ? map(3, 2, 1) : AffineMapAttr(), attention.getScaleAttr(),
       builder.getI64IntegerAttr(attention.getWindow().value_or(0)),
       builder.getI64IntegerAttr(splits),

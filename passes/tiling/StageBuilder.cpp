@@ -464,6 +464,7 @@ LogicalResult StageBuilder::build(StringRef label) {
         TypeSwitch<Operation *, LogicalResult>(op)
             .Case([&](EmbedOp embed) { return emitEmbed(embed, to.buffer); })
             .Case([&](AttentionOp attention) { return emitAttention(attention, to); })
+            .Case([&](SelectOp select) { return emitScores(select, to.scores); })
             .Case([&](AppendOp append) { return emitAppend(append, to.buffer); })
             .Case([&](RecordOp record) { return emitRecord(record, to.buffer); })
             .Default([&](Operation *) {

@@ -84,6 +84,8 @@ private:
   mlir::LogicalResult emitEmbed(transformer::EmbedOp embed, mlir::Value buffer);
   mlir::LogicalResult emitAttention(transformer::AttentionOp attention, const Placed &to);
   mlir::LogicalResult emitFreshAppend(transformer::AppendOp append);
+  // Selections.cpp
+  mlir::LogicalResult emitScores(transformer::SelectOp select, mlir::Value scores);
   // States.cpp
   mlir::LogicalResult emitRecord(transformer::RecordOp record, mlir::Value state);
   mlir::LogicalResult emitDeltaHeads(mlir::Value value, mlir::Value buffer);

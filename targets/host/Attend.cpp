@@ -69,6 +69,8 @@ private:
   void forRows(llvm::function_ref<void(Value slot, Value head, Value row)> body);
 
   SmallVector<Value> visibleLanes(Value first, Value slot);
+  Value bitsOf(Value slot, Value first);
+  Value isChosen(Value first);
   // Of positions that attention keeps apart: see tile.attend.
   Value startOfChunk(Value position) {
     return e.sub(position, e.rem(position, int64_t(*op.getChunk())));
@@ -221,6 +223,16 @@ SmallVector<Value> AttendEmitter::visibleLanes(Value first, Value slot) {
   auto compare = [&](arith::CmpIPredicate predicate, Value a, Value b) -> Value {
     return e.builder.create<arith::CmpIOp>(e.loc, predicate, a, b);
   };
+  // A slot that chooses has chosen among those that it sees.
+  if (op.getSelection()) {
+    SmallVector<Value> chosen;
+    for (int64_t i = 0; i < kChunk; i += 16) {
+      Value bits = e.load(e.builder.getI16Type(), e.at(bitsOf(slot, first), i / 8), 2);
+      chosen.push_back(
+          e.builder.create<LLVM::BitcastOp>(e.loc, e.vector(e.builder.getI1Type()), bits));
+    }
+    return chosen;
+  }
   Value newest = e.sub(positionOf(slot), first), last = splat(newest), before;
   if (int64_t window = op.getWindow())
     before = splat(e.add(newest, -window));
@@ -400,10 +412,34 @@ void AttendEmitter::attendRun(Value begin, Value end) {
   auto [from, to] = chunks();
   e.loop(from, to, 1, [&](Value number) {
     Value first = e.mul(number, kChunk);
-    scoreKeys(first);
-    softmax(first);
-    addValues(first);
+    auto attend = [&] {
+      scoreKeys(first);
+      softmax(first);
+      addValues(first);
+    };
+    if (op.getSelection())
+      e.when(isChosen(first), attend);
+    else
+      attend();
   });
+}
+
+// The bits of the chunk's positions.
+Value AttendEmitter::bitsOf(Value slot, Value first) {
+  auto selection = cast<TypedValue<tile::BufferType>>(op.getSelection());
+  Place rows =
+      e.slice(selection, selection.getType().getColumns(), op.getSlotsAttr(), AffineMapAttr());
+  return e.at(e.row(rows, slot), e.div(first, 8));
+}
+
+// Whether any slot of the run has chosen a position of the chunk.
+Value AttendEmitter::isChosen(Value first) {
+  Value any = e.loop(low, high, 1, {e.constant(0)},
+                     [&](Value slot, ValueRange before) -> SmallVector<Value> {
+                       Value bits = e.load(e.i64(), bitsOf(slot, first), 8);
+                       return {e.builder.create<arith::OrIOp>(e.loc, before[0], bits)};
+                     })[0];
+  return e.builder.create<arith::CmpIOp>(e.loc, arith::CmpIPredicate::ne, any, e.constant(0));
 }
 
 void AttendEmitter::run() {

@@ -54,7 +54,9 @@ LogicalResult checkArgument(tile::StageOp stage, BlockArgument argument) {
         return success();
       })
       .Case([&](tile::BufferType type) -> LogicalResult {
-        return isStored(type.getElement()) ? success() : refuse("a buffer must be of bf16 or f32");
+        return isStored(type.getElement()) || type.getElement().isInteger(32)
+                   ? success()
+                   : refuse("a buffer must be of bf16, f32 or i32");
       })
       .Default(success());
 }
@@ -115,7 +117,7 @@ LogicalResult checkPart(Block &block) {
   for (Operation &op : block) {
     // An append takes slots from 0 on, as an op without the attribute does.
     if (!isa<tile::LoadOp, tile::StoreOp, tile::GatherOp, tile::AttendOp, tile::AppendOp,
-             tile::RecordOp, tile::ConvolveOp, tile::DeltaOp>(op))
+             tile::ScoreOp, tile::ChooseOp, tile::RecordOp, tile::ConvolveOp, tile::DeltaOp>(op))
       continue;
     auto map = op.getAttrOfType<AffineMapAttr>("slots");
     if (!map)

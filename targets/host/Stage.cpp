@@ -182,6 +182,8 @@ void PartEmitter::lowerRows(Operation &op) {
       .Case([&](tile::RotateOp op) { lowerRotate(op); })
       .Case([&](tile::ContractOp op) { lowerContract(op); })
       .Case([&](tile::AttendOp op) { lowerAttend(op); })
+      .Case([&](tile::ScoreOp op) { lowerScore(op); })
+      .Case([&](tile::ChooseOp op) { lowerChoose(op); })
       .Case([&](tile::CombineOp op) { lowerCombine(op); })
       .Case([&](tile::RecordOp op) { lowerRecord(op); })
       .Case([&](tile::ConvolveOp op) { lowerConvolve(op); })

@@ -133,6 +133,9 @@ public:
   // Attend.cpp
   void lowerAttend(tile::AttendOp op);
   void lowerCombine(tile::CombineOp op);
+  // Score.cpp, Choose.cpp
+  void lowerScore(tile::ScoreOp op);
+  void lowerChoose(tile::ChooseOp op);
   // States.cpp
   Value stateOf(mlir::TypedValue<tile::StateType> state, Value slot);
   void lowerRecord(tile::RecordOp op);

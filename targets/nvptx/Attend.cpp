@@ -47,7 +47,7 @@ AttendEmitter::AttendEmitter(StageEmitter &owner, tile::AttendOp op)
   perLane = std::max<int64_t>(1, padded / 4);
   lanesOfHead = kWarp / padded;
   // The past of a wide context fills all registers with one block.
-  depth = slots > 1 || keyReads < allKeyReads || rows < rowsOfLane
+  depth = slots > 1 || op.getSelection() || keyReads < allKeyReads || rows < rowsOfLane
               ? 1
               : std::clamp<int64_t>(4 * (reads + valueReads) / registers(), 1, kMostAhead);
 }
@@ -181,11 +181,7 @@ void AttendEmitter::beginSoftmax(Value firstHead) {
   sum.set(e, e.select(counts, e.real(double(same) / double(lanesOfHead)), none));
 }
 
-void AttendEmitter::attendSlot(Value slot, Value firstHead, Value isAnticipated) {
-  beginSoftmax(firstHead);
-  for (Variable &variable : sums)
-    variable.set(e, e.real(0));
-  Value first = findRange(slot);
+void AttendEmitter::attendAll(Value first, Value isAnticipated) {
   auto read = [&] {
     clearAhead();
     readFirst(first);
@@ -194,7 +190,6 @@ void AttendEmitter::attendSlot(Value slot, Value firstHead, Value isAnticipated)
     e.when(e.negate(isAnticipated), read);
   else
     read();
-  ownQueries = s.elementAt(queries, slot, e.mul(firstHead, size));
   int64_t step = e.shape.warps * kBlock;
   e.loop(first, high, depth * step, [&](Value round) {
     for (set = 0; set < depth; ++set) {
@@ -206,6 +201,51 @@ void AttendEmitter::attendSlot(Value slot, Value firstHead, Value isAnticipated)
         e.when(e.less(block, high), attend);
     }
   });
+}
+
+void AttendEmitter::attendChosen(Value slot, Value first) {
+  auto selection = cast<TypedValue<tile::BufferType>>(op.getSelection());
+  Value row = e.mul(e.widen(e.add(s.slotBeginOf(op.getQueries()), slot)),
+                    selection.getType().getColumns() * 4);
+  Value bits = e.at(s.bindingOf(selection), row);
+  int64_t step = e.shape.warps * kBlock;
+  Variable left(e, e.i32()); // of the lanes' blocks, from the highest bit on
+  clearAhead();
+  set = 0;
+  e.loop(first, high, kWarp * step, [&](Value batch) {
+    Value own = e.add(batch, e.mul(e.lane, step));
+    Value at = e.at(bits, e.div(e.min(own, e.sub(high, 1)), kBlock));
+    Value byte = loadNarrow(e, e.builder.getI8Type(), at);
+    byte = e.select(e.less(own, high), byte, e.constant(0));
+    Value bit = e.shiftRight(e.constant(int64_t(0x80000000)), e.lane);
+    left.set(e, e.reduce(NVVM::ReduxKind::OR, e.select(e.differ(byte, 0), bit, e.constant(0))));
+    auto blockOf = [&](Value number) { return e.add(batch, e.mul(number, step)); };
+    auto nextBlock = [&] {
+      Value lanes = left.get(e);
+      return e.select(e.equal(lanes, 0), high, blockOf(e.leadingZeros(lanes)));
+    };
+    readAhead(nextBlock());
+    e.loopWhile([&] { return e.differ(left.get(e), 0); },
+                [&] {
+                  Value number = e.leadingZeros(left.get(e));
+                  Value taken = e.shiftRight(e.constant(int64_t(0x80000000)), number);
+                  left.set(e, e.exclusive(left.get(e), taken));
+                  chosen = e.shuffleFrom(byte, number);
+                  attendBlock(blockOf(number), nextBlock());
+                });
+  });
+}
+
+void AttendEmitter::attendSlot(Value slot, Value firstHead, Value isAnticipated) {
+  beginSoftmax(firstHead);
+  for (Variable &variable : sums)
+    variable.set(e, e.real(0));
+  Value first = findRange(slot);
+  ownQueries = s.elementAt(queries, slot, e.mul(firstHead, size));
+  if (op.getSelection())
+    attendChosen(slot, first);
+  else
+    attendAll(first, isAnticipated);
   storeWarp();
   e.meet();
   join(slot, firstHead);

@@ -23,6 +23,10 @@
 // being written meanwhile, so that no wide read may touch these: a block that is not wholly of the
 // past is read element by element, and what does not count is read where something does.
 //
+// Where a slot attends to what it has chosen, blocks of which it has chosen nothing are passed
+// over: each lane looks at the bits of one of the warp's next 32, and the next one that counts is
+// read ahead.
+//
 //===----------------------------------------------------------------------===//
 #ifndef PIANOLA_TARGETS_NVPTX_ATTEND_H
 #define PIANOLA_TARGETS_NVPTX_ATTEND_H
@@ -60,6 +64,8 @@ private:
   void beginSoftmax(Value firstHead);
   void encodeFresh();
   void readFirst(Value first);
+  void attendAll(Value first, Value isAnticipated);
+  void attendChosen(Value slot, Value first);
   void attendSlot(Value slot, Value firstHead, Value isAnticipated);
   void storeWarp();
   void join(Value slot, Value firstHead);
@@ -119,6 +125,7 @@ private:
   Value base;                         // position of the play's slot 0, i32
   Value begin, end;                   // positions of the part
   Value low, high, past;              // positions of the slot; below `past` the context has them
+  Value chosen;                       // of the block's positions, a bit each; null: all
   Value ownQueries;                   // in them, the first head's
   Value column, quad;                 // of this lane's keys; column: of those of sixteen lines
   Value headOfLane, firstOfLane;      // whose scores the lane has: first position in the block

@@ -7,10 +7,6 @@ using namespace mlir;
 
 namespace pianola::nvptx {
 
-static Value loadNarrow(Emitter &e, Type type, Value at) {
-  return e.builder.create<arith::ExtUIOp>(e.loc, e.i32(), e.load(type, at));
-}
-
 //===----------------------------------------------------------------------===//
 // Reading
 //===----------------------------------------------------------------------===//
@@ -310,6 +306,10 @@ void AttendEmitter::weigh(Value block, ArrayRef<Value> products) {
   for (auto [i, product] : llvm::enumerate(products)) {
     Value position = e.add(block, e.add(firstOfLane, i));
     Value counts = e.both(e.negate(e.less(position, low)), e.less(position, high));
+    if (chosen) {
+      Value bit = e.both(e.shiftRight(chosen, e.add(firstOfLane, i)), e.constant(1));
+      counts = e.both(counts, e.differ(bit, 0));
+    }
     Value score = e.fmul(product, e.real(op.getScale().convertToDouble()));
     if (layout.hasCodes)
       score = e.fmul(score, scale(tile::ContextPart::Key, i).get(e));

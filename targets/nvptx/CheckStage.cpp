@@ -70,9 +70,10 @@ LogicalResult checkArgument(tile::StageOp stage, BlockArgument argument, const K
         return success();
       })
       .Case([&](tile::BufferType type) -> LogicalResult {
-        return type.getElement().isF32() && type.getColumns() % 4 == 0
+        bool isTaken = type.getElement().isF32() || type.getElement().isInteger(32);
+        return isTaken && type.getColumns() % 4 == 0
                    ? success()
-                   : refuse("a buffer must be of f32, its columns a multiple of 4");
+                   : refuse("a buffer must be of f32 or i32, its columns a multiple of 4");
       })
       .Default(success());
 }
@@ -122,8 +123,8 @@ LogicalResult checkRow(Operation &op) {
   }
   if (isa<tile::LoadOp, tile::StoreOp, tile::GatherOp, tile::AppendOp, tile::NormaliseOp,
           tile::AddOp, tile::ScaleOp, tile::GateOp, tile::JoinOp, tile::RotateOp, tile::CombineOp,
-          tile::AttendOp, tile::ActivateOp, tile::ConvolveOp, tile::DeltaOp, tile::SampleOp,
-          tile::YieldOp>(op))
+          tile::AttendOp, tile::ScoreOp, tile::ChooseOp, tile::ActivateOp, tile::ConvolveOp,
+          tile::DeltaOp, tile::SampleOp, tile::YieldOp>(op))
     return checkMaps(op);
   return op.emitOpError("stands where no inner products are taken, which the nvptx target cannot "
                         "lower");

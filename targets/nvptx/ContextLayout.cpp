@@ -93,6 +93,10 @@ SmallVector<Value, 4> ContextLayout::encode(Emitter &e, ArrayRef<Value> numbers)
   return codes;
 }
 
+Value loadNarrow(Emitter &e, Type type, Value at) {
+  return e.builder.create<arith::ExtUIOp>(e.loc, e.i32(), e.load(type, at));
+}
+
 Value packBytes(Emitter &e, ArrayRef<Value> bytes) {
   Value word;
   for (auto [i, byte] : llvm::enumerate(bytes)) {

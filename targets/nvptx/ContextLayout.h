@@ -48,6 +48,8 @@ private:
   int64_t groupBytes, scaleBytes; // of 16 positions; of these in front of the codes
 };
 
+/// A byte or a half of a word, zeros above it.
+Value loadNarrow(Emitter &e, Type type, Value at);
 /// Words in the lower bytes of which codes are, as one.
 Value packBytes(Emitter &e, llvm::ArrayRef<Value> bytes);
 

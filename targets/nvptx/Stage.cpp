@@ -260,6 +260,8 @@ void StageEmitter::lowerRow(Operation &op) {
       .Case([&](tile::JoinOp join) { lowerJoin(join); })
       .Case([&](tile::RouteOp route) { lowerRoute(route); })
       .Case([&](tile::AttendOp attend) { lowerAttend(attend); })
+      .Case([&](tile::ScoreOp score) { lowerScore(score); })
+      .Case([&](tile::ChooseOp choose) { lowerChoose(choose); })
       .Case([&](tile::ConvolveOp convolve) { lowerConvolve(convolve); })
       .Case([&](tile::DeltaOp delta) { lowerDelta(delta); })
       .Case([&](tile::SampleOp sample) { lowerSample(sample); })
@@ -343,8 +345,10 @@ void StageEmitter::anticipate() {
   for (auto [number, section] : llvm::enumerate(stage.getSections()))
     for (auto attend : section.getBody().front().getOps<tile::AttendOp>()) {
       auto queries = cast<RankedTensorType>(attend.getQueries().getType());
-      // Without fresh keys the newest position is the context's, where this play writes it.
-      if (queries.getDimSize(0) != 1 || attend.getSlots() || !attend.getKeys())
+      // Without fresh keys the newest position is the context's, where this play writes it. What is
+      // chosen is not known yet.
+      if (queries.getDimSize(0) != 1 || attend.getSlots() || !attend.getKeys() ||
+          attend.getSelection())
         continue;
       anticipateAttend(attend, tilesOf(number, false), tilesOf(number, true));
     }

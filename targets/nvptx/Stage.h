@@ -140,6 +140,11 @@ private:
   friend class SampleEmitter;
   void anticipateAttend(tile::AttendOp op, Value begin, Value end); // of its tiles
   void lowerAttend(tile::AttendOp op);
+  // Score.cpp, Choose.cpp
+  friend class ScoreEmitter;
+  friend class ChooseEmitter;
+  void lowerScore(tile::ScoreOp op);
+  void lowerChoose(tile::ChooseOp op);
   void lowerSample(tile::SampleOp op);
 
   // Products.cpp

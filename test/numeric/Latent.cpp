@@ -135,22 +135,6 @@ TEST_P(NothingToChoose, AgreesWithTransformers) {
   }
 }
 
-TEST_P(NothingToChoose, OrElseItIsRefused) {
-  CompileOptions options;
-  options.directory = std::string(PIANOLA_SOURCE_DIR "/test/golden/") + GetParam();
-  options.maxModelLen = 9;
-  for (const char *target : {"x86-64-v3", "h200"}) {
-    options.target = target;
-    Progress progress(false);
-    std::string text;
-    llvm::raw_string_ostream stream(text);
-    EXPECT_EQ(llvm::toString(compile(options, progress, stream, llvm::nulls())),
-              options.directory +
-                  ": config.json: index_topk: there is no code yet for attention to a choice of 8 "
-                  "positions; with --max-model-len 8 or less there is nothing to choose");
-  }
-}
-
 INSTANTIATE_TEST_SUITE_P(All, NothingToChoose, testing::ValuesIn(kChoosingGoldens),
                          [](const auto &info) { return std::string(info.param); });
 

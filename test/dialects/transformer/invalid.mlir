@@ -257,24 +257,29 @@ func.func @f(%x: tensor<?x64xf32>) -> tensor<?x96xf32> {
 func.func @f(%q: tensor<?x48xf32>, %w: tensor<?x4xf32>, %index: !transformer.context<1 x 16>) {
   // expected-error @+1 {{3 query heads of 16 and 4 weights do not meet}}
   %s = transformer.select %q, %w, %index heads = 3 scale = 0.25
-      : tensor<?x48xf32>, tensor<?x4xf32>, !transformer.context<1 x 16> -> !transformer.selection<8>
+      : tensor<?x48xf32>, tensor<?x4xf32>, !transformer.context<1 x 16> -> !transformer.selection<8 of 64>
   return
 }
 
 // -----
 
 func.func @f(%q: tensor<?x48xf32>, %w: tensor<?x3xf32>, %index: !transformer.context<1 x 16>) {
-  // expected-error @+1 {{needs a finite scale and at least one position, found}}
-  %s = transformer.select %q, %w, %index heads = 3 scale = 0.25
-      : tensor<?x48xf32>, tensor<?x3xf32>, !transformer.context<1 x 16> -> !transformer.selection<0>
+  // expected-error @+1 {{scale is not finite}}
+  %s = transformer.select %q, %w, %index heads = 3 scale = 0x7F800000
+      : tensor<?x48xf32>, tensor<?x3xf32>, !transformer.context<1 x 16> -> !transformer.selection<8 of 64>
   return
 }
 
 // -----
 
-func.func @f(%s: !transformer.selection<8>, %x: tensor<?x64xf32>, %kv: !transformer.context<2 x 16>) -> tensor<?x64xf32> {
+// expected-error @+1 {{selection: 0 of 64 positions, where there must be at least one of one}}
+func.func private @f(!transformer.selection<0 of 64>)
+
+// -----
+
+func.func @f(%s: !transformer.selection<8 of 64>, %x: tensor<?x64xf32>, %kv: !transformer.context<2 x 16>) -> tensor<?x64xf32> {
   // expected-error @+1 {{has a selection, and a window or chunk}}
   %a = transformer.attention %x, %kv of %s heads = 4 scale = 0.25 window = 8
-      : tensor<?x64xf32>, !transformer.context<2 x 16> of !transformer.selection<8>
+      : tensor<?x64xf32>, !transformer.context<2 x 16> of !transformer.selection<8 of 64>
   return %a : tensor<?x64xf32>
 }

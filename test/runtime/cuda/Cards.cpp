@@ -118,10 +118,10 @@ TEST_F(GpuRecords, RefusesBadManifests) {
   EXPECT_EQ(set("/programs/1/steps/1/bindings/4/at", 4),
             "manifest: program decode: steps[1] binds 4, which is not there");
   nlohmann::json many;
-  for (int i = 0; i < 17; ++i)
+  for (int i = 0; i < 15; ++i)
     many.push_back({{"space", "arena"}, {"at", 0}});
   EXPECT_EQ(set("/programs/1/steps/1/bindings", many),
-            "manifest: program decode: steps[1] has 17 bindings, more than 16");
+            "manifest: program decode: steps[1] has 15 bindings, more than 14");
   EXPECT_EQ(set("/tapes/0/bytes", 1040),
             "manifest: tapes[0] is 1040 bytes long, which is no multiple of 64");
 }

@@ -103,7 +103,7 @@ TEST_F(RollFile, RefusesOtherFiles) {
 
 TEST_F(RollFile, RefusesBadHeaders) {
   EXPECT_EQ(refusalOfHeader([](auto &header) { header.version = 7; }),
-            "is a roll of version 7; this runtime plays version 4: compile the model again");
+            "is a roll of version 7; this runtime plays version 5: compile the model again");
   EXPECT_EQ(refusalOfHeader([](auto &header) { header.header_bytes = 8; }),
             "has a header of 8 bytes, expected 296");
   EXPECT_EQ(refusalOfHeader([](auto &header) { header.file_bytes += 4096; }),

@@ -131,7 +131,7 @@ tile.stage @context_large(%x: !tile.buffer<1 x 32 x f32>, %a: !tile.context<1 x 
   }
 }
 
-// expected-error@+1 {{argument 1: a buffer must be of f32, its columns a multiple of 4, got}}
+// expected-error@+1 {{argument 1: a buffer must be of f32 or i32, its columns a multiple of 4, got}}
 tile.stage @buffer_element(%x: !tile.buffer<1 x 32 x f32>, %a: !tile.buffer<1 x 32 x bf16>, %y: !tile.buffer<1 x 32 x f32>) {
   tile.section grid = [1] {
   ^bb0(%t: index):
@@ -140,7 +140,7 @@ tile.stage @buffer_element(%x: !tile.buffer<1 x 32 x f32>, %a: !tile.buffer<1 x 
   }
 }
 
-// expected-error@+1 {{argument 1: a buffer must be of f32, its columns a multiple of 4, got}}
+// expected-error@+1 {{argument 1: a buffer must be of f32 or i32, its columns a multiple of 4, got}}
 tile.stage @buffer_columns(%x: !tile.buffer<1 x 32 x f32>, %a: !tile.buffer<1 x 30 x f32>, %y: !tile.buffer<1 x 32 x f32>) {
   tile.section grid = [1] {
   ^bb0(%t: index):
@@ -250,8 +250,8 @@ tile.stage @moving(%x: !tile.buffer<1 x 32 x f32>, %g: !tile.buffer<1 x 64 x f32
   }
 }
 
-// expected-error@+1 {{binds 17 values, more than 16}}
-tile.stage @bindings(%a0: !tile.buffer<1 x 32 x f32>, %a1: !tile.buffer<1 x 32 x f32>, %a2: !tile.buffer<1 x 32 x f32>, %a3: !tile.buffer<1 x 32 x f32>, %a4: !tile.buffer<1 x 32 x f32>, %a5: !tile.buffer<1 x 32 x f32>, %a6: !tile.buffer<1 x 32 x f32>, %a7: !tile.buffer<1 x 32 x f32>, %a8: !tile.buffer<1 x 32 x f32>, %a9: !tile.buffer<1 x 32 x f32>, %a10: !tile.buffer<1 x 32 x f32>, %a11: !tile.buffer<1 x 32 x f32>, %a12: !tile.buffer<1 x 32 x f32>, %a13: !tile.buffer<1 x 32 x f32>, %a14: !tile.buffer<1 x 32 x f32>, %a15: !tile.buffer<1 x 32 x f32>, %a16: !tile.buffer<1 x 32 x f32>) {
+// expected-error@+1 {{binds 15 values, more than 14}}
+tile.stage @bindings(%a0: !tile.buffer<1 x 32 x f32>, %a1: !tile.buffer<1 x 32 x f32>, %a2: !tile.buffer<1 x 32 x f32>, %a3: !tile.buffer<1 x 32 x f32>, %a4: !tile.buffer<1 x 32 x f32>, %a5: !tile.buffer<1 x 32 x f32>, %a6: !tile.buffer<1 x 32 x f32>, %a7: !tile.buffer<1 x 32 x f32>, %a8: !tile.buffer<1 x 32 x f32>, %a9: !tile.buffer<1 x 32 x f32>, %a10: !tile.buffer<1 x 32 x f32>, %a11: !tile.buffer<1 x 32 x f32>, %a12: !tile.buffer<1 x 32 x f32>, %a13: !tile.buffer<1 x 32 x f32>, %a14: !tile.buffer<1 x 32 x f32>) {
   tile.section grid = [1] {
   ^bb0(%t: index):
     %0 = tile.load %a0 : !tile.buffer<1 x 32 x f32> -> tensor<1x32xf32>
@@ -259,8 +259,18 @@ tile.stage @bindings(%a0: !tile.buffer<1 x 32 x f32>, %a1: !tile.buffer<1 x 32 x
   }
 }
 
-// expected-error@+1 {{has 5 sections, more than 4}}
+// expected-error@+1 {{has 7 sections, more than 6}}
 tile.stage @sections(%x: !tile.buffer<1 x 32 x f32>, %y: !tile.buffer<1 x 32 x f32>) {
+  tile.section grid = [1] {
+  ^bb0(%t: index):
+    %0 = tile.load %x : !tile.buffer<1 x 32 x f32> -> tensor<1x32xf32>
+    tile.store %0, %y : tensor<1x32xf32>, !tile.buffer<1 x 32 x f32>
+  }
+  tile.section grid = [1] {
+  ^bb0(%t: index):
+    %0 = tile.load %x : !tile.buffer<1 x 32 x f32> -> tensor<1x32xf32>
+    tile.store %0, %y : tensor<1x32xf32>, !tile.buffer<1 x 32 x f32>
+  }
   tile.section grid = [1] {
   ^bb0(%t: index):
     %0 = tile.load %x : !tile.buffer<1 x 32 x f32> -> tensor<1x32xf32>
