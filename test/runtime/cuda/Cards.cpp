@@ -129,7 +129,7 @@ TEST_F(GpuRecords, RefusesBadManifests) {
 TEST_F(GpuRecords, RefusesBadRecords) {
   constexpr uint32_t run = PIANOLA_RECORD_RUN, wait = PIANOLA_RECORD_WAIT;
   std::string front = "section records: record ";
-  EXPECT_EQ(replace(0, {run, 0, 4, 0, 1, 0, 0, 0}), front + "0: section 4 of at most 4");
+  EXPECT_EQ(replace(0, {run, 0, 6, 0, 1, 0, 0, 0}), front + "0: section 6 of at most 6");
   EXPECT_EQ(replace(0, {run, 2, 0, 0, 1, 0, 0, 0}), front + "1: comes after step 2");
   EXPECT_EQ(replace(1, {run, 0, 0, 1, 2, 0, 0, 0}), front + "1: section 0 comes after section 0");
   EXPECT_EQ(replace(1, {wait, 0, 0, 1, 0, 0, 0, 0}), front + "1: waits after tiles of its step");
