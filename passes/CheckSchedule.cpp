@@ -271,9 +271,9 @@ LogicalResult Proof::checkValue(Value value, ArrayRef<Touch> touches) {
 // step's events.
 LogicalResult Proof::checkPast(Value value, ArrayRef<Touch> touches) {
   Extent extent = Extent::of(value, program.getSlots());
-  // Of a context every play writes other positions; tokens are overwritten. So is what a head
-  // remembers, by the one tile that reads it, which its bytes' having one writer says.
-  bool overwritten = !value;
+  // Of a context every play writes other positions; tokens are overwritten. So are states, for the
+  // next play to find: of a history, rows that taps have looked at.
+  bool overwritten = !value, isState = value && isa<tile::StateType>(value.getType());
   std::vector<const Touch *> writes;
   for (const Touch &touch : touches)
     if (touch.write)
@@ -295,6 +295,10 @@ LogicalResult Proof::checkPast(Value value, ArrayRef<Touch> touches) {
         return refuse(read) << "reads " << nameOf(value) << ", of which " << describe(*write)
                             << ", writes " << extent.describe(*write)
                             << " in the play before, and may do so before they are written";
+      if (isState && program.getLoops() && !isBeforeNext(read, *write))
+        return refuse(*write) << "writes " << extent.describe(*write)
+                              << " in the next play, and may do so before " << describe(read)
+                              << " has read them";
       if (overwritten && !isBefore(read, *write))
         return refuse(*write) << "writes " << extent.describe(*write) << " and may do so before "
                               << describe(read) << " has read them";

@@ -69,12 +69,11 @@ bool mustFollow(const Use &later, const Use &earlier) {
   return later.write && overlap(later.value, earlier.value);
 }
 
-// The same for `earlier` in the play before: contexts and histories get other positions in each
-// play, and what a head remembers is its tile's alone.
+// The same for `earlier` in the play before: contexts get other positions in each play.
 bool mustFollowPlay(const Use &later, const Use &earlier) {
   if (later.past && earlier.write && later.value == earlier.value)
     return true;
-  bool isContext = later.value && isa<tile::ContextType, tile::StateType>(later.value.getType());
+  bool isContext = later.value && isa<tile::ContextType>(later.value.getType());
   return later.write && !isContext && overlap(later.value, earlier.value);
 }
 

@@ -213,35 +213,52 @@ static llvm::Error compileForDevice(const CompileOptions &options, const DeviceR
   llvm::Expected<int64_t> maxModelLen = checkMaxModelLen(options, model->config);
   if (!maxModelLen)
     return maxModelLen.takeError();
-  ModuleOp module = *model->module;
   tile::MachineAttr machine =
       machineFor(&context, device, options.workers ? options.workers : device.sms);
-  llvm::Expected<llvm::SmallVector<int64_t>> slots = slotsOf(options, chunkFor(module, machine));
+  llvm::Expected<llvm::SmallVector<int64_t>> slots =
+      slotsOf(options, chunkFor(*model->module, machine));
   if (!slots)
     return slots.takeError();
-  if (llvm::Error error = encodeContexts(module, options.kv))
+  if (llvm::Error error = encodeContexts(*model->module, options.kv))
     return error;
   ModelSummary summary = summarise(*model, *maxModelLen);
-  if (failed(runPipeline(module, machine, {*slots, 0, options.hiddenStates},
-                         options.emit == Emit::Tile ? Phase::Tile : Phase::Schedule,
-                         proofOf(options, notes))))
-    return diagnostics.take(options.directory + ": cannot be scheduled");
-  if (options.emit != Emit::Tile)
-    if (llvm::Error error = checkMemory(module, device, machine.getWorkers(), options))
-      return error;
-  switch (options.emit) {
-  case Emit::Tile:
-  case Emit::Schedule:
-    module.print(text);
-    return llvm::Error::success();
-  case Emit::Llvm:
-    return emitPtxLlvm(module, device, text);
-  default:
-    break;
+  Proof proof = proofOf(options, notes);
+  std::optional<PtxCode> code;
+  while (!code) {
+    OwningOpRef<ModuleOp> again = options.slots.empty() ? model->module->clone() : ModuleOp();
+    ModuleOp module = *model->module;
+    if (failed(runPipeline(module, machine, {*slots, 0, options.hiddenStates},
+                           options.emit == Emit::Tile ? Phase::Tile : Phase::Schedule, proof)))
+      return diagnostics.take(options.directory + ": cannot be scheduled");
+    if (options.emit != Emit::Tile)
+      if (llvm::Error error = checkMemory(module, device, machine.getWorkers(), options))
+        return error;
+    switch (options.emit) {
+    case Emit::Tile:
+    case Emit::Schedule:
+      module.print(text);
+      return llvm::Error::success();
+    case Emit::Llvm:
+      return emitPtxLlvm(module, device, text);
+    default:
+      break;
+    }
+    llvm::Expected<PtxCode> made = compilePtx(module, device);
+    if (made) {
+      code = std::move(*made);
+      break;
+    }
+    llvm::Error error = made.takeError();
+    if (!again || slots->size() < 3 || !error.isA<NoRoomForRing>())
+      return diagnostics.take(llvm::toString(std::move(error)));
+    llvm::consumeError(std::move(error));
+    notes << "note: programs of " << slots->back() << " slots need more memory than a block of "
+          << device.product << " has: the largest has half as many\n";
+    slots->back() /= 2;
+    slots->erase(std::unique(slots->begin(), slots->end()), slots->end());
+    model->module = std::move(again);
   }
-  llvm::Expected<PtxCode> code = compilePtx(module, device);
-  if (!code)
-    return diagnostics.take(llvm::toString(code.takeError()));
+  ModuleOp module = *model->module;
   if (options.emit == Emit::Ptx) {
     text << code->text;
     return llvm::Error::success();

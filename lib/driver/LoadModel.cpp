@@ -14,10 +14,11 @@ namespace pianola {
 void reencode(LoadedModel &model,
               llvm::function_ref<const WeightEncoding *(llvm::StringRef tensor)> find) {
   auto weights = std::make_unique<ReencodedWeights>(std::move(model.weights));
+  llvm::StringSet<> encodable = encodableTensors(*model.module);
   model.module->walk([&](transformer::WeightOp op) {
     const TensorInfo *plain = weights->find(op.getTensor());
     const WeightEncoding *encoding = find(op.getTensor());
-    if (op.getShape().size() != 2 || !encoding)
+    if (!encodable.contains(op.getTensor()) || !encoding)
       return;
     // Of codes those of GGUF files alone become others.
     if (plain->scaling && (!plain->gguf || plain->scaling == encoding->scaling))

@@ -3,6 +3,7 @@
 
 #include "lib/checkpoint/Refusal.h"
 #include "lib/encode/Compensate.h"
+#include "lib/encode/EncodingType.h"
 #include "lib/reference/Interpreter.h"
 
 #include "llvm/ADT/MapVector.h"
@@ -106,7 +107,10 @@ public:
     double terms = 1; // of the residual sum
     module.walk([&](transformer::AddOp) { ++terms; });
     share = 1 / terms;
-    module.walk([&](transformer::WeightOp op) { add(*weights.find(op.getTensor())); });
+    llvm::StringSet<> encodable = encodableTensors(module);
+    module.walk([&](transformer::WeightOp op) {
+      add(*weights.find(op.getTensor()), encodable.contains(op.getTensor()));
+    });
   }
 
   /// Adds what the matrix, used so, does to the errors of its encodings; without activations, on
@@ -118,14 +122,14 @@ public:
   double share;       // of a term
 
 private:
-  void add(const TensorInfo &tensor);
+  void add(const TensorInfo &tensor, bool isEncodable);
   llvm::Expected<Rows> read(const TensorInfo &tensor) const;
 
   const WeightSource &weights;
 };
 
-void Survey::add(const TensorInfo &tensor) {
-  if (tensor.shape.size() != 2 || tensor.scaling) {
+void Survey::add(const TensorInfo &tensor, bool isEncodable) {
+  if (!isEncodable || tensor.scaling) {
     fixed += tensor.scaling ? storedBytes(tensor) : tensor.elements() * sizeof(float);
     return;
   }

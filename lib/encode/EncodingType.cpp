@@ -1,5 +1,6 @@
 // EncodingType.cpp - a tensor's encoding as a type of the compiler.
 #include "lib/encode/EncodingType.h"
+#include "dialects/transformer/Transformer.h"
 
 using namespace mlir;
 
@@ -23,6 +24,16 @@ Type encodingOf(MLIRContext *context, const TensorInfo &tensor) {
   default:
     return Type();
   }
+}
+
+llvm::StringSet<> encodableTensors(ModuleOp module) {
+  llvm::StringSet<> convolved, found;
+  module.walk([&](transformer::ConvolveOp op) { convolved.insert(op.getWeight()); });
+  module.walk([&](transformer::WeightOp op) {
+    if (op.getShape().size() == 2 && !convolved.contains(op.getSymName()))
+      found.insert(op.getTensor());
+  });
+  return found;
 }
 
 } // namespace pianola

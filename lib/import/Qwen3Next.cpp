@@ -23,6 +23,11 @@ static void build(DecoderBuilder &decoder, DeltaNet net, const std::optional<Mix
       decoder, "linear_attention", [&](int64_t layer) { return (layer + 1) % interval != 0; });
   if (!fields.flag("attn_output_gate", true))
     fields.wrong("attn_output_gate", "true");
+  // The convolution has the MLP's activation, and the norm behind the rule is gated by silu.
+  std::optional<std::string> activation;
+  fields.string("hidden_act", activation);
+  if (activation && *activation != "silu" && *activation != "swish")
+    fields.wrong("hidden_act", "silu or swish");
   LayerCard card;
   card.queryKeyNorm = LayerCard::QueryKeyNorm::Heads;
   card.queryKeyValueBias = card.outputBias = fields.flag("attention_bias", false);
@@ -55,7 +60,8 @@ static void buildDense(DecoderBuilder &decoder) {
 }
 
 static void buildMixture(DecoderBuilder &decoder) {
-  Mixture mixture = qwenMixture(decoder, 256, 8, 512, /*normalised=*/true);
+  Mixture mixture = qwenMixture(decoder, 256, 8, 512);
+  mixture.router.normalised = true; // transformers knows no other
   readSharedExpert(decoder, mixture, 512);
   int64_t experts = mixture.router.experts, size = mixture.size, hidden = decoder.config().hidden;
   mixture.stored = [=](const std::string &layer, int64_t expert, ExpertPart part) {

@@ -220,7 +220,23 @@ int64_t ProgramBuilder::slotBlockOf(DeltaOp delta) {
 int64_t ProgramBuilder::roomBeside(int64_t ofTarget) {
   // Two chunks of the ring at least; experts have a ring of their own.
   bool hasExperts = module.walk([](RouteOp) { return WalkResult::interrupt(); }).wasInterrupted();
-  return machine.getRing() - (hasExperts ? 4 : 2) * machine.getChunk() - ofTarget;
+  return machine.getRing() - (hasExperts ? 2 : 1) * (2 * machine.getChunk() + mirror()) - ofTarget;
+}
+
+// Bytes that stand behind a ring because panels of codes may lie across its end: two panels of
+// tiles of as many rows as any has (see LowerPrograms.cpp).
+int64_t ProgramBuilder::mirror() {
+  int64_t bytes = 0;
+  for (auto weight : module.getOps<WeightOp>()) {
+    auto type = dyn_cast<encoding::ScaledType>(weight.getEncoding());
+    if (!type || weight.getShape().size() < 2)
+      continue;
+    int64_t rows = 2 * machine.getRows(), columns = weight.getShape().back();
+    auto matrix = tile::MatrixType::get(context, rows, rows, 1, columns, tile::padToLanes(columns),
+                                        type, panelOf(type), 0, 0);
+    bytes = std::max({bytes, matrix.getFirstPanel(), 2 * matrix.getPanelBytes()});
+  }
+  return bytes;
 }
 
 bool ProgramBuilder::areCombinedOnce(const Placed &parts, Layout layout) {

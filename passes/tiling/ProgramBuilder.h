@@ -76,6 +76,7 @@ private:
   void buildChoice(transformer::SelectOp select, const Placed &to, llvm::StringRef label);
   // Bytes of scratch memory that a stage may have where the target needs so many for itself.
   int64_t roomBeside(int64_t ofTarget);
+  int64_t mirror(); // of a ring
   // Whether it is quicker to combine the parts of a context once, slot by slot, and to wait for
   // that, than to have every worker read all parts of all slots.
   bool areCombinedOnce(const Placed &parts, transformer::Layout layout);

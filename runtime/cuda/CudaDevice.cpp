@@ -287,10 +287,15 @@ Status CudaDevice::loop(Loop &loop, Sampler &sampler, std::vector<int32_t> &hist
   if (sampler.settings().temperature != 0)
     sampler.setDrawn(sampler.drawn() + heard);
   Status finished = finish(loop.program);
-  // Each token that was chosen is of a play, and one more may have been cancelled.
+  // Each token that was chosen is of a play. After one that ended the launch there is none;
+  // otherwise one more may have been cancelled.
   for (loop.played = heard; loop.played < loop.plays && list.token(loop.played);)
     ++loop.played;
-  loop.played = std::min(loop.played + 1, loop.plays);
+  std::optional<ChosenToken> last;
+  if (loop.played > 0)
+    last = list.token(loop.played - 1);
+  if (!last || last->end == PIANOLA_CUDA_GOES_ON)
+    loop.played = std::min(loop.played + 1, loop.plays);
   return finished.ok() ? taken : finished;
 }
 

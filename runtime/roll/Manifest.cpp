@@ -295,8 +295,11 @@ Result<RollManifest> parseManifest(std::string_view text) {
     });
   in["contexts"].each([&](Reader item) { manifest.contexts.push_back(readContext(item)); });
   if (in["states"].present())
-    in["states"].each(
-        [&](Reader item) { manifest.states.push_back(item["bytes"].size(64, 1 << 30)); });
+    in["states"].each([&](Reader item) {
+      manifest.states.push_back(item["bytes"].size(64, 1 << 30));
+      if (manifest.states.back() % 64 != 0)
+        item["bytes"].fail("expected a multiple of 64");
+    });
   in["rotations"].each([&](Reader item) { manifest.rotations.push_back(readRotation(item)); });
   in["tables"].each([&](Reader item) { manifest.tables.push_back(readTable(item)); });
   if (in["pools"].present())

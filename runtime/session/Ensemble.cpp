@@ -49,6 +49,24 @@ Status Ensemble::play(const Play &play) {
   return instrument.play(play);
 }
 
+// A chunk of a sequence that begins where the device has no more of it.
+Status Ensemble::playChunk(uint64_t number, const int32_t *ids, size_t slots, bool isLast) {
+  Play chunk;
+  chunk.program = instrument.programFor(slots);
+  chunk.slots = Slots::chunk(number, sequences[number].present, ids, slots);
+  chunk.firstOutput = isLast ? slots - 1 : slots;
+  if (Status status = play(chunk); !status.ok())
+    return status;
+  sequences[number].present += slots;
+  return Status();
+}
+
+// So that chunks end at multiples of their slots.
+size_t Ensemble::slotsAt(uint64_t position, size_t left) const {
+  uint64_t largest = chunkSlots();
+  return std::min<size_t>(left, largest - position % largest);
+}
+
 Status Ensemble::feed(uint64_t number, const int32_t *ids, size_t count) {
   if (Status status = find(number); !status.ok())
     return status;
@@ -58,14 +76,9 @@ Status Ensemble::feed(uint64_t number, const int32_t *ids, size_t count) {
   if (Status status = mend(number); !status.ok())
     return status;
   for (size_t done = 0; done < count;) {
-    uint64_t position = sequence.fed.size(), largest = chunkSlots();
-    size_t slots = std::min<size_t>(count - done, largest - position % largest);
+    size_t slots = slotsAt(sequence.fed.size(), count - done);
     bool isLast = done + slots == count;
-    Play chunk;
-    chunk.program = instrument.programFor(slots);
-    chunk.slots = Slots::chunk(number, position, ids + done, slots);
-    chunk.firstOutput = isLast ? slots - 1 : slots;
-    if (Status status = play(chunk); !status.ok())
+    if (Status status = playChunk(number, ids + done, slots, isLast); !status.ok())
       return status;
     sequence.fed.insert(sequence.fed.end(), ids + done, ids + done + slots);
     if (isLast)
@@ -110,6 +123,7 @@ Status Ensemble::step(const std::vector<Turn> &turns) {
   for (size_t slot = 0; slot < turns.size(); ++slot) {
     Sequence &sequence = sequences[turns[slot].sequence];
     sequence.fed.push_back(turns[slot].token);
+    ++sequence.present;
     sequence.lastSlot = slot;
   }
   return Status();
@@ -147,26 +161,28 @@ Status Ensemble::copy(uint64_t from, uint64_t to, uint64_t length) {
                          std::to_string(position(from)));
   const Sequence &source = sequences[from];
   std::vector<int32_t> tokens(source.fed.begin(), source.fed.begin() + length);
-  if (!keeps(from, length))
-    return refeed(to, std::move(tokens));
-  if (Status status = instrument.device().copy(from, to, length, source.written); !status.ok())
-    return status;
-  sequences[to] = {std::move(tokens), std::nullopt, source.written};
+  bool isThere = length > 0 && keeps(from, length);
+  if (isThere)
+    if (Status status = instrument.device().copy(from, to, length, source.written); !status.ok())
+      return status;
+  sequences[to] = {std::move(tokens), std::nullopt, isThere ? length : 0,
+                   isThere ? source.written : 0};
+  return mend(to);
+}
+
+// Feeds what the device does not have of a sequence, or no longer: a play that was cancelled may
+// have written what none of its positions has left.
+Status Ensemble::mend(uint64_t number) {
+  Sequence &sequence = sequences[number];
+  if (sequence.present == 0 || !keeps(number, sequence.present))
+    sequence.present = sequence.written = 0;
+  while (sequence.present < sequence.fed.size()) {
+    size_t slots = slotsAt(sequence.present, sequence.fed.size() - sequence.present);
+    if (Status status = playChunk(number, &sequence.fed[sequence.present], slots, false);
+        !status.ok())
+      return status;
+  }
   return Status();
-}
-
-// A play that was cancelled may have written what none of a sequence's positions has left.
-Status Ensemble::mend(uint64_t sequence) {
-  if (keeps(sequence, position(sequence)))
-    return Status();
-  return refeed(sequence, sequences[sequence].fed);
-}
-
-Status Ensemble::refeed(uint64_t sequence, std::vector<int32_t> tokens) {
-  sequences[sequence] = {};
-  Status status = feed(sequence, tokens.data(), tokens.size());
-  sequences[sequence].lastSlot.reset();
-  return status;
 }
 
 Status Ensemble::truncate(uint64_t sequence, uint64_t length) {
@@ -178,11 +194,8 @@ Status Ensemble::truncate(uint64_t sequence, uint64_t length) {
   Sequence &cut = sequences[sequence];
   cut.fed.resize(length);
   cut.lastSlot.reset();
-  if (!keeps(sequence, length))
-    return refeed(sequence, cut.fed);
-  if (length == 0)
-    cut.written = 0;
-  return Status();
+  cut.present = std::min(cut.present, length);
+  return mend(sequence);
 }
 
 } // namespace pianola

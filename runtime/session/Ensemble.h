@@ -46,16 +46,18 @@ public:
   /// none.
   Result<const float *> hiddenState(uint64_t sequence);
 
-  /// Makes a sequence's first positions those of another one, and forgets the rest.
+  /// Makes a sequence's first positions those of another one, and forgets the rest. Where rings or
+  /// states of that one no longer have what is needed, they are fed anew; after errors of that the
+  /// next feed or step does so.
   Status copy(uint64_t from, uint64_t to, uint64_t length);
 
-  /// Forgets all positions from `length` on.
+  /// Forgets all positions from `length` on, on the same terms.
   Status truncate(uint64_t sequence, uint64_t length);
 
-  /// Whether a sequence still has what attention after its first `length` positions looks at. If
-  /// not, truncate() and copy() feed these anew, as feed() does; errors of that leave a part.
+  /// Whether a sequence still has what attention after its first `length` positions looks at.
   bool keeps(uint64_t sequence, uint64_t length) const {
-    return instrument.keeps(length, sequences[sequence].written);
+    const Sequence &known = sequences[sequence];
+    return length <= known.present && instrument.keeps(length, known.written);
   }
 
   /// The token at each position. The sequence must be there.
@@ -77,15 +79,17 @@ private:
   struct Sequence {
     std::vector<int32_t> fed;
     std::optional<uint64_t> lastSlot; // of the last play, if its logits are there
-    uint64_t written = 0;             // positions, at most, since it was empty
+    uint64_t present = 0;             // positions, the first ones, that the device has
+    uint64_t written = 0;             // at most, since it had none
   };
   explicit Ensemble(Instrument instrument) : instrument(std::move(instrument)) {}
   Status find(uint64_t sequence) const;
   Status check(const std::vector<Turn> &turns) const;
   Result<uint64_t> slotOf(uint64_t sequence, const char *what) const;
   Status play(const Play &play);
-  Status mend(uint64_t sequence);
-  Status refeed(uint64_t sequence, std::vector<int32_t> tokens);
+  Status playChunk(uint64_t number, const int32_t *ids, size_t slots, bool isLast);
+  size_t slotsAt(uint64_t position, size_t left) const;
+  Status mend(uint64_t number);
 
   Instrument instrument;
   std::vector<Sequence> sequences;

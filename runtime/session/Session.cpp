@@ -13,33 +13,54 @@ Result<std::unique_ptr<Session>> Session::create(const Roll &roll, const Session
   return std::unique_ptr<Session>(new Session(std::move(*instrument)));
 }
 
+// Of tokens at the next positions that the device does not have; `firstOutput` counts slots.
+Status Session::play(size_t program, const int32_t *ids, uint64_t slots, uint64_t firstOutput) {
+  Play play;
+  play.program = program;
+  play.slots = Slots::chunk(0, present, ids, slots);
+  play.firstOutput = firstOutput;
+  written = std::max(written, present + slots);
+  if (Status status = instrument.play(play); !status.ok())
+    return status;
+  present += slots;
+  return Status();
+}
+
+// Feeds what the device does not have of the context, or no longer: a play that was cancelled may
+// have written what no position has left.
+Status Session::mend() {
+  if (present == 0 || !instrument.keeps(present, written))
+    present = written = 0;
+  while (present < fed.size()) {
+    size_t left = fed.size() - present, program = instrument.programFor(left);
+    uint64_t slots = std::min<uint64_t>(left, instrument.slotsOf(program));
+    if (Status status = play(program, &fed[present], slots, slots); !status.ok())
+      return status;
+  }
+  return Status();
+}
+
 Status Session::feed(const int32_t *ids, size_t count, const FeedOptions &options) {
   if (Status status = instrument.check(ids, count, position()); !status.ok())
     return status;
-  // A play that was cancelled may have written what none of these positions has left.
-  if (!instrument.keeps(position(), written))
-    if (Status status = truncate(position()); !status.ok())
-      return status;
   lastSlot.reset();
+  if (Status status = mend(); !status.ok())
+    return status;
   uint64_t vocabulary = instrument.roll().manifest().model.vocabulary;
   for (size_t done = 0; done < count;) {
-    size_t left = count - done;
-    Play play;
-    play.program = instrument.programFor(options.oneByOne ? 1 : left);
-    uint64_t slots = std::min<uint64_t>(left, instrument.slotsOf(play.program));
-    play.slots = Slots::chunk(0, position(), ids + done, slots);
+    size_t left = count - done, program = instrument.programFor(options.oneByOne ? 1 : left);
+    uint64_t slots = std::min<uint64_t>(left, instrument.slotsOf(program));
     bool isLast = slots == left;
-    play.firstOutput = options.allLogits ? 0 : isLast ? slots - 1 : slots;
-    written = std::max(written, position() + slots);
-    if (Status status = instrument.play(play); !status.ok())
+    uint64_t firstOutput = options.allLogits ? 0 : isLast ? slots - 1 : slots;
+    if (Status status = play(program, ids + done, slots, firstOutput); !status.ok())
       return status;
+    fed.insert(fed.end(), ids + done, ids + done + slots);
     for (size_t slot = 0; options.allLogits && slot < slots; ++slot) {
       Result<const float *> row = instrument.device().logits(slot);
       if (!row)
         return instrument.note(row.status());
       std::memcpy(options.allLogits + (done + slot) * vocabulary, *row, vocabulary * sizeof(float));
     }
-    fed.insert(fed.end(), ids + done, ids + done + slots);
     if (isLast)
       lastSlot = slots - 1;
     done += slots;
@@ -51,14 +72,14 @@ Result<uint64_t> Session::feedPrompt(const int32_t *ids, size_t count) {
   if (Status status = instrument.check(ids, count, 0); !status.ok())
     return status;
   size_t most = std::min<size_t>(count - 1, position());
-  size_t same = std::mismatch(ids, ids + most, fed.begin()).first - ids;
-  if (!instrument.keeps(same, written))
+  uint64_t same = std::mismatch(ids, ids + most, fed.begin()).first - ids;
+  if (!instrument.keeps(std::min(same, present), written))
     same = 0;
   if (Status status = truncate(same); !status.ok())
     return status;
   if (Status status = feed(ids + same, count - same); !status.ok())
     return status;
-  return uint64_t(same);
+  return same;
 }
 
 Result<const float *> Session::logits() {
@@ -111,6 +132,7 @@ Result<GenerationEnd> Session::generate(Sampler &sampler, const GenerateOptions 
     uint64_t before = position();
     Status status = instrument.note(instrument.device().loop(loop, sampler, fed));
     written = std::max(written, before + loop.played);
+    present = position();
     if (!status.ok())
       return status;
   }
@@ -123,20 +145,10 @@ Status Session::truncate(uint64_t length) {
   if (length > position())
     return Status::error("cannot keep " + std::to_string(length) + " positions of " +
                          std::to_string(position()));
-  bool keeps = instrument.keeps(length, written);
-  std::vector<int32_t> kept(fed.begin(), fed.begin() + length);
   lastSlot.reset();
-  if (!keeps || length == 0) {
-    fed.clear();
-    written = 0;
-  }
-  if (!keeps) {
-    Status status = feed(kept.data(), length);
-    lastSlot.reset();
-    return status;
-  }
-  fed = std::move(kept);
-  return Status();
+  fed.resize(length);
+  present = std::min(present, length);
+  return mend();
 }
 
 } // namespace pianola

@@ -61,8 +61,9 @@ public:
   unsigned threads() const { return instrument.device().threads(); }
   std::string deviceName() const { return instrument.device().name(); }
 
-  /// Forgets all positions from `length` on. Logits are gone. Where attention to those that stay
-  /// needs what rings no longer have, these are fed anew; errors of that leave a part of them.
+  /// Forgets all positions from `length` on. Logits are gone. Where what follows those that stay
+  /// needs what rings or states no longer have, they are fed anew; after errors of that the next
+  /// feed does so.
   Status truncate(uint64_t length);
 
   void cancel() { instrument.device().cancel(); }
@@ -71,8 +72,12 @@ private:
   explicit Session(Instrument instrument) : instrument(std::move(instrument)) {}
 
   Instrument instrument;
+  Status play(size_t program, const int32_t *ids, uint64_t slots, uint64_t firstOutput);
+  Status mend();
+
   std::vector<int32_t> fed;
-  uint64_t written = 0;             // positions, at most, since the context was empty
+  uint64_t present = 0;             // of these, the first ones, that the device has
+  uint64_t written = 0;             // positions, at most, since it had none
   std::optional<uint64_t> lastSlot; // of the last play, whose logits are wanted
 };
 

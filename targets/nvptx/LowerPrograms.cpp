@@ -17,6 +17,10 @@
 
 using namespace mlir;
 
+namespace pianola {
+char NoRoomForRing::ID = 0;
+} // namespace pianola
+
 namespace pianola::nvptx {
 
 namespace {
@@ -74,13 +78,12 @@ public:
     int64_t rings = shape.loaders, mirrors = rings * shape.mirror;
     int64_t slots = std::min(kMostSlots, (shape.shared - begin - mirrors) / shape.chunk);
     if (slots < 2 * rings)
-      return llvm::createStringError(llvm::inconvertibleErrorCode(),
-                                     "program %s: its stages need %lld bytes of shared memory "
-                                     "besides %lld slots of %lld bytes "
-                                     "for weights; a block has %lld",
-                                     result.name.c_str(), (long long)(begin + mirrors),
-                                     (long long)(2 * rings), (long long)shape.chunk,
-                                     (long long)shape.shared);
+      return llvm::make_error<NoRoomForRing>(
+          "program " + result.name + ": its stages need " + llvm::Twine(begin + mirrors) +
+              " bytes of shared memory besides " + llvm::Twine(2 * rings) + " slots of " +
+              llvm::Twine(shape.chunk) + " bytes for weights; a block has " +
+              llvm::Twine(shape.shared),
+          llvm::inconvertibleErrorCode());
     int64_t ofTape = slots - slots / 2 * (rings - 1);
     int64_t behind = begin + ofTape * shape.chunk + shape.mirror;
     for (std::unique_ptr<Kernel> &kernel : kernels) {

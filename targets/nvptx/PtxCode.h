@@ -32,8 +32,15 @@ struct PtxCode {
   std::vector<PtxProgram> programs;
 };
 
+/// An error: what a program's stages need of a block's memory leaves no room for a ring.
+class NoRoomForRing : public llvm::ErrorInfo<NoRoomForRing, llvm::StringError> {
+public:
+  using ErrorInfo::ErrorInfo;
+  static char ID;
+};
+
 /// Compiles all programs of a module that has gone through the pipeline. Errors: what the target
-/// cannot lower, and scratch memory that leaves no room for a ring.
+/// cannot lower, and NoRoomForRing.
 llvm::Expected<PtxCode> compilePtx(mlir::ModuleOp module, const DeviceRow &device);
 
 /// The same code as optimised LLVM IR.

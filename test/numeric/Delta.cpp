@@ -165,6 +165,95 @@ TEST(DeltaTexts, ForgetWhatIsCutOffOnGpus) {
   checkThatTextsForget(*session);
 }
 
+// What was generated up to a stop is there for the next prompt.
+TEST(DeltaTexts, GoOnAfterStopsOnGpus) {
+  SeededDelta model(kDeltaShapes[1], "h200", {1, 8});
+  std::unique_ptr<Roll> roll = model.roll();
+  ASSERT_TRUE(roll);
+  EmulatedSession session(*roll, {"h200", LaunchKind::Persistent});
+  ASSERT_TRUE(session.begun().ok());
+  std::vector<int32_t> ids = idsOf(11);
+  SamplingOptions sampling;
+  sampling.temperature = 2;
+  Sampler sampler(sampling, roll->manifest().model.validVocabulary), again = sampler;
+  std::vector<int32_t> tokens;
+  GenerateOptions options;
+  options.most = 8;
+  options.take = [&](int32_t token) {
+    tokens.push_back(token);
+    return true;
+  };
+  ASSERT_TRUE(session->feed(ids.data(), ids.size()).ok());
+  ASSERT_TRUE(session->generate(sampler, options));
+  ASSERT_EQ(tokens.size(), 8u);
+  size_t place = 2;
+  while (place < tokens.size() && std::count(&tokens[0], &tokens[place], tokens[place]))
+    ++place;
+  ASSERT_LT(place, tokens.size());
+  int32_t stop = tokens[place];
+  options.stops = {stop};
+  ASSERT_TRUE(session->truncate(0).ok());
+  ASSERT_TRUE(session->feed(ids.data(), ids.size()).ok());
+  Result<GenerationEnd> end = session->generate(again, options);
+  ASSERT_TRUE(end);
+  EXPECT_EQ(*end, GenerationEnd::Stop);
+  std::vector<int32_t> text = session->history();
+  text.insert(text.end(), {stop, 5, 6});
+  Result<uint64_t> kept = session->feedPrompt(text.data(), text.size());
+  ASSERT_TRUE(kept) << kept.message();
+  EXPECT_EQ(*kept, text.size() - 3);
+}
+
+// Plays that are cancelled leave the text as it was, those that feed it anew too.
+TEST(DeltaTexts, OutliveCancellations) {
+  SeededDelta model(kDeltaShapes[1], "host", {1, 4});
+  std::unique_ptr<Roll> roll = model.roll();
+  ASSERT_TRUE(roll);
+  Result<std::unique_ptr<Session>> made = Session::create(*roll, {});
+  ASSERT_TRUE(made) << made.message();
+  Session &session = **made;
+  std::vector<int32_t> ids = idsOf(16);
+  ASSERT_TRUE(session.feed(ids.data(), 12).ok());
+  ASSERT_TRUE(session.feed(&ids[12], 4).ok());
+  std::vector<float> wanted = lastLogits(session);
+  ASSERT_TRUE(session.truncate(12).ok());
+  for (int round = 0; round < 3; ++round) {
+    session.cancel();
+    EXPECT_EQ(session.feed(&ids[12], 4).message(), "cancelled");
+    EXPECT_EQ(session.position(), 12u) << "round " << round;
+  }
+  ASSERT_TRUE(session.feed(&ids[12], 4).ok());
+  EXPECT_EQ(session.position(), 16u);
+  EXPECT_EQ(lastLogits(session), wanted);
+
+  EnsembleOptions options;
+  options.sequences = 2;
+  options.stepSlots = 4;
+  Result<std::unique_ptr<Ensemble>> opened = Ensemble::create(*roll, options);
+  ASSERT_TRUE(opened) << opened.message();
+  Ensemble &all = **opened;
+  ASSERT_TRUE(all.feed(0, ids.data(), 12).ok());
+  ASSERT_TRUE(all.feed(1, ids.data(), 9).ok());
+  for (int round = 0; round < 3; ++round) {
+    all.cancel();
+    EXPECT_EQ(all.step({{0, ids[12]}, {1, ids[9]}}).message(), "cancelled");
+    EXPECT_EQ(all.position(0), 12u) << "round " << round;
+    EXPECT_EQ(all.position(1), 9u) << "round " << round;
+  }
+  ASSERT_TRUE(all.step({{0, ids[12]}, {1, ids[9]}}).ok());
+  ASSERT_TRUE(all.copy(0, 1, 13).ok());
+  EXPECT_FALSE(all.keeps(0, 12));
+  ASSERT_TRUE(all.step({{0, ids[13]}, {1, ids[13]}}).ok());
+  Result<const float *> first = all.logits(0), second = all.logits(1);
+  ASSERT_TRUE(first && second);
+  EXPECT_TRUE(std::equal(*first, *first + 97, *second));
+  ASSERT_TRUE(session.truncate(14).ok());
+  ASSERT_TRUE(session.truncate(13).ok());
+  ASSERT_TRUE(session.feed(&ids[13], 1).ok());
+  std::vector<float> alone = lastLogits(session);
+  EXPECT_LT(distance(*first, alone.data(), alone.size()), kHostTolerance);
+}
+
 // Each sequence remembers its own text: alone, beside others, copied, and cut back.
 TEST(DeltaTexts, ShareStepsWithTheBitsOfEachAlone) {
   SeededDelta model(kDeltaShapes[2], "host", {1, 8});

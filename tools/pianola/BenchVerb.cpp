@@ -118,7 +118,8 @@ const RollProgram &Bench::programOf(bool decode) const {
                 : *std::max_element(programs.begin(), programs.end(), less);
 }
 
-// What a play reads of keys and values that has so many positions in the end.
+// What a play reads of keys and values that has so many positions in the end, and of states, which
+// it writes, too.
 double Bench::contextBytes(int64_t positions, int64_t slots) const {
   double bytes = 0;
   for (const RollContext &context : roll.manifest().contexts) {
@@ -127,6 +128,8 @@ double Bench::contextBytes(int64_t positions, int64_t slots) const {
       seen = std::min<int64_t>(seen, *context.window + slots - 1);
     bytes += static_cast<double>(context.positionBytes()) * seen;
   }
+  for (uint64_t state : roll.manifest().states)
+    bytes += 2 * static_cast<double>(state);
   return bytes;
 }
 

@@ -199,6 +199,8 @@ TEST_F(RollFile, RefusesBadManifests) {
             "manifest: program decode: steps[1] binds 128, which is not there");
   EXPECT_EQ(set("/states", {{{"bytes", 8}}}),
             "manifest: states[0].bytes: expected an integer from 64 to 1073741824");
+  EXPECT_EQ(set("/states", {{{"bytes", 100}}}),
+            "manifest: states[0].bytes: expected a multiple of 64");
   EXPECT_EQ(set("/states", {{{"bytes", 4096}}}), "accepted");
   EXPECT_EQ(set("/programs/0/steps/1/bindings/0/space", "moon"),
             "manifest: programs[0].steps[1].bindings[0].space: expected \"arena\", \"context\", "
