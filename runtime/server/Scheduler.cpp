@@ -33,6 +33,9 @@ static Seats defaultSeats(const RollManifest &manifest, uint64_t sequenceBytes) 
   uint64_t memory = uint64_t(sysconf(_SC_PHYS_PAGES)) * uint64_t(sysconf(_SC_PAGESIZE));
   uint64_t room = std::max<uint64_t>(memory / 2 / std::max<uint64_t>(sequenceBytes, 1), 1);
   uint64_t parallel = std::min<uint64_t>({room, slots, 8});
+  // A text that has gone on by a token shares nothing any more where layers remember it.
+  if (!manifest.states.empty())
+    return {parallel, 0};
   return {parallel, std::min<uint64_t>(room - parallel, 8)};
 }
 
@@ -52,6 +55,7 @@ Result<std::unique_ptr<Scheduler>> Scheduler::create(const Roll &roll,
     return ensemble.status();
   scheduler->ensemble = std::move(*ensemble);
   scheduler->memories.resize(wanted.sequences);
+  scheduler->remembers = !manifest.states.empty();
   scheduler->vocabulary = static_cast<int32_t>(manifest.model.validVocabulary);
   scheduler->thread = std::thread([self = scheduler.get()] { self->run(); });
   return scheduler;
@@ -232,8 +236,11 @@ bool Scheduler::admit() {
 }
 
 // Whether a prompt further on, or an earlier one that is as far, is about to feed what this one
-// needs next: then it is taken over from there.
+// needs next: then it is taken over from there. What layers remember is that of the last position
+// alone, which is no longer that of the prompt's end when this one looks.
 bool Scheduler::mustWait(uint64_t sequence) const {
+  if (remembers)
+    return false;
   const Voice &voice = *memories[sequence].voice;
   uint64_t position = ensemble->position(sequence), chunk = ensemble->chunkSlots();
   for (uint64_t other = 0; other < memories.size(); ++other) {

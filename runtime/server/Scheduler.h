@@ -28,7 +28,7 @@ struct SchedulerOptions {
   /// of the machine's memory has room for; one on a GPU, whose player keeps one sequence.
   std::optional<uint64_t> parallel;
   /// Sequences beside those, which remember prompts. Default: 8, or as the same memory has room
-  /// for; none on a GPU.
+  /// for; none on a GPU, nor of a model whose layers remember texts.
   std::optional<uint64_t> kept;
   uint64_t queue = 256; // tasks that may wait
 };
@@ -117,6 +117,7 @@ private:
   int32_t vocabulary = 0; // that may be chosen
   uint64_t parallelTexts = 1, sequenceBytes = 0;
   std::vector<Memory> memories;
+  bool remembers = false; // the model has layers with states
   uint64_t turns = 0, lastFed = 0;
   SchedulerCounts totals; // of the thread
 
