@@ -265,7 +265,8 @@ bool StageBuilder::fitsScratch(Value value) {
   int64_t room = owner.machine.getScratch();
   // Experts have a ring of their own, and sums beside those of other products.
   if (!source.getBody().front().getOps<RoutedLinearOp>().empty())
-    room -= 2 * owner.machine.getChunk() + owner.mirror() + owner.machine.getWarps() * owner.slots * 16 * 4;
+    room -= 2 * owner.machine.getChunk() + owner.mirror() +
+            owner.machine.getWarps() * owner.slots * 16 * 4;
   return numbers * 4 <= room;
 }
 
