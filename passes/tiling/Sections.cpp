@@ -48,6 +48,9 @@ LogicalResult StageBuilder::emitEmbed(EmbedOp embed, Value buffer) {
   auto type = tile::TableType::get(owner.context, vocabulary, layout.size, layout.pad, rows,
                                    element, tied ? owner.panelOf(element) : 0);
   int64_t block = std::min(kSlotBlock, owner.slots);
+  // Rows that others are added to stand in scratch memory.
+  if (owner.machine.getRows() && embed.getPositionsAttr())
+    block = 1;
   section({(owner.slots + block - 1) / block});
   AffineMapAttr from = owner.slots > block ? map(1, 0, block) : AffineMapAttr();
   Value table = bindValue(owner.bind(embed, embed.getWeightAttr(), type));
