@@ -52,11 +52,6 @@ AttendEmitter::AttendEmitter(StageEmitter &owner, tile::AttendOp op)
               : std::clamp<int64_t>(4 * (reads + valueReads) / registers(), 1, kMostAhead);
 }
 
-// Then where it goes is asked for when it is there: registers are few until then.
-static bool isOnlyStored(Value result) {
-  return result.hasOneUse() && isa<tile::StoreOp>(*result.getUsers().begin());
-}
-
 // Which positions the part has: see tile.attend.
 void AttendEmitter::findPart() {
   Value slotBegin = s.slotBeginOf(op.getQueries()), high = s.highOf(op.getQueries());
@@ -289,6 +284,7 @@ void AttendEmitter::storeWarp() {
 
 // The warps' results as one, in the order of the warps.
 void AttendEmitter::join(Value slot, Value firstHead) {
+  // Where it goes is asked for when it is there: registers are few until then.
   if (isOnlyStored(op.getOutput()))
     output = s.placeFor(op.getOutput());
   if (op.getStatistics()) {

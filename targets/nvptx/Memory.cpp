@@ -28,7 +28,7 @@ void StageEmitter::lowerLoad(tile::LoadOp op) {
 }
 
 void StageEmitter::lowerStore(tile::StoreOp op) {
-  if (op.getValue().hasOneUse() && !op.getValue().getDefiningOp<tile::LoadOp>())
+  if (isOnlyStored(op.getValue()) && !op.getValue().getDefiningOp<tile::LoadOp>())
     return; // see placeFor
   Place from = places.lookup(op.getValue());
   Place to = slice(op.getBuffer(), from.columns, op.getSlotsAttr(), op.getColumnsAttr());

@@ -15,9 +15,15 @@ constexpr int64_t kMostOfWarp = 256;
 void StageEmitter::lowerNormalise(tile::NormaliseOp op) {
   Place from = places.lookup(op.getValue());
   passSlotBegin(op.getValue(), op.getResult());
-  Place to = placeFor(op.getResult());
-  // A warp for each group where groups are small, so that no barrier is needed in between.
-  if (from.columns / static_cast<int64_t>(op.getGroups()) <= kMostOfWarp)
+  // A warp for each group where groups are small, so that no barrier is needed in between: a lane
+  // then reads what it writes, in place, if nobody else reads it.
+  bool byWarp = from.columns / static_cast<int64_t>(op.getGroups()) <= kMostOfWarp;
+  Operation *maker = op.getValue().getDefiningOp();
+  bool inPlace = byWarp && op.getValue().hasOneUse() && !isa<tile::LoadOp>(maker) &&
+                 maker->getBlock() == op->getBlock() && !isOnlyStored(op.getResult()) &&
+                 formOf(op.getResult()) == from.form && from.form == Place::F32;
+  Place to = inPlace ? places[op.getResult()] = from : placeFor(op.getResult());
+  if (byWarp)
     normaliseByWarp(op, from, to);
   else if (anticipated.contains(op))
     normaliseOneRow(op, from, to);

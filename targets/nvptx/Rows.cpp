@@ -15,7 +15,8 @@ void StageEmitter::lowerRotate(tile::RotateOp op) {
   Place from = places.lookup(op.getValue());
   passSlotBegin(op.getValue(), op.getResult());
   // A pair is read and written by one thread: in place, if nobody else reads it.
-  bool inPlace = op.getValue().hasOneUse() && !op.getValue().getDefiningOp<tile::LoadOp>();
+  bool inPlace = op.getValue().hasOneUse() && !op.getValue().getDefiningOp<tile::LoadOp>() &&
+                 !isOnlyStored(op.getResult());
   Place to = inPlace ? places[op.getResult()] = from : placeFor(op.getResult());
   int64_t groups = op.getGroups(), columns = from.columns / groups;
   int64_t pairs = op.getRotation().getType().getPairs();

@@ -112,13 +112,17 @@ Place::Form StageEmitter::formOf(Value value) {
   return slots > tile::kMostSlotsBehindWeights ? Place::Paired : Place::Split;
 }
 
+bool isOnlyStored(Value value) {
+  return value.hasOneUse() && isa<tile::StoreOp>(*value.getUsers().begin());
+}
+
 Place StageEmitter::placeFor(Value value) {
   auto type = cast<RankedTensorType>(value.getType());
-  // What is only stored is made where it is stored.
-  if (value.hasOneUse())
-    if (auto store = dyn_cast<tile::StoreOp>(*value.getUsers().begin()))
-      return places[value] = slice(store.getBuffer(), type.getDimSize(1), store.getSlotsAttr(),
-                                   store.getColumnsAttr());
+  if (isOnlyStored(value)) {
+    auto store = cast<tile::StoreOp>(*value.getUsers().begin());
+    return places[value] = slice(store.getBuffer(), type.getDimSize(1), store.getSlotsAttr(),
+                                 store.getColumnsAttr());
+  }
   int64_t slots = type.getDimSize(0);
   Place place = allocateRows(slots, type.getDimSize(1), formOf(value));
   if (place.form == Place::Split) {

@@ -174,6 +174,9 @@ private:
   int64_t scratchUsed = 0, scratchPeak = 0;
 };
 
+/// Whether a value is made where it is stored, because nobody else wants it.
+bool isOnlyStored(Value value);
+
 /// An element of an activation; `up` is null where the op has none.
 Value activate(Kernel &e, tile::ActivateOp op, Value gate, Value up);
 
