@@ -223,16 +223,6 @@ SmallVector<Value> AttendEmitter::visibleLanes(Value first, Value slot) {
   auto compare = [&](arith::CmpIPredicate predicate, Value a, Value b) -> Value {
     return e.builder.create<arith::CmpIOp>(e.loc, predicate, a, b);
   };
-  // A slot that chooses has chosen among those that it sees.
-  if (op.getSelection()) {
-    SmallVector<Value> chosen;
-    for (int64_t i = 0; i < kChunk; i += 16) {
-      Value bits = e.load(e.builder.getI16Type(), e.at(bitsOf(slot, first), i / 8), 2);
-      chosen.push_back(
-          e.builder.create<LLVM::BitcastOp>(e.loc, e.vector(e.builder.getI1Type()), bits));
-    }
-    return chosen;
-  }
   Value newest = e.sub(positionOf(slot), first), last = splat(newest), before;
   if (int64_t window = op.getWindow())
     before = splat(e.add(newest, -window));
@@ -249,6 +239,13 @@ SmallVector<Value> AttendEmitter::visibleLanes(Value first, Value slot) {
     if (before)
       sees = e.builder.create<arith::AndIOp>(e.loc, sees,
                                              compare(arith::CmpIPredicate::sgt, index, before));
+    // Of positions that a slot does not see the bits may be anything.
+    if (op.getSelection()) {
+      Value bits = e.load(e.builder.getI16Type(), e.at(bitsOf(slot, first), i / 8), 2);
+      Value chosen =
+          e.builder.create<LLVM::BitcastOp>(e.loc, e.vector(e.builder.getI1Type()), bits);
+      sees = e.builder.create<arith::AndIOp>(e.loc, sees, chosen);
+    }
     visible.push_back(sees);
   }
   return visible;

@@ -101,6 +101,29 @@ TEST_P(Selection, OnCpus) {
   }
 }
 
+// Chunks that begin anywhere, after another text: what that one has chosen is there still.
+TEST(SelectionTexts, AreNotMixedUp) {
+  SeededSelection model(kSelectionShapes[3], "host", {1, 16});
+  model.options.workers = 2;
+  std::unique_ptr<Roll> roll = model.roll();
+  ASSERT_TRUE(roll);
+  Result<std::unique_ptr<Session>> session = Session::create(*roll, {});
+  ASSERT_TRUE(session) << session.message();
+  std::vector<int32_t> ids = idsOf(150), other = idsOf(150, 2);
+  std::vector<float> wanted = model.rounded(ids);
+  ASSERT_TRUE((*session)->feed(other.data(), other.size()).ok());
+  for (size_t begin : {5, 13}) {
+    ASSERT_TRUE((*session)->truncate(0).ok());
+    std::vector<float> logits(wanted.size());
+    FeedOptions feed;
+    feed.allLogits = logits.data();
+    ASSERT_TRUE((*session)->feed(ids.data(), begin, feed).ok());
+    feed.allLogits = &logits[begin * 97];
+    ASSERT_TRUE((*session)->feed(&ids[begin], ids.size() - begin, feed).ok());
+    EXPECT_LT(distance(logits.data(), wanted.data(), wanted.size()), kHostTolerance) << begin;
+  }
+}
+
 TEST_P(Selection, OnGpus) {
   std::vector<int32_t> ids = idsOf(150);
   std::string device = GetParam().device;
