@@ -50,13 +50,27 @@ int64_t ScaledType::getScaleBytes() const {
   llvm_unreachable("unknown scale");
 }
 
-bool isEncoding(Type type) {
-  return type.isF32() || type.isBF16() || type.isF16() || isa<ScaledType>(type);
+LogicalResult TwoOfFourType::verify(llvm::function_ref<InFlightDiagnostic()> emitError,
+                                    Type element) {
+  if (!element.isBF16())
+    return emitError() << "two of four columns have a bf16, found " << element;
+  return success();
+}
+
+bool isEncoding(Type type) { return isPlain(type) || isa<ScaledType, TwoOfFourType>(type); }
+
+bool isPlain(Type type) { return type.isF32() || type.isBF16() || type.isF16(); }
+
+Type elementOf(Type encoding) {
+  auto pruned = dyn_cast<TwoOfFourType>(encoding);
+  return pruned ? pruned.getElement() : encoding;
 }
 
 int64_t bitsOf(Type encoding) {
   if (auto scaled = dyn_cast<ScaledType>(encoding))
     return scaled.getCodeBits();
+  if (auto pruned = dyn_cast<TwoOfFourType>(encoding))
+    return pruned.getElement().getIntOrFloatBitWidth() / 2;
   return encoding.getIntOrFloatBitWidth();
 }
 
@@ -64,6 +78,8 @@ int64_t rowBytes(Type encoding, int64_t columns) {
   int64_t bytes = (columns * bitsOf(encoding) + 7) / 8;
   if (auto scaled = dyn_cast<ScaledType>(encoding))
     bytes += scaled.getGroups(columns) * (scaled.getScaleBytes() + scaled.getZeroBytes());
+  if (isa<TwoOfFourType>(encoding))
+    bytes += TwoOfFourType::getPatternBytes(columns);
   return bytes;
 }
 

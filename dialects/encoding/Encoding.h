@@ -13,13 +13,18 @@
 
 namespace pianola::encoding {
 
-/// Whether the type says what a weight's bytes mean: f32, bf16, f16 or a scaled one.
+/// Whether the type says what a weight's bytes mean: a plain one or one of this dialect.
 bool isEncoding(mlir::Type type);
+/// Every number stands for itself: f32, bf16 or f16.
+bool isPlain(mlir::Type type);
 
-/// Bits of a number: of the element itself, or of its code.
+/// What those numbers are that stand there of two in four; any other encoding itself.
+mlir::Type elementOf(mlir::Type encoding);
+
+/// Bits of a column: of the element itself, or of its code; half an element of two in four.
 int64_t bitsOf(mlir::Type encoding);
 
-/// Bytes of a row of so many columns, scales and zero points included.
+/// Bytes of a row of so many columns, with scales and zero points, or patterns.
 int64_t rowBytes(mlir::Type encoding, int64_t columns);
 
 } // namespace pianola::encoding

@@ -12,7 +12,8 @@ def Encoding_Dialect : Dialect {
   let summary = "how the bytes of a weight mean numbers";
   let description = [{
     A weight has the same encoding from the checkpoint to the tape, and it is a type: `f32`, `bf16` or
-    `f16` where every number stands for itself, and `!encoding.scaled` where numbers share scales.
+    `f16` where every number stands for itself, `!encoding.scaled` where numbers share scales, and
+    `!encoding.two_of_four` where every other number is known to be zero and does not stand there.
     What a code means is said here; how codes and scales lie in memory is said by whoever lays them out
     (`!tile.matrix`).
   }];
@@ -75,6 +76,28 @@ def Encoding_ScaledType : TypeDef<Encoding_Dialect, "Scaled"> {
       return (columns + getGroupOf(columns) - 1) / getGroupOf(columns);
     }
     bool isInteger() const { return getCode() == Code::I8 || getCode() == Code::I4; }
+  }];
+}
+
+def Encoding_TwoOfFourType : TypeDef<Encoding_Dialect, "TwoOfFour"> {
+  let mnemonic = "two_of_four";
+  let summary = "of each four columns at most two are not zero, and two stand there";
+  let description = [{
+    The pattern that models are pruned to for tensor cores (Mishra et al., "Accelerating Sparse Deep
+    Neural Networks", 2021): in each row, of columns 4i .. 4i + 3 two have an `element`, bf16, and the
+    others are zero. Which two is a *pattern* of four bits; those of 32 columns, or of what is left,
+    are four bytes. So a number takes 9 bits in place of 16, and sums are the same.
+
+    ```mlir
+    transformer.weight @w [64, 96] !encoding.two_of_four<bf16> from "w"
+    ```
+  }];
+  let parameters = (ins "::mlir::Type":$element);
+  let assemblyFormat = "`<` $element `>`";
+  let genVerifyDecl = 1;
+  let extraClassDeclaration = [{
+    /// Bytes of the patterns of so many columns of a row.
+    static int64_t getPatternBytes(int64_t columns) { return (columns + 31) / 32 * 4; }
   }];
 }
 

@@ -53,13 +53,13 @@ LogicalResult checkRing(ProgramOp program, tile::MachineAttr machine) {
   int64_t chunk = machine.getChunk();
   if (!chunk)
     return success();
-  bool hasCodes = llvm::any_of(program.getSteps(), [](StepOp step) {
+  bool isPacked = llvm::any_of(program.getSteps(), [](StepOp step) {
     return llvm::any_of(step.getStageOp().getBody().getArgumentTypes(), [](Type type) {
       auto matrix = dyn_cast<tile::MatrixType>(type);
-      return matrix && matrix.getCodes();
+      return matrix && !matrix.isPlain();
     });
   });
-  if (getRingBytes(program, machine) < (hasCodes ? 2 : 1) * chunk)
+  if (getRingBytes(program, machine) < (isPacked ? 2 : 1) * chunk)
     return program.emitError("program @")
            << program.getSymName() << " leaves " << getRingBytes(program, machine)
            << " bytes for a ring, which has slots of " << chunk << " bytes";
@@ -73,9 +73,9 @@ LogicalResult checkRing(ProgramOp program, tile::MachineAttr machine) {
         return refuse(program, use, w)
                << ", where only panels of matrices may stand: a worker needs "
                << "it for longer than a slot of the ring is its own";
-      // With codes in the program panels may lie across two slots, not three.
+      // Packed panels may lie across two slots, not three.
       int64_t panel = matrix.getPanelBytes();
-      if (hasCodes ? panel > chunk : chunk % panel != 0 || use.offset % panel != 0)
+      if (isPacked ? panel > chunk : chunk % panel != 0 || use.offset % panel != 0)
         return refuse(program, use, w) << ", where a panel of " << panel
                                        << " bytes lies across two slots of " << chunk << " bytes";
     }

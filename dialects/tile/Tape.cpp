@@ -45,9 +45,11 @@ struct Registers {
 };
 static Registers registersOf(MatrixType matrix, int64_t slots) {
   int64_t lines = matrix.getRows() / 8;
-  encoding::ScaledType codes = matrix.getCodes();
-  if (!codes)
+  if (matrix.isPlain())
     return {4 * lines, 0};
+  encoding::ScaledType codes = matrix.getCodes();
+  if (!codes) // a lane's patterns are two bytes
+    return {5 * lines, 0};
   int64_t rows = areWeightsFirst(matrix.getRows(), slots) ? 1 : 2;
   auto forScales = [&](int64_t ofRow) {
     return lines * ((rows * ofRow * codes.getScaleBytes() + 3) / 4 + codes.getZeroBytes());
@@ -60,7 +62,7 @@ static Registers registersOf(MatrixType matrix, int64_t slots) {
 static SmallVector<int64_t, 2> panelsOf(ArrayRef<MatrixType> matrices, int64_t warps) {
   SmallVector<int64_t, 2> panels;
   for (MatrixType matrix : matrices) {
-    if (!matrix.getElement().isBF16() && !matrix.getCodes())
+    if (!matrix.getElement().isBF16() && matrix.isPlain())
       return {};
     panels.push_back((matrix.getPanels() + warps - 1) / warps);
   }
@@ -79,9 +81,9 @@ SmallVector<EarlyPanels> planEarly(StageOp stage, int64_t workers, int64_t warps
       slots = cast<RankedTensorType>(contract.getValue().getType()).getDimSize(0);
     }
     SmallVector<int64_t, 2> panels = panelsOf(matrices, warps);
-    // Codes need registers to be unpacked, too.
+    // What is packed needs registers to be unpacked, too.
     if (section == sections.front() &&
-        llvm::any_of(matrices, [](MatrixType matrix) { return bool(matrix.getCodes()); }))
+        llvm::any_of(matrices, [](MatrixType matrix) { return !matrix.isPlain(); }))
       room = room * 3 / 5;
     int64_t ofTile = 0;
     for (auto [matrix, count] : llvm::zip(matrices, panels)) {

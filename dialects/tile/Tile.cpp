@@ -129,8 +129,10 @@ int64_t MatrixType::getZerosBytes(int64_t ofRow) const {
 
 int64_t MatrixType::getPanelBytes() const {
   int64_t bytes = getRows() * getPanel() * encoding::bitsOf(getElement()) / 8;
-  return getCodes() ? bytes + getScalesBytes(getPanelScales()) + getZerosBytes(getPanelScales())
-                    : bytes;
+  if (getCodes())
+    return bytes + getScalesBytes(getPanelScales()) + getZerosBytes(getPanelScales());
+  return isPlain() ? bytes
+                   : bytes + getRows() * encoding::TwoOfFourType::getPatternBytes(getPanel());
 }
 
 int64_t MatrixType::getFirstPanel() const {
@@ -140,7 +142,7 @@ int64_t MatrixType::getFirstPanel() const {
 int64_t MatrixType::getTileBytes() const {
   if (!getPanel())
     return padTo(getRowPad() * encoding::rowBytes(getElement(), getDepth()), 64);
-  return padTo(getFirstPanel() + getPanels() * getPanelBytes(), getCodes() ? 64 : 2048);
+  return padTo(getFirstPanel() + getPanels() * getPanelBytes(), isPlain() ? 2048 : 64);
 }
 
 //===----------------------------------------------------------------------===//

@@ -155,6 +155,11 @@ def Tile_MatrixType : Tile_Type<"Matrix", "matrix"> {
     With an order columns of the matrix are counted as they stand in the checkpoint, where those of a
     group are together; a `tile.reorder` gives the rows that they are multiplied with.
 
+    Two of four columns stand in groups of 32 columns, the last one perhaps of 16: in a group of G
+    rows, 4 bytes of patterns for each row and then, of each four columns, for each row its two
+    elements. A pattern is the places of both among the four, the first one's in the lower two bits;
+    those of the first four columns are in the lowest bits.
+
     Rows beyond the matrix's last have scales of zero. A tile is padded to a multiple of 64 bytes.
 
     Example: `!tile.matrix<rows = 24, row_pad = 32, blocks = 6, columns = 24, column_pad = 32, element = bf16>`.
@@ -163,7 +168,7 @@ def Tile_MatrixType : Tile_Type<"Matrix", "matrix"> {
     panel of P columns, in each row by row, the last panel padded with zeros: element (r, k) is at
     `((k/P) * rows + r) * P + k%P`, so that a warp's 16-byte reads of 8 rows are one run of bytes. A
     tile is padded to a multiple of 2048 bytes: no panel then lies across two slots of a ring, as
-    long as the program has no codes. The matrix's rows may come in blocks of `row_block` rows, each followed by zero rows up to
+    long as no matrix of the program is *packed*: has codes, or two of four columns. The matrix's rows may come in blocks of `row_block` rows, each followed by zero rows up to
     `row_block_pad` (heads); tile t holds rows `t*rows ..` of these padded rows. Example:
     `!tile.matrix<rows = 8, row_pad = 8, blocks = 1, columns = 88, column_pad = 96, element = bf16, panel = 32, row_block = 24, row_block_pad = 32>`.
 
@@ -179,7 +184,13 @@ def Tile_MatrixType : Tile_Type<"Matrix", "matrix"> {
     ```
 
     so that the four lanes that share a row in an mma have 16 bytes each, and 8 columns of each 32. Such
-    a tile is padded to a multiple of 64 bytes, and its panels lie across slots of a ring. Example:
+    a tile is padded to a multiple of 64 bytes, and its panels lie across slots of a ring.
+
+    So it is with two of four columns. A panel is 64 columns: 8 bytes of patterns for each row and then
+    64 bytes of elements. With t as above and q = k/4 % 2, the pattern of columns k .. k + 3 is in the
+    byte `r * 8 + t * 2 + k/32`, in the lower half if q = 0; their elements are 4 bytes from `r * 64 +
+    t * 16 + (k/32) * 8 + q * 4` on. These patterns are numbers from 0 to 5, which can be looked up by
+    `prmt`: of the places 0 and 1, 0 and 2, 0 and 3, 1 and 2, 1 and 3, 2 and 3. Example:
     `!tile.matrix<rows = 16, row_pad = 16, blocks = 1, columns = 96, column_pad = 96, element = !encoding.scaled<code = i4, group = 32, scale = f16>, panel = 128>`.
   }];
   let parameters = (ins "int64_t":$rows, "int64_t":$rowPad, "int64_t":$blocks, "int64_t":$columns,
@@ -199,6 +210,8 @@ def Tile_MatrixType : Tile_Type<"Matrix", "matrix"> {
     encoding::ScaledType getCodes() const {
       return ::mlir::dyn_cast<encoding::ScaledType>(getElement());
     }
+    /// Whether each number stands for itself and all of them stand there.
+    bool isPlain() const { return encoding::isPlain(getElement()); }
     /// Columns of a panel that share a scale; 0 if all columns of a row do. Codes only.
     int64_t getScaleColumns() const;
     /// Scales of a row in a panel: 0 if they are of whole rows.
@@ -208,7 +221,7 @@ def Tile_MatrixType : Tile_Type<"Matrix", "matrix"> {
     /// Bytes of the scales, or zero points, of so many columns of each row, as panels have them.
     int64_t getScalesBytes(int64_t ofRow) const;
     int64_t getZerosBytes(int64_t ofRow) const;
-    /// Bytes of a panel with its scales.
+    /// Bytes of a panel with its scales or patterns.
     int64_t getPanelBytes() const;
     /// Where a tile's first panel begins.
     int64_t getFirstPanel() const;

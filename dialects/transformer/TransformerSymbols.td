@@ -10,7 +10,7 @@ class Transformer_Op<string mnemonic, list<Trait> traits = []>
     : Op<Transformer_Dialect, mnemonic, traits>;
 
 def Transformer_Encoding
-    : Type<CPred<"::pianola::encoding::isEncoding($_self)">, "f32, bf16, f16 or a scaled encoding">;
+    : Type<CPred<"::pianola::encoding::isEncoding($_self)">, "f32, bf16, f16 or an encoding of the encoding dialect">;
 
 def Transformer_WeightOp : Transformer_Op<"weight", [Symbol]> {
   let summary = "a tensor of the checkpoint, by name";

@@ -58,6 +58,8 @@ struct TensorInfo {
   std::optional<Scaling> scaling = std::nullopt;
   /// As what a GGUF file has it, if it is from one; see GgufBlocks.h.
   const GgufType *gguf = nullptr;
+  /// Of a matrix of bf16 that is known to have two of each four columns at most that are not zero.
+  bool pruned = false;
 
   uint64_t elements() const { return bytes / dtypeBytes(dtype); }
 };

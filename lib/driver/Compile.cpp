@@ -11,6 +11,7 @@
 #include "lib/driver/Punch.h"
 #include "lib/driver/WriteRoll.h"
 #include "lib/encode/Budget.h"
+#include "lib/encode/Pruned.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/IR/MLIRContext.h"
 #include "mlir/IR/Verifier.h"
@@ -138,6 +139,18 @@ static llvm::Error encodeWeights(const CompileOptions &options, LoadedModel &mod
   return calibrate(*model.module, *model.reencoded, *text, progress);
 }
 
+// Of weights that are made up when a roll is played nothing is known.
+static llvm::Error packPruned(const CompileOptions &options, LoadedModel &model,
+                              llvm::raw_ostream &notes) {
+  if (!options.weightsAtLoad)
+    if (llvm::Error error = findPruned(*model.module, *model.weights))
+      return error;
+  if (model.reencoded)
+    model.reencoded->forgetErrors();
+  printPruned(*model.module, notes);
+  return llvm::Error::success();
+}
+
 // Slots of a program from which on its products take bf16; 0: none. Below this, weights that come
 // from memory are the limit, and exact activations cost nothing; eight slots of them take a fifth
 // longer than weights do.
@@ -209,6 +222,8 @@ static llvm::Error compileForDevice(const CompileOptions &options, const DeviceR
     if (llvm::Error error = checkMadeUp(*model->module))
       return error;
   if (llvm::Error error = encodeWeights(options, *model, progress))
+    return error;
+  if (llvm::Error error = packPruned(options, *model, notes))
     return error;
   llvm::Expected<int64_t> maxModelLen = checkMaxModelLen(options, model->config);
   if (!maxModelLen)
@@ -311,6 +326,8 @@ llvm::Error compile(const CompileOptions &options, Progress &progress, llvm::raw
   if (!narrow)
     return narrow.takeError();
   if (llvm::Error error = encodeWeights(options, *model, progress))
+    return error;
+  if (llvm::Error error = packPruned(options, *model, notes))
     return error;
   ModuleOp module = *model->module;
   if (llvm::Error error = encodeContexts(module, options.kv))

@@ -10,6 +10,8 @@ namespace pianola {
 
 // As --weights says it.
 static std::string encodingName(const TensorInfo &tensor) {
+  if (tensor.pruned)
+    return "2:4";
   if (!tensor.scaling)
     return llvm::StringRef(dtypeName(tensor.dtype)).lower();
   const Scaling &scaling = *tensor.scaling;

@@ -18,6 +18,8 @@ Type encodingOf(MLIRContext *context, const TensorInfo &tensor) {
   case DType::F32:
     return Float32Type::get(context);
   case DType::BF16:
+    if (tensor.pruned)
+      return encoding::TwoOfFourType::get(context, BFloat16Type::get(context));
     return BFloat16Type::get(context);
   case DType::F16:
     return Float16Type::get(context);

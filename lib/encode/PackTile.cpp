@@ -211,6 +211,58 @@ llvm::Error packPanelCodes(tile::MatrixType type, int64_t tile, const WeightSour
   return llvm::Error::success();
 }
 
+// Of four columns the two that stand there: their places as panels have them and as groups have
+// them. Nothing if more are not zero.
+struct KeptPair {
+  uint32_t number, places, elements;
+};
+std::optional<KeptPair> keptOf(const uint16_t (&four)[4]) {
+  constexpr int kColumns[6][2] = {{0, 1}, {0, 2}, {0, 3}, {1, 2}, {1, 3}, {2, 3}};
+  // Either zero, which differ in their sign, adds nothing to a sum.
+  auto isKept = [&](int column) { return (four[column] & 0x7fff) != 0; };
+  int kept = isKept(0) + isKept(1) + isKept(2) + isKept(3);
+  for (uint32_t number = 0; number < 6; ++number) {
+    auto [a, b] = kColumns[number];
+    if (isKept(a) + isKept(b) == kept)
+      return KeptPair{number, uint32_t(a | b << 2), four[a] | uint32_t(four[b]) << 16};
+  }
+  return std::nullopt;
+}
+
+// Where patterns and elements stand, in panels and without, is said at !tile.matrix.
+llvm::Error packPruned(tile::MatrixType type, const SourceRows &rows, const TensorInfo &tensor,
+                       uint8_t *out) {
+  int64_t stride = type.getBlocks() * type.getColumns(), depth = type.getDepth();
+  auto elements = reinterpret_cast<const uint16_t *>(rows.bytes.data());
+  for (int64_t r = 0; r < rows.count; ++r)
+    for (int64_t k = 0; k < depth; k += 4) {
+      uint16_t four[4] = {};
+      int64_t block = k / type.getColumnPad(), column = k % type.getColumnPad();
+      int64_t count = std::clamp<int64_t>(type.getColumns() - column, 0, 4);
+      std::copy_n(elements + r * stride + block * type.getColumns() + column, count, four);
+      std::optional<KeptPair> kept = keptOf(four);
+      if (!kept)
+        return llvm::createStringError(tensor.name + " row " + llvm::Twine(r) + ", columns " +
+                                       llvm::Twine(k) + " to " + llvm::Twine(k + 3) +
+                                       ": more than two are not zero");
+      int64_t number = k % 32 / 4; // of the pattern in its 32 columns
+      if (type.getPanel()) {
+        uint8_t *panel = out + k / 64 * type.getPanelBytes();
+        int64_t lane = number / 2, half = k % 64 / 32, q = number % 2;
+        panel[r * 8 + lane * 2 + half] |= kept->number << 4 * q;
+        llvm::support::endian::write32le(
+            panel + type.getRows() * 8 + r * 64 + lane * 16 + half * 8 + q * 4, kept->elements);
+        continue;
+      }
+      int64_t inGroup = r % 32, group = std::min<int64_t>(32, type.getRowPad() - (r - inGroup));
+      uint8_t *at = out + (r - inGroup) * encoding::rowBytes(type.getElement(), depth) +
+                    k / 32 * group * encoding::rowBytes(type.getElement(), 32);
+      at[inGroup * 4 + number / 2] |= kept->places << number % 2 * 4;
+      llvm::support::endian::write32le(at + ((1 + number) * group + inGroup) * 4, kept->elements);
+    }
+  return llvm::Error::success();
+}
+
 llvm::Error packVector(tile::VectorType type, int64_t tile, const WeightSource &source,
                        const TensorInfo &tensor, MutableArrayRef<uint8_t> out) {
   if (type.getOrder()) {
@@ -254,6 +306,8 @@ llvm::Error packPiece(const schedule::TapeUse &use, const WeightSource &source,
   llvm::Expected<SourceRows> rows = readRows(source, tensor, range.first, range.count);
   if (!rows)
     return rows.takeError();
+  if (!matrix.isPlain())
+    return packPruned(matrix, *rows, tensor, out.data());
   if (matrix.getPanel()) {
     if (matrix.getElement().isF32())
       packPanels<uint32_t>(*rows, matrix, out.data());

@@ -2,6 +2,7 @@
 #include "lib/encode/ReencodedWeights.h"
 
 #include "lib/checkpoint/GgufBlocks.h"
+#include "lib/encode/Pruned.h"
 #include "lib/encode/Quantise.h"
 
 #include "llvm/Support/Endian.h"
@@ -19,6 +20,8 @@ uint64_t scaleBytes(ScaleType type) {
 } // namespace
 
 uint64_t storedBytes(const TensorInfo &tensor) {
+  if (tensor.pruned)
+    return tensor.shape[0] * prunedRowBytes(tensor.shape[1]);
   if (!tensor.scaling)
     return tensor.bytes;
   const Scaling &scaling = *tensor.scaling;
@@ -31,6 +34,7 @@ TensorInfo encodedAs(const TensorInfo &plain, const WeightEncoding &encoding) {
   TensorInfo tensor = plain;
   tensor.scaling = encoding.scaling;
   tensor.dtype = encoding.scaling ? DType::U8 : encoding.dtype;
+  tensor.pruned = encoding.pruned;
   tensor.bytes = plain.elements() * dtypeBytes(tensor.dtype);
   if (encoding.scaling && encoding.scaling->group >= plain.shape[1] && !encoding.scaling->zeros)
     tensor.scaling->group = 0;
@@ -94,27 +98,39 @@ llvm::Error ReencodedWeights::read(const TensorInfo &tensor, uint64_t firstByte,
   if (tensor.scaling)
     return llvm::createStringError("tensor " + tensor.name +
                                    ": has codes and scales, and no bytes of its own");
-  uint64_t width = dtypeBytes(tensor.dtype);
-  std::vector<float> values(out.size() / width), found(values.size());
-  if (llvm::Error error = source->readFloats(*it->second->plain, firstByte / width, values))
+  uint64_t width = dtypeBytes(tensor.dtype), first = firstByte / width, count = out.size() / width;
+  uint64_t before = 0, whole = count;
+  if (tensor.pruned) { // row by row
+    uint64_t columns = tensor.shape[1];
+    before = first % columns;
+    whole = llvm::alignTo(before + count, columns);
+  }
+  std::vector<float> values(whole);
+  if (llvm::Error error = source->readFloats(*it->second->plain, first - before, values))
     return error;
-  for (size_t i = 0; i < values.size(); ++i) {
+  std::vector<float> found(values);
+  if (tensor.pruned)
+    for (uint64_t row = 0; row < whole; row += tensor.shape[1])
+      prune(llvm::MutableArrayRef(found).slice(row, tensor.shape[1]));
+  llvm::ArrayRef<float> wanted = llvm::ArrayRef(values).slice(before, count);
+  auto rounded = llvm::MutableArrayRef(found).slice(before, count);
+  for (uint64_t i = 0; i < count; ++i) {
     uint8_t *to = out.data() + i * width;
+    float &value = rounded[i];
     switch (tensor.dtype) {
     case DType::BF16:
-      llvm::support::endian::write16le(to, toBf16(values[i]));
-      found[i] = fromBf16(toBf16(values[i]));
+      llvm::support::endian::write16le(to, toBf16(value));
+      value = fromBf16(toBf16(value));
       break;
     case DType::F16:
-      llvm::support::endian::write16le(to, toF16(values[i]));
-      found[i] = fromF16(toF16(values[i]));
+      llvm::support::endian::write16le(to, toF16(value));
+      value = fromF16(toF16(value));
       break;
     default:
-      llvm::support::endian::write32le(to, llvm::bit_cast<uint32_t>(values[i]));
-      found[i] = values[i];
+      llvm::support::endian::write32le(to, llvm::bit_cast<uint32_t>(value));
     }
   }
-  measure(*it->second, values, found);
+  measure(*it->second, wanted, rounded);
   return llvm::Error::success();
 }
 

@@ -9,13 +9,20 @@ namespace {
 llvm::Error refuseEncoding(llvm::StringRef found) {
   return refuse("--weights: expected keep, f32, bf16, f16, int8, int8/row, int8/32, int8/64, "
                 "int8/128, int4, int4/32, int4/64, int4/128, each of int4 also with a z behind, "
-                "fp8, fp8/row, fp8/128 or mxfp4, found " +
+                "fp8, fp8/row, fp8/128, mxfp4 or 2:4, found " +
                 inQuotes(found));
 }
 
-bool isLowBit(const std::optional<WeightEncoding> &encoding) {
-  return encoding && encoding->scaling &&
-         (encoding->scaling->code == Code::I4 || encoding->scaling->code == Code::F4E2M1);
+// What the embedding and the head become where an encoding for all matrices would cost them most;
+// null: the same.
+const char *forEnds(const std::optional<WeightEncoding> &encoding) {
+  if (!encoding)
+    return nullptr;
+  if (encoding->pruned)
+    return "keep";
+  bool isLowBit = encoding->scaling &&
+                  (encoding->scaling->code == Code::I4 || encoding->scaling->code == Code::F4E2M1);
+  return isLowBit ? "int8" : nullptr;
 }
 
 } // namespace
@@ -36,6 +43,8 @@ llvm::Expected<std::optional<WeightEncoding>> parseWeightEncoding(llvm::StringRe
     return plain(DType::BF16);
   if (kind == "f16")
     return plain(DType::F16);
+  if (text == "2:4")
+    return WeightEncoding{text.str(), std::nullopt, DType::BF16, /*pruned=*/true};
   Scaling scaling{Code::I8, 0, ScaleType::F16};
   if (kind == "mxfp4" && !hasDetail) {
     scaling = {Code::F4E2M1, 32, ScaleType::E8M0};
@@ -86,10 +95,10 @@ llvm::Expected<WeightSpec> WeightSpec::parse(llvm::StringRef text) {
         return refuse("--weights: pattern " + inQuotes(pattern) + ": " +
                       llvm::toString(glob.takeError()));
       entry.pattern = std::move(*glob);
-    } else if (isLowBit(entry.encoding)) {
+    } else if (const char *encoding = forEnds(entry.encoding)) {
       for (const char *ends : {"*embed_tokens.weight", "*lm_head.weight"})
         spec.entries.push_back({llvm::cantFail(llvm::GlobPattern::create(ends)),
-                                *llvm::cantFail(parseWeightEncoding("int8"))});
+                                llvm::cantFail(parseWeightEncoding(encoding))});
     }
     spec.entries.push_back(std::move(entry));
   }

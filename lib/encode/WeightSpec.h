@@ -13,6 +13,7 @@ struct WeightEncoding {
   std::string name;               // "int4/32"
   std::optional<Scaling> scaling; // or plain elements:
   DType dtype = DType::BF16;
+  bool pruned = false; // to the two greatest of each four columns
 };
 
 /// As SPEC below has it; nothing for "keep".
@@ -27,9 +28,10 @@ llvm::Expected<std::optional<WeightEncoding>> parseWeightEncoding(llvm::StringRe
 ///     int4 int4/32 int4/64 int4/128         int4 is int4/32; with a z behind: with zero points
 ///     fp8 fp8/row fp8/128                   fp8 is fp8/row
 ///     mxfp4
+///     2:4                                   bf16, of each four columns only the two greatest
 ///
-/// Where no entry names the embedding and the head, they are int8 under int4 and mxfp4: they are
-/// the matrices that forgive least.
+/// Where no entry names the embedding and the head, they are int8 under int4 and mxfp4, and kept
+/// under 2:4: they are the matrices that forgive least.
 class WeightSpec {
 public:
   static llvm::Expected<WeightSpec> parse(llvm::StringRef text);

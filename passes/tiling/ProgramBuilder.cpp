@@ -223,13 +223,13 @@ int64_t ProgramBuilder::roomBeside(int64_t ofTarget) {
   return machine.getRing() - (hasExperts ? 2 : 1) * (2 * machine.getChunk() + mirror()) - ofTarget;
 }
 
-// Bytes that stand behind a ring because panels of codes may lie across its end: two panels of
+// Bytes that stand behind a ring because packed panels may lie across its end: two panels of
 // tiles of as many rows as any has (see LowerPrograms.cpp).
 int64_t ProgramBuilder::mirror() {
   int64_t bytes = 0;
   for (auto weight : module.getOps<WeightOp>()) {
-    auto type = dyn_cast<encoding::ScaledType>(weight.getEncoding());
-    if (!type || weight.getShape().size() < 2)
+    Type type = weight.getEncoding();
+    if (encoding::isPlain(type) || weight.getShape().size() < 2)
       continue;
     int64_t rows = 2 * machine.getRows(), columns = weight.getShape().back();
     auto matrix = tile::MatrixType::get(context, rows, rows, 1, columns, tile::padToLanes(columns),

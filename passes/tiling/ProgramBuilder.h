@@ -52,6 +52,8 @@ private:
   // What a matrix that multiplies `input` stands as on the tape. Codes that the machine does not
   // take as they are become f32, which they mean exactly.
   mlir::Type elementOnTape(transformer::WeightOp weight, transformer::Layout input);
+  // Whether it can stand as two of four columns; otherwise it does in full.
+  bool isTakenPruned(transformer::WeightOp weight, transformer::Layout input);
   // Whether columns of such a matrix stand in another order than those of `input`, or without their
   // padding.
   static bool isReordered(mlir::Type element, transformer::Layout input);

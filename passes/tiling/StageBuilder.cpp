@@ -53,6 +53,8 @@ Value StageBuilder::matrix(SymbolRefAttr symbol, Layout output, int64_t rows, La
 }
 
 Type ProgramBuilder::elementOnTape(WeightOp weight, Layout input) {
+  if (auto pruned = dyn_cast<encoding::TwoOfFourType>(weight.getEncoding()))
+    return isTakenPruned(weight, input) ? Type(pruned) : pruned.getElement();
   auto type = dyn_cast<encoding::ScaledType>(weight.getEncoding());
   if (!type)
     return weight.getEncoding();
@@ -69,6 +71,17 @@ Type ProgramBuilder::elementOnTape(WeightOp weight, Layout input) {
   return machine.getCodes() && isTaken ? Type(type) : f32();
 }
 
+// Not where rows are looked up by their tokens, nor where four columns would lie across heads with
+// padding in between.
+bool ProgramBuilder::isTakenPruned(WeightOp weight, Layout input) {
+  bool isLookedUp = false;
+  module.walk([&](EmbedOp op) {
+    isLookedUp |= op.getWeight() == weight.getSymName() || op.getPositions() == weight.getSymName();
+  });
+  bool areWhole = input.blocks == 1 || input.size % 4 == 0;
+  return machine.getCodes() && !isLookedUp && areWhole;
+}
+
 // A group of columns goes on over the border of a head, but not over padding.
 bool ProgramBuilder::isReordered(Type element, Layout input) {
   auto type = dyn_cast<encoding::ScaledType>(element);
@@ -77,9 +90,9 @@ bool ProgramBuilder::isReordered(Type element, Layout input) {
 }
 
 int64_t ProgramBuilder::panelOf(Type element) {
-  // Of codes there are as many in a panel's row as there are bytes in one of bf16.
-  auto codes = dyn_cast<encoding::ScaledType>(element);
-  return codes ? machine.getPanel() * 16 / codes.getCodeBits() : machine.getPanel();
+  // What is packed has as many bytes in a panel's row as bf16 has.
+  return encoding::isPlain(element) ? machine.getPanel()
+                                    : machine.getPanel() * 16 / encoding::bitsOf(element);
 }
 
 Value StageBuilder::vector(SymbolRefAttr symbol, Layout layout, int64_t blocks) {

@@ -14,14 +14,13 @@ namespace pianola::host {
 
 namespace {
 
-bool isWeight(Type type) { return type.isBF16() || type.isF16() || type.isF32(); }
 bool isStored(Type type) { return type.isBF16() || type.isF32(); }
 
 LogicalResult checkMatrix(tile::MatrixType type,
                           llvm::function_ref<LogicalResult(const Twine &)> refuse) {
   auto scaled = dyn_cast<encoding::ScaledType>(type.getElement());
-  if (!isWeight(type.getElement()) && !scaled)
-    return refuse("weights must be bf16, f16, f32 or codes");
+  if (!encoding::isEncoding(type.getElement()))
+    return refuse("weights must be bf16, f16, f32, codes or two of four columns");
   if (scaled && scaled.getGroup() && type.getBlocks() > 1 &&
       type.getColumns() != type.getColumnPad())
     return refuse("groups of columns must have no padding in between");
@@ -42,8 +41,8 @@ LogicalResult checkArgument(tile::StageOp stage, BlockArgument argument) {
         auto scaled = dyn_cast<encoding::ScaledType>(type.getElement());
         if (scaled && scaled.getOrder())
           return refuse("a table's columns must be in order");
-        if (!isWeight(type.getElement()) && !scaled)
-          return refuse("weights must be bf16, f16, f32 or codes");
+        if (!encoding::isPlain(type.getElement()) && !scaled)
+          return refuse("a table must be of bf16, f16, f32 or codes");
         if (type.getColumnPad() % 16 != 0)
           return refuse("padded columns must be a multiple of 16");
         return success();

@@ -56,12 +56,6 @@ private:
   }
   VectorType sumType() { return e.vector(counts() ? e.i32() : e.f32()); }
   template <typename Op> Value op(Value a, Value b) { return e.builder.create<Op>(e.loc, a, b); }
-  Value call(StringRef name, Type type, ArrayRef<Value> arguments) {
-    return e.builder
-        .create<LLVM::CallIntrinsicOp>(e.loc, type, e.builder.getStringAttr("llvm.x86." + name),
-                                       arguments)
-        .getResults();
-  }
 
   Emitter &e;
   const CodeKind &kind;
@@ -79,7 +73,7 @@ void Kernel::addCounts(Value codes, Value activation, int64_t first, MutableArra
   if (e.cpu.hasByteProducts()) {
     for (int64_t part = 0; part < parts(); ++part) {
       Value four = e.splat(e.load(e.i32(), e.at(activation, first + part * kind.run), 1));
-      sums[part] = call("avx512.vpdpbusd.512", i32x16, {sums[part], codes, four});
+      sums[part] = e.intrinsic("avx512.vpdpbusd.512", i32x16, {sums[part], codes, four});
     }
     return;
   }
@@ -91,11 +85,12 @@ void Kernel::addCounts(Value codes, Value activation, int64_t first, MutableArra
     Value pair = e.splat(e.load(e.i32(), e.at(activation, first * 2 + odd * 4), 1));
     Value product;
     if (e.cpu.hasAvx512())
-      product = call("avx512.pmaddw.d.512", i32x16, {e.bits(weights[odd], i16), e.bits(pair, i16)});
+      product = e.intrinsic("avx512.pmaddw.d.512", i32x16,
+                            {e.bits(weights[odd], i16), e.bits(pair, i16)});
     else
       product = e.inHalves({weights[odd], pair}, [&](ValueRange halves) {
-        return call("avx2.pmadd.wd", e.vector(e.i32(), 8),
-                    {e.bits(halves[0], i16), e.bits(halves[1], i16)});
+        return e.intrinsic("avx2.pmadd.wd", e.vector(e.i32(), 8),
+                           {e.bits(halves[0], i16), e.bits(halves[1], i16)});
       });
     sums[0] = op<arith::AddIOp>(sums[0], product);
   }

@@ -100,11 +100,8 @@ Value countHalves(Emitter &e, Value codes) {
   auto type = e.vector(i8, bytes);
   Value numbers = e.builder.create<arith::ConstantOp>(
       e.loc, DenseElementsAttr::get(type, ArrayRef<int8_t>(table)));
-  auto look = [&](StringRef name, Value index) -> Value {
-    return e.builder
-        .create<LLVM::CallIntrinsicOp>(e.loc, type, e.builder.getStringAttr("llvm.x86." + name),
-                                       ValueRange{numbers, e.bits(index, i8)})
-        .getResults();
+  auto look = [&](StringRef name, Value index) {
+    return e.intrinsic(name, type, {numbers, e.bits(index, i8)});
   };
   if (isWide)
     return e.bits(look("avx512.pshuf.b.512", codes), e.i32());

@@ -173,8 +173,8 @@ void PartEmitter::lowerContract(tile::ContractOp op) {
   }
   Place results = place(op.getResult());
   Value weights = weightAt(op.getMatrix());
-  int64_t bytes = matrix.getElement().getIntOrFloatBitWidth() / 8, depth = matrix.getDepth();
-  int64_t perStep = matrix.getElement().isBF16() ? 2 : 1;
+  Type element = matrix.getElement();
+  int64_t depth = matrix.getDepth(), bytesOfRow = encoding::rowBytes(element, depth);
 
   // What tiles do not reach, half of a tile's depth, goes the other way.
   bool tiles = tilesOf(op).has_value();
@@ -186,20 +186,24 @@ void PartEmitter::lowerContract(tile::ContractOp op) {
   }
 
   auto group = [&](Value firstRow, int64_t registers) {
-    int64_t stepBytes = 16 * registers * perStep * bytes;
-    ProductKind kind{matrix.getElement(),   form,   registers, stepBytes,
-                     stepBytes / registers, kAhead, oneSlot};
+    ProductKind kind{element, form, registers, 0, 0, kAhead, oneSlot};
+    kind.columns = 32;
+    int64_t perStep = kind.perStep();
+    int64_t stepBytes = 16 * registers * encoding::rowBytes(element, perStep);
+    kind.stepStride = stepBytes;
+    kind.registerStride = kind.isPruned() ? 64 : stepBytes / registers;
     if (!tiles)
       kind.passes = passesOf(type.getDimSize(0), vectorsAtOnce(cpu, registers));
-    Value from = at(weights, mul(firstRow, depth * bytes));
+    Value from = at(weights, mul(firstRow, bytesOfRow));
     auto multiply = [&](Value k, Value end) {
       Value slot = kind.tiles ? firstInTiles : low;
-      callProducts(
-          kernels, *this, kind,
-          {at(from, mul(k, stepBytes / perStep)), at(row(vectors, slot), offsetIn(*this, form, k)),
-           constant(vectors.stride * vectors.elementBytes()),
-           at(row(results, slot), mul(firstRow, 4)), constant(results.stride * 4),
-           div(sub(end, k), perStep), kind.tiles ? slotsInTiles : slots, equal(k, constant(0))});
+      callProducts(kernels, *this, kind,
+                   {at(from, mul(k, stepBytes / perStep)),
+                    at(row(vectors, slot), offsetIn(*this, form, k)),
+                    constant(vectors.stride * vectors.elementBytes()),
+                    at(row(results, slot), mul(firstRow, 4)), constant(results.stride * 4),
+                    div(sub(end, k), kind.perStep()), kind.tiles ? slotsInTiles : slots,
+                    equal(k, constant(0))});
     };
     auto multiplyInBlocks = [&](int64_t begin, int64_t end) {
       if (oneSlot || end - begin <= kDepthBlock)
@@ -212,8 +216,14 @@ void PartEmitter::lowerContract(tile::ContractOp op) {
       multiplyInBlocks(0, inTiles);
       kind.tiles = false;
     }
-    if (inTiles < depth)
-      multiplyInBlocks(inTiles, depth);
+    int64_t whole = depth / perStep * perStep;
+    if (inTiles < whole)
+      multiplyInBlocks(inTiles, whole);
+    if (whole < depth) { // of two of four columns
+      kind.columns = depth - whole;
+      kind.stepStride = 16 * registers * encoding::rowBytes(element, kind.columns);
+      multiply(constant(whole), constant(depth));
+    }
   };
   forRowGroups(*this, matrix.getRowPad(), group);
 }

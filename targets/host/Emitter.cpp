@@ -159,6 +159,13 @@ Value Emitter::oddOf(Value pairs) {
   return bits(builder.create<arith::AndIOp>(loc, pairs, lanesOf(int32_t(0xffff0000))), f32());
 }
 
+Value Emitter::intrinsic(StringRef name, Type result, ValueRange operands) {
+  return builder
+      .create<LLVM::CallIntrinsicOp>(loc, result, builder.getStringAttr("llvm.x86." + name),
+                                     operands)
+      .getResults();
+}
+
 Value Emitter::inHalves(ValueRange lanes, llvm::function_ref<Value(ValueRange)> body) {
   SmallVector<int32_t> order(16);
   std::iota(order.begin(), order.end(), 0);

@@ -91,6 +91,8 @@ public:
   /// The even elements of pairs of bf16 as f32, and the odd ones.
   Value evenOf(Value pairs);
   Value oddOf(Value pairs);
+  /// A call of LLVM's `llvm.x86.` and `name`.
+  Value intrinsic(llvm::StringRef name, Type result, mlir::ValueRange operands);
   /// What is done with registers of AVX2, which take eight lanes of i32.
   Value inHalves(mlir::ValueRange lanes, llvm::function_ref<Value(mlir::ValueRange)> body);
   /// f32 lanes as bf16, to the nearest, ties to even.

@@ -154,11 +154,10 @@ void StageLowering::keepResults(PartEmitter &emit, Block &block) {
       keep.view = inside.getDefiningOp<tile::LoadOp>();
     auto type = cast<RankedTensorType>(result.getType());
     SmallVector<tile::ContractOp> contracts = contractsOf(result);
-    bool split =
-        type.getElementType().isF32() && llvm::any_of(contracts, [&](auto contract) {
-          Type element = contract.getMatrix().getType().getElement();
-          return element.isBF16() && formFor(cpu, element, type.getElementType()) == Form::Split;
-        });
+    bool split = type.getElementType().isF32() && llvm::any_of(contracts, [&](auto contract) {
+                   Type element = contract.getMatrix().getType().getElement();
+                   return formFor(cpu, element, type.getElementType()) == Form::Split;
+                 });
     emit.withRows(type.getDimSize(0), [&] {
       if (split) {
         keep.splitOffset = emit.scratchUsed;

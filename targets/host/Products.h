@@ -44,7 +44,8 @@ Value offsetIn(Emitter &emit, Form form, Value column);
 void storeForm(Emitter &emit, Value lanes, Form form, Value row, Value column);
 
 struct ProductKind {
-  Type weights;           // bf16 (a step is two k), f16, f32 or a context's codes (one)
+  Type weights;           // bf16 (a step is two k), f16, f32 or a context's codes (one), or two of
+                          // four columns
   Form form;              // of the vectors
   int64_t registers;      // weight vectors of 16 rows: 1, 2 or 4
   int64_t stepStride;     // bytes from one step's weights to the next step's
@@ -60,8 +61,10 @@ struct ProductKind {
   /// twice on each pass asks for its part of the weights of the next call, which stand behind: only
   /// the first pass would wait for memory otherwise, and in the others memory would have a rest.
   int64_t passes = 1;
+  int64_t columns = 0; // of a step of two of four: 32, or 16
 
-  int64_t perStep() const { return weights.isBF16() ? 2 : 1; }
+  bool isPruned() const { return mlir::isa<encoding::TwoOfFourType>(weights); }
+  int64_t perStep() const { return isPruned() ? columns : weights.isBF16() ? 2 : 1; }
   std::string name() const;
 };
 

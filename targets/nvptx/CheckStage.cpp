@@ -24,10 +24,9 @@ LogicalResult checkArgument(tile::StageOp stage, BlockArgument argument, const K
     return LogicalResult(stage.emitOpError("argument ") << argument.getArgNumber() << ": " << what
                                                         << ", got " << argument.getType());
   };
-  // A row of a panel: 32 columns, or 64 bytes of codes without an order of their own.
+  // A row of a panel: 32 columns, or 64 bytes of what is packed.
   auto columnsOf = [](Type element) -> int64_t {
-    auto codes = dyn_cast<encoding::ScaledType>(element);
-    return codes ? 512 / codes.getCodeBits() : 32;
+    return encoding::isPlain(element) ? 32 : 512 / encoding::bitsOf(element);
   };
   auto isWeight = [](Type element) {
     auto codes = dyn_cast<encoding::ScaledType>(element);
@@ -37,13 +36,15 @@ LogicalResult checkArgument(tile::StageOp stage, BlockArgument argument, const K
       .Case<tile::MatrixType, tile::PoolType>([&](auto found) -> LogicalResult {
         tile::MatrixType type = matrixOf(found);
         if (!isWeight(type.getElement()))
-          return refuse("weights must be bf16, f16, f32 or codes in the model's order");
+          return refuse("weights must be bf16, f16, f32, codes in the model's order or two of four "
+                        "columns");
         if (type.getPanel() != columnsOf(type.getElement()) || type.getRows() != type.getRowPad() ||
             type.getRows() % 8 != 0)
-          return refuse("weights must stand in panels of 32 columns, or 64 bytes of codes, and "
-                        "tiles of 8 rows or a multiple");
+          return refuse(
+              "weights must stand in panels of 32 columns, or 64 bytes of what is packed, "
+              "and tiles of 8 rows or a multiple");
         int64_t bytes =
-            type.getRows() * (type.getCodes() ? 64 : type.getPanelBytes() / type.getRows());
+            type.getRows() * (type.isPlain() ? type.getPanelBytes() / type.getRows() : 64);
         if (2048 % bytes != 0 || shape.chunk % 2048 != 0)
           return refuse("a panel's bytes must divide 2048, and these the ring's slots");
         // See Stream.cpp.
@@ -55,13 +56,14 @@ LogicalResult checkArgument(tile::StageOp stage, BlockArgument argument, const K
         return type.getConstant() ? success() : refuse("vectors must be constants");
       })
       .Case([&](tile::TableType type) -> LogicalResult {
-        if (!isWeight(type.getElement()) || type.getColumnPad() % 4 != 0)
+        if (!isWeight(type.getElement()) || isa<encoding::TwoOfFourType>(type.getElement()) ||
+            type.getColumnPad() % 4 != 0)
           return refuse(
               "a table must be of bf16, f16, f32 or codes in the model's order, and padded "
               "to four columns");
         if (type.getTileRows() != 0 && type.getPanel() != columnsOf(type.getElement()))
           return refuse("a table on the tapes must stand in panels of 32 columns, or 64 bytes of "
-                        "codes");
+                        "what is packed");
         return success();
       })
       .Case([&](tile::ContextType type) -> LogicalResult {

@@ -57,7 +57,7 @@ public:
     for (tile::StageOp stage : stages)
       for (Type type : stage.getBody().getArgumentTypes())
         if (tile::MatrixType matrix = matrixOf(type)) {
-          shape.aligned &= !matrix.getCodes();
+          shape.aligned &= matrix.isPlain();
           shape.mirror = std::max({shape.mirror, matrix.getFirstPanel(),
                                    panelsTogether(shape, matrix) * matrix.getPanelBytes()});
         }

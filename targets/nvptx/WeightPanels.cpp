@@ -10,7 +10,7 @@ namespace pianola::nvptx {
 // Two equal bf16, by their bits.
 static int64_t twice(int64_t bf16) { return bf16 << 16 | bf16; }
 
-bool takesSplit(Type element) { return element.isBF16() || isa<encoding::ScaledType>(element); }
+bool takesSplit(Type element) { return element.isBF16() || !encoding::isPlain(element); }
 
 bool takesBareCodes(tile::MatrixType matrix, int64_t slots) {
   return matrix.getCodes() && tile::areWeightsFirst(matrix.getRows(), slots);
@@ -137,7 +137,10 @@ SmallVector<Value> WeightPanels::read(Value position, int64_t which) {
   for (int64_t block = 0; block < blocks(); ++block)
     registers.push_back(
         e.load(quad, ring.at(position, mine, further + bytesBeforeCodes() + block * 512)));
-  if (stepsOfScale() && groupsApart > 1)
+  if (isPruned())
+    for (int64_t block = 0; block < blocks(); ++block)
+      llvm::append_range(registers, load(position, e.mul(e.lane, 2), further + block * 64, 2, 2));
+  else if (stepsOfScale() && groupsApart > 1)
     readApart(position, further, registers);
   else if (stepsOfScale())
     readScales(position, further, scalesOf(matrix.getPanelScales()), registers);
@@ -150,7 +153,9 @@ SmallVector<Value> WeightPanels::zerosFor(const Scales &scales) {
 
 SmallVector<Value> WeightPanels::zeros() {
   SmallVector<Value> registers(blocks(), e.zeros(e.vector(e.i32(), 4)));
-  if (stepsOfScale())
+  if (isPruned())
+    registers.append(blocks(), e.constant(0));
+  else if (stepsOfScale())
     llvm::append_range(registers, zerosFor(ofPanel()));
   return registers;
 }
@@ -241,6 +246,13 @@ Value WeightPanels::zeroOfRow(ArrayRef<Value> ofRows, int64_t block) {
 WeightPanels::Step WeightPanels::step(ArrayRef<Value> panel, ArrayRef<Value> ofRows,
                                       int64_t number) {
   Step step;
+  if (isPruned()) {
+    for (int64_t block = 0; block < blocks(); ++block)
+      llvm::append_range(step.pairs, spread(e.element(panel[block], 2 * number),
+                                            e.element(panel[block], 2 * number + 1),
+                                            panel[blocks() + block], number));
+    return step;
+  }
   if (!codes) {
     for (Value quad : panel)
       for (int64_t i = 0; i < 4; ++i)
@@ -272,7 +284,17 @@ WeightPanels::Step WeightPanels::step(ArrayRef<Value> panel, ArrayRef<Value> ofR
 }
 
 WeightPanels::Step WeightPanels::readStep(Value position, ArrayRef<Value> ofRows, Value number) {
-  assert(codes && !areA && "what weights are A for has few sums");
+  assert(!matrix.isPlain() && !areA && "what weights are A for has few sums");
+  if (isPruned()) {
+    Step step;
+    for (int64_t block = 0; block < blocks(); ++block) {
+      SmallVector<Value> words = load(position, e.add(e.mul(e.lane, 16), e.mul(number, 8)),
+                                      bytesBeforeCodes() + block * 512, 8, 8);
+      Value pattern = load(position, e.add(e.mul(e.lane, 2), number), block * 64, 1, 1).front();
+      llvm::append_range(step.pairs, spread(words[0], words[1], pattern, 0));
+    }
+    return step;
+  }
   Value g = e.shiftRight(e.lane, 2), t = e.both(e.lane, e.constant(3));
   int64_t ofRow = matrix.getPanelScales(), bytes = codes.getScaleBytes();
   Value index = stepsOfScale() ? e.div(number, stepsOfScale()) : Value();
@@ -329,6 +351,43 @@ Value WeightPanels::bareZero(ArrayRef<Value> panel, ArrayRef<Value> ofRows, int6
   if (groupsApart > 1)
     return zeros[block * scales.zeros + batch];
   return e.both(e.shiftRight(zeros[block], batch * 8), e.constant(255));
+}
+
+//===----------------------------------------------------------------------===//
+// Two of four columns
+//===----------------------------------------------------------------------===//
+
+// Four pairs of bf16 of what was kept of eight columns, by two patterns in the `number`-th byte.
+//
+// A byte of a word is chosen by four bits of a permutation's selector, and so is a byte of a
+// selector: by the pattern, out of eight. Each half of a pair is one of what was kept, or zero.
+SmallVector<Value, 4> WeightPanels::spread(Value first, Value second, Value patterns,
+                                           int64_t number) {
+  constexpr int64_t kFirst = 0x10, kSecond = 0x32, kZero = 0x44;
+  // Of columns 0 to 3, by pattern.
+  constexpr int64_t kHalves[4][6] = {{kFirst, kFirst, kFirst, kZero, kZero, kZero},
+                                     {kSecond, kZero, kZero, kFirst, kFirst, kZero},
+                                     {kZero, kSecond, kZero, kSecond, kZero, kFirst},
+                                     {kZero, kZero, kSecond, kZero, kSecond, kSecond}};
+  auto permute = [&](Value a, Value b, Value selector) {
+    return e.call("llvm.nvvm.prmt", e.i32(), {a, b, selector});
+  };
+  Value halves[4]; // of all four patterns, a byte of each
+  for (int64_t column = 0; column < 4; ++column) {
+    int64_t words[2] = {};
+    for (int64_t pattern = 0; pattern < 6; ++pattern)
+      words[pattern / 4] |= kHalves[column][pattern] << pattern % 4 * 8;
+    halves[column] = permute(e.constant(words[0]), e.constant(words[1]), patterns);
+  }
+  SmallVector<Value, 4> pairs(4);
+  for (int64_t pair = 0; pair < 2; ++pair) {
+    // Selectors of both patterns, one above the other.
+    Value selectors =
+        permute(halves[2 * pair], halves[2 * pair + 1], e.constant(number ? 0x7362 : 0x5140));
+    pairs[pair] = permute(first, e.constant(0), selectors);
+    pairs[2 + pair] = permute(second, e.constant(0), e.shiftRight(selectors, 16));
+  }
+  return pairs;
 }
 
 //===----------------------------------------------------------------------===//

@@ -2,7 +2,7 @@
 //
 // Of a panel's every 8 rows, lane (g, t) = (lane / 4, lane % 4) has 16 bytes of row g. A product
 // takes 32 columns at a time, a *step*: the lane has 8 of them, as four pairs of bf16. A panel of
-// bf16 is one step; one of codes is two or four.
+// bf16 is one step; one of codes is two or four, and one of two of four columns is two.
 //
 // Codes are bf16 as they stand, only very small: those with an exponent of 0 and of 1 count in the
 // same unit, so that 16 bits of which the lower 8 are q are q 2^-133.
@@ -31,7 +31,7 @@
 
 namespace pianola::nvptx {
 
-/// Products with weights of this element take split activations: bf16 and codes.
+/// Products with weights of this element take split activations: bf16 and what is packed.
 bool takesSplit(Type element);
 
 /// By what activations are raised for bare codes.
@@ -50,7 +50,8 @@ inline int64_t panelsTogether(const KernelShape &shape, tile::MatrixType matrix)
 /// The `index`-th of the scales that stand in `words`, as f32.
 Value scaleIn(Emitter &e, encoding::Scale type, llvm::ArrayRef<Value> words, int64_t index);
 
-/// A panel is a list of a lane's registers: 16 bytes of each 8 rows, then scales, then zero points.
+/// A panel is a list of a lane's registers: 16 bytes of each 8 rows, then scales, then zero points;
+/// or patterns, two bytes of each 8 rows.
 class WeightPanels {
 public:
   /// With `areA` weights are the first operand of products; see SplitProducts.cpp. If codes are
@@ -121,6 +122,7 @@ private:
   /// Of what products take: folded, if codes are bare.
   int64_t blocksOfA() const { return areBare && areFolded(matrix) ? 2 : blocks(); }
   int64_t groups() const { return areA && blocks() > 1 ? blocks() / 2 : blocks(); }
+  bool isPruned() const { return !codes && !matrix.isPlain(); }
   int64_t bytesBeforeCodes() const { return matrix.getPanelBytes() - blocks() * 512; }
   llvm::SmallVector<Value> zerosFor(const Scales &scales);
   llvm::SmallVector<Value> load(Value position, Value within, int64_t further, int64_t bytes,
@@ -132,13 +134,14 @@ private:
   Value zeroOfRow(llvm::ArrayRef<Value> ofRows, int64_t block);
   llvm::SmallVector<Value, 4> scalesOfSums(llvm::ArrayRef<Value> registers, const Scales &scales,
                                            int64_t group, int64_t index);
+  llvm::SmallVector<Value, 4> spread(Value first, Value second, Value patterns, int64_t number);
   llvm::SmallVector<Value, 4> unpack(Value low, Value high);
   llvm::SmallVector<Value, 4> unpackGreater(Value low, Value high, Value zero);
 
   Kernel &e;
   Ring &ring;
   tile::MatrixType matrix;
-  encoding::ScaledType codes; // null for bf16
+  encoding::ScaledType codes; // null without
   bool areA, areBare;
   int64_t groupsApart;
   Value firstGroup; // of the lane

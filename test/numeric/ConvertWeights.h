@@ -10,9 +10,12 @@
 namespace pianola {
 
 /// Writes the weights of `source` as a model directory of `dtype`: those whose names have `part`.
+/// `change` may change them before.
 template <typename Element>
-void convertTo(const char *dtype, const std::string &source, const std::string &directory,
-               const std::string &part = "") {
+void convertTo(
+    const char *dtype, const std::string &source, const std::string &directory,
+    const std::string &part = "",
+    llvm::function_ref<void(const TensorInfo &, std::vector<float> &)> change = nullptr) {
   auto checkpoint = llvm::cantFail(Checkpoint::open(source));
   nlohmann::json header;
   std::vector<uint8_t> all;
@@ -23,6 +26,8 @@ void convertTo(const char *dtype, const std::string &source, const std::string &
     if (isConverted) {
       std::vector<float> values(tensor->elements());
       llvm::cantFail(checkpoint->readFloats(*tensor, 0, values));
+      if (change)
+        change(*tensor, values);
       std::vector<Element> converted(values.begin(), values.end());
       auto *bytes = reinterpret_cast<const uint8_t *>(converted.data());
       all.insert(all.end(), bytes, bytes + converted.size() * sizeof(Element));

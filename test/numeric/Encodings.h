@@ -4,11 +4,23 @@
 
 namespace pianola {
 
-constexpr const char *kEncodingSpecs[] = {
-    "f32",      "bf16",     "f16",     "int8",
-    "int8/row", "int8/32",  "int8/64", "int4",
-    "int4/64",  "int4/128", "int4z",   "int4/128z",
-    "fp8",      "fp8/128",  "mxfp4",   "*down*=int8,*o_proj*=keep,*embed*=int4,int4/64z"};
+constexpr const char *kEncodingSpecs[] = {"f32",
+                                          "bf16",
+                                          "f16",
+                                          "int8",
+                                          "int8/row",
+                                          "int8/32",
+                                          "int8/64",
+                                          "int4",
+                                          "int4/64",
+                                          "int4/128",
+                                          "int4z",
+                                          "int4/128z",
+                                          "fp8",
+                                          "fp8/128",
+                                          "mxfp4",
+                                          "2:4",
+                                          "*down*=int8,*o_proj*=keep,*embed*=int4,int4/64z"};
 
 } // namespace pianola
 

@@ -38,9 +38,10 @@ void addCompileVerb(CLI::App &app, int &exitCode) {
   CLI::Option *weights = verb->add_option(
       "--weights", options->weights,
       "Encodings of matrices, [PATTERN=]ENCODING with commas in between: keep, f32, "
-      "bf16, f16, int8[/row|/32|/64|/128], int4[/32|/64|/128][z], fp8[/row|/128] or "
-      "mxfp4; the first whose pattern matches the tensor's name counts (under int4 and "
-      "mxfp4, embedding and head are int8 unless named)");
+      "bf16, f16, int8[/row|/32|/64|/128], int4[/32|/64|/128][z], fp8[/row|/128], mxfp4 or "
+      "2:4 (bf16, of each four columns the two greatest); the first whose pattern matches the "
+      "tensor's name counts (unless named, embedding and head are int8 under int4 and mxfp4, and "
+      "kept under 2:4)");
   verb->add_option("--budget", options->budget,
                    "Bytes that all weights may take, such as 700MB or 1.5GiB: each matrix gets the "
                    "encoding (as it is, bf16, int8 or int4) that serves best for its bytes")

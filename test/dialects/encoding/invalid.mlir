@@ -15,5 +15,10 @@ transformer.weight @w [8, 96] !encoding.scaled<code = i8, scale = f32, order = t
 
 // -----
 
-// expected-error @+1 {{'transformer.weight' op attribute 'encoding' failed to satisfy constraint: type attribute of f32, bf16, f16 or a scaled encoding}}
+// expected-error @+1 {{'transformer.weight' op attribute 'encoding' failed to satisfy constraint: type attribute of f32, bf16, f16 or an encoding of the encoding dialect}}
 transformer.weight @w [8, 96] i8 from "w"
+
+// -----
+
+// expected-error @+1 {{two of four columns have a bf16, found 'f32'}}
+transformer.weight @w [8, 96] !encoding.two_of_four<f32> from "w"

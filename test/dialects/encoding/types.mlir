@@ -11,3 +11,5 @@ transformer.weight @ordered [8, 64] !encoding.scaled<code = i4, group = 32, scal
 transformer.weight @floats [8, 256] !encoding.scaled<code = f8e4m3, group = 128, scale = f32> from "floats"
 // CHECK: transformer.weight @mx [8, 64] !encoding.scaled<code = f4e2m1, group = 32, scale = e8m0> from "mx"
 transformer.weight @mx [8, 64] !encoding.scaled<code = f4e2m1, group = 32, scale = e8m0> from "mx"
+// CHECK: transformer.weight @pruned [8, 64] !encoding.two_of_four<bf16> from "pruned"
+transformer.weight @pruned [8, 64] !encoding.two_of_four<bf16> from "pruned"

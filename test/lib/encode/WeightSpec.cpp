@@ -26,6 +26,9 @@ TEST(WeightSpec, SparesEmbeddingAndHead) {
   EXPECT_EQ(encodingOf("int8", kEmbedding), "int8");
   EXPECT_EQ(encodingOf("fp8/128", kHead), "fp8/128");
   EXPECT_EQ(encodingOf("*lm_head*=keep,int4", kHead), "kept");
+  EXPECT_EQ(encodingOf("2:4", kUp), "2:4");
+  EXPECT_EQ(encodingOf("2:4", kHead), "kept");
+  EXPECT_EQ(encodingOf("*lm_head*=2:4,int8", kHead), "2:4");
 }
 
 TEST(WeightSpec, TakesTheFirstThatMatches) {
@@ -52,7 +55,7 @@ TEST(WeightSpec, KnowsWhatEncodingsAre) {
 
 TEST(WeightSpec, RefusesOthers) {
   for (const char *bad : {"int5", "int8/16", "int8z", "int4/row", "fp8/32", "bf16/32", "mxfp4/32",
-                          "", "int4,", "a=b=c"}) {
+                          "2:4/32", "", "int4,", "a=b=c"}) {
     std::string message = encodingOf(bad, kUp);
     EXPECT_EQ(message.rfind("--weights: expected keep, f32, ", 0), 0u) << bad << ": " << message;
   }

@@ -8,7 +8,7 @@
 // FEATURE: error: target "x86-64-v4+avx1024": unknown feature "avx1024"; known are {{.*}}avx512bf16
 // LEAST: error: target "x86-64-v3-fma": has no fma; the least that code is made for is x86-64-v3
 
-// expected-error@+1 {{argument 1: weights must be bf16, f16, f32 or codes}}
+// expected-error@+1 {{argument 1: weights must be bf16, f16, f32, codes or two of four columns}}
 tile.stage @element(%x: !tile.buffer<1 x 16 x f32>, %w: !tile.matrix<rows = 16, row_pad = 16, blocks = 1, columns = 16, column_pad = 16, element = f64>) {
   tile.section grid = [1] {
   ^bb0(%t: index):

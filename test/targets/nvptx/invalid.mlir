@@ -5,7 +5,7 @@
 
 module {
 
-// expected-error@+1 {{argument 1: weights must be bf16, f16, f32 or codes in the model's order, got}}
+// expected-error@+1 {{argument 1: weights must be bf16, f16, f32, codes in the model's order or two of four columns, got}}
 tile.stage @element(%x: !tile.buffer<1 x 32 x f32>, %a: !tile.matrix<rows = 8, row_pad = 8, blocks = 1, columns = 32, column_pad = 32, element = f64, panel = 32>, %y: !tile.buffer<1 x 32 x f32>) {
   tile.section grid = [1] {
   ^bb0(%t: index):
@@ -14,7 +14,7 @@ tile.stage @element(%x: !tile.buffer<1 x 32 x f32>, %a: !tile.matrix<rows = 8, r
   }
 }
 
-// expected-error@+1 {{argument 1: weights must stand in panels of 32 columns, or 64 bytes of codes, and tiles of 8 rows or a multiple, got}}
+// expected-error@+1 {{argument 1: weights must stand in panels of 32 columns, or 64 bytes of what is packed, and tiles of 8 rows or a multiple, got}}
 tile.stage @panel(%x: !tile.buffer<1 x 32 x f32>, %a: !tile.matrix<rows = 8, row_pad = 8, blocks = 1, columns = 32, column_pad = 32, element = bf16>, %y: !tile.buffer<1 x 32 x f32>) {
   tile.section grid = [1] {
   ^bb0(%t: index):
@@ -23,7 +23,7 @@ tile.stage @panel(%x: !tile.buffer<1 x 32 x f32>, %a: !tile.matrix<rows = 8, row
   }
 }
 
-// expected-error@+1 {{argument 1: weights must stand in panels of 32 columns, or 64 bytes of codes, and tiles of 8 rows or a multiple, got}}
+// expected-error@+1 {{argument 1: weights must stand in panels of 32 columns, or 64 bytes of what is packed, and tiles of 8 rows or a multiple, got}}
 tile.stage @rows(%x: !tile.buffer<1 x 32 x f32>, %a: !tile.matrix<rows = 12, row_pad = 12, blocks = 1, columns = 32, column_pad = 32, element = bf16, panel = 32>, %y: !tile.buffer<1 x 32 x f32>) {
   tile.section grid = [1] {
   ^bb0(%t: index):
@@ -32,7 +32,7 @@ tile.stage @rows(%x: !tile.buffer<1 x 32 x f32>, %a: !tile.matrix<rows = 12, row
   }
 }
 
-// expected-error@+1 {{argument 1: weights must stand in panels of 32 columns, or 64 bytes of codes, and tiles of 8 rows or a multiple, got}}
+// expected-error@+1 {{argument 1: weights must stand in panels of 32 columns, or 64 bytes of what is packed, and tiles of 8 rows or a multiple, got}}
 tile.stage @row_pad(%x: !tile.buffer<1 x 32 x f32>, %a: !tile.matrix<rows = 8, row_pad = 16, blocks = 1, columns = 32, column_pad = 32, element = bf16, panel = 32>, %y: !tile.buffer<1 x 32 x f32>) {
   tile.section grid = [1] {
   ^bb0(%t: index):
@@ -50,7 +50,7 @@ tile.stage @chunk(%x: !tile.buffer<1 x 32 x f32>, %a: !tile.matrix<rows = 24, ro
   }
 }
 
-// expected-error@+1 {{argument 1: weights must be bf16, f16, f32 or codes in the model's order, got}}
+// expected-error@+1 {{argument 1: weights must be bf16, f16, f32, codes in the model's order or two of four columns, got}}
 tile.stage @order(%x: !tile.buffer<1 x 32 x f32>, %a: !tile.matrix<rows = 8, row_pad = 8, blocks = 1, columns = 32, column_pad = 32, element = !encoding.scaled<code = i4, group = 32, scale = f16, order = true>, panel = 128>, %y: !tile.buffer<1 x 32 x f32>) {
   tile.section grid = [1] {
   ^bb0(%t: index):
@@ -59,7 +59,7 @@ tile.stage @order(%x: !tile.buffer<1 x 32 x f32>, %a: !tile.matrix<rows = 8, row
   }
 }
 
-// expected-error@+1 {{argument 1: weights must stand in panels of 32 columns, or 64 bytes of codes, and tiles of 8 rows or a multiple, got}}
+// expected-error@+1 {{argument 1: weights must stand in panels of 32 columns, or 64 bytes of what is packed, and tiles of 8 rows or a multiple, got}}
 tile.stage @codes(%x: !tile.buffer<1 x 32 x f32>, %a: !tile.matrix<rows = 8, row_pad = 8, blocks = 1, columns = 32, column_pad = 32, element = !encoding.scaled<code = i4, group = 32, scale = f16>, panel = 32>, %y: !tile.buffer<1 x 32 x f32>) {
   tile.section grid = [1] {
   ^bb0(%t: index):
@@ -104,7 +104,7 @@ tile.stage @table_pad(%x: !tile.buffer<1 x 32 x f32>, %a: !tile.table<rows = 8, 
   }
 }
 
-// expected-error@+1 {{argument 1: a table on the tapes must stand in panels of 32 columns, or 64 bytes of codes, got}}
+// expected-error@+1 {{argument 1: a table on the tapes must stand in panels of 32 columns, or 64 bytes of what is packed, got}}
 tile.stage @table_panel(%x: !tile.buffer<1 x 32 x f32>, %a: !tile.table<rows = 8, columns = 32, column_pad = 32, tile_rows = 8, element = bf16>, %y: !tile.buffer<1 x 32 x f32>) {
   tile.section grid = [1] {
   ^bb0(%t: index):
