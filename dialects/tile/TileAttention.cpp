@@ -70,9 +70,13 @@ LogicalResult ScoreOp::verify() {
     return emitOpError("looks with ") << heads << " heads in " << queries << " at " << past;
   if (weights.getDimSize(0) != queries.getDimSize(0) || weights.getDimSize(1) < heads)
     return emitOpError("has ") << weights << " to weigh " << heads << " heads of " << queries;
-  if (getKeys() && cast<RankedTensorType>(getKeys().getType()).getDimSize(1) != size)
-    return emitOpError("takes fresh keys of ") << size << " columns";
   BufferType scores = getScores().getType();
+  if (getKeys()) {
+    auto keys = cast<RankedTensorType>(getKeys().getType());
+    if (keys.getDimSize(0) != scores.getSlots() || keys.getDimSize(1) != size)
+      return emitOpError("takes fresh keys of ")
+             << scores.getSlots() << " slots and " << size << " columns, got " << keys;
+  }
   if (!scores.getElement().isF32() || parts < 1 || scores.getColumns() % (kGroup * parts) != 0 ||
       (parts > 1 && !getPart()))
     return emitOpError("makes ") << parts << " parts of " << scores;
@@ -90,6 +94,10 @@ LogicalResult ChooseOp::verify() {
       int64_t(getTop()) < 1)
     return emitOpError("chooses ")
            << int64_t(getTop()) << " positions of " << scores << " in " << chosen;
+  // Scores are padded to as many positions for each part.
+  if (chosen.getColumns() * 32 <= scores.getColumns() - ScoreOp::kGroup * parts)
+    return emitOpError("has bits for ")
+           << chosen.getColumns() * 32 << " positions of " << scores.getColumns();
   return verifyMap(*this, getSlotsAttr(), "slots");
 }
 

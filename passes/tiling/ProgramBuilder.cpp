@@ -164,11 +164,10 @@ LogicalResult ProgramBuilder::buildStage(StageOp source) {
   }
   addStep(stageBuilder.stage, source.getLoc(), source.getLabelAttr(), stageBuilder.bindings,
           stageBuilder.weights);
-  for (Value result : source.getResults())
-    if (Placed to = placed.lookup(result); to.scores) {
-      auto select = *source.getBody().front().getOps<SelectOp>().begin();
-      buildChoice(select, to, source.getLabel());
-    }
+  Operation *yield = source.getBody().front().getTerminator();
+  for (auto [result, made] : llvm::zip_equal(source.getResults(), yield->getOperands()))
+    if (Placed to = placed.lookup(result); to.scores)
+      buildChoice(made.getDefiningOp<SelectOp>(), to, source.getLabel());
   return success();
 }
 
@@ -183,6 +182,12 @@ int64_t ProgramBuilder::groupsOf(AttentionOp attention) {
     while (parts < group && (group % parts || group / parts * lanes > kMostLanes))
       ++parts;
   return heads * parts;
+}
+
+int64_t ProgramBuilder::greatestBlock(int64_t most, llvm::function_ref<bool(int64_t)> fits) {
+  while (most > 1 && (slots % most != 0 || !fits(most)))
+    --most;
+  return most;
 }
 
 int64_t ProgramBuilder::slotBlockOf(AttentionOp attention) {
@@ -200,9 +205,7 @@ int64_t ProgramBuilder::slotBlockOf(AttentionOp attention) {
   });
   int64_t group = attention.getHeads() / groupsOf(attention);
   int64_t room = roomBeside(ofTarget) - slots * ofHead;
-  while (block > 1 && block * group * ofHead > room)
-    block /= 2;
-  return block;
+  return greatestBlock(block, [&](int64_t block) { return block * group * ofHead <= room; });
 }
 
 int64_t ProgramBuilder::slotBlockOf(DeltaOp delta) {
@@ -211,10 +214,9 @@ int64_t ProgramBuilder::slotBlockOf(DeltaOp delta) {
   // A query and a key, which are convolved, activated, normalised and scaled, and of a value what
   // is made of it and with it.
   int64_t key = layoutOf(delta.getQueryKey()).pad, value = layoutOf(delta.getValue()).pad;
-  int64_t ofSlot = (8 * key + 4 * value) * 4, block = slots;
-  while (block > 1 && (slots % block != 0 || block * ofSlot > roomBeside(13 << 10)))
-    --block;
-  return block;
+  int64_t ofSlot = (8 * key + 4 * value) * 4;
+  return greatestBlock(slots,
+                       [&](int64_t block) { return block * ofSlot <= roomBeside(13 << 10); });
 }
 
 int64_t ProgramBuilder::roomBeside(int64_t ofTarget) {

@@ -66,9 +66,11 @@ private:
   }
   // Groups of query heads with the same key head, each for a tile of its own.
   int64_t groupsOf(transformer::AttentionOp attention);
+  // As many slots as fit, at most `most`, of blocks of which all slots are a whole number.
+  int64_t greatestBlock(int64_t most, llvm::function_ref<bool(int64_t block)> fits);
   // Slots that one tile of an attention takes on: fewer where heads are wide and memory is short.
   int64_t slotBlockOf(transformer::AttentionOp attention);
-  // The same of a delta rule, whose blocks are all of this size.
+  // The same of a delta rule.
   int64_t slotBlockOf(transformer::DeltaOp delta);
   // The same of a selection, and the parts that it scores its positions in.
   int64_t slotBlockOf(transformer::SelectOp select);

@@ -19,9 +19,8 @@ int64_t ProgramBuilder::slotBlockOf(SelectOp select) {
   // The queries, and the keys of all slots, as numbers and perhaps as codes.
   int64_t size = tile::padToLanes(select.getContext().getType().getHeadSize());
   int64_t room = roomBeside(13 << 10) - slots * (size * 5 + 4);
-  while (block > 1 && block * int64_t(select.getHeads()) * size * 4 > room)
-    block /= 2;
-  return block;
+  int64_t ofSlot = int64_t(select.getHeads()) * size * 4;
+  return greatestBlock(block, [&](int64_t block) { return block * ofSlot <= room; });
 }
 
 int64_t ProgramBuilder::partsOf(SelectOp select) {

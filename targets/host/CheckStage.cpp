@@ -152,6 +152,12 @@ LogicalResult checkStage(tile::StageOp stage) {
     if (failed(checkPart(part.getRegion(0).front())))
       return failure();
   LogicalResult result = success();
+  stage.walk([&](Operation *op) {
+    auto attend = dyn_cast<tile::AttendOp>(op);
+    auto score = dyn_cast<tile::ScoreOp>(op);
+    if ((attend && attend.getKeys()) || (score && score.getKeys()))
+      result = op->emitOpError("takes no fresh keys here: all stand in the context");
+  });
   stage.walk([&](tile::ConvolveOp op) {
     if (!op.getWeight().getType().getConstant())
       result = op.emitOpError("needs a constant vector");

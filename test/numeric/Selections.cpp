@@ -90,8 +90,9 @@ class Selection : public testing::TestWithParam<SelectionShape> {};
 
 TEST_P(Selection, OnCpus) {
   std::vector<int32_t> ids = idsOf(150);
-  for (const char *target : {"host", "x86-64-v3"}) {
-    SeededSelection model(GetParam(), target, {1, 16});
+  // Stages without products play slots of a large program in blocks.
+  for (auto [target, slots] : {std::pair("host", 16), std::pair("x86-64-v3", 64)}) {
+    SeededSelection model(GetParam(), target, {1, slots});
     model.options.workers = 3;
     std::unique_ptr<Roll> roll = model.roll();
     ASSERT_TRUE(roll);

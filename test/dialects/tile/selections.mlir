@@ -39,7 +39,7 @@ tile.stage @fresh(%q: !tile.buffer<1 x 96 x f32>, %c: !tile.context<1 x 32 x f32
   tile.section grid = [2] {
   ^bb0(%t: index):
     %0 = tile.load %q : !tile.buffer<1 x 96 x f32> -> tensor<1x96xf32>
-    // expected-error @+1 {{takes fresh keys of 32 columns}}
+    // expected-error @+1 {{takes fresh keys of 1 slots and 32 columns, got 'tensor<1x96xf32>'}}
     tile.score %0, %0, %c fresh %0 to %s heads = 3 scale = 0.2 part affine_map<(t) -> (t)> parts = 2 : tensor<1x96xf32>, tensor<1x96xf32>, !tile.context<1 x 32 x f32> fresh tensor<1x96xf32> to !tile.buffer<1 x 256 x f32>
   }
 }
@@ -62,6 +62,16 @@ tile.stage @choose(%s: !tile.buffer<4 x 256 x f32>, %c: !tile.buffer<4 x 16 x f3
   ^bb0(%t: index):
     // expected-error @+1 {{chooses 8 positions of '!tile.buffer<4 x 256 x f32>' in '!tile.buffer<4 x 16 x f32>'}}
     tile.choose %s to %c top = 8 slots affine_map<(t) -> (t)> parts = 2 : !tile.buffer<4 x 256 x f32> to !tile.buffer<4 x 16 x f32>
+  }
+}
+
+// -----
+
+tile.stage @room(%s: !tile.buffer<4 x 1024 x f32>, %c: !tile.buffer<4 x 16 x i32>) {
+  tile.section grid = [4] {
+  ^bb0(%t: index):
+    // expected-error @+1 {{has bits for 512 positions of 1024}}
+    tile.choose %s to %c top = 8 slots affine_map<(t) -> (t)> parts = 2 : !tile.buffer<4 x 1024 x f32> to !tile.buffer<4 x 16 x i32>
   }
 }
 

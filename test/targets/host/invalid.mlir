@@ -74,3 +74,13 @@ tile.stage @blocks(%x: !tile.buffer<64 x 16 x f32>, %y: !tile.buffer<64 x 16 x f
     tile.store %a, %y slots affine_map<(t) -> (t * 16)> : tensor<16x16xf32>, !tile.buffer<64 x 16 x f32>
   }
 }
+
+tile.stage @fresh(%q: !tile.buffer<1 x 96 x f32>, %k: !tile.buffer<1 x 32 x f32>, %c: !tile.context<1 x 32 x f32>, %s: !tile.buffer<1 x 256 x f32>) {
+  tile.section grid = [2] {
+  ^bb0(%t: index):
+    %0 = tile.load %q : !tile.buffer<1 x 96 x f32> -> tensor<1x96xf32>
+    %1 = tile.load %k : !tile.buffer<1 x 32 x f32> -> tensor<1x32xf32>
+    // expected-error@+1 {{takes no fresh keys here: all stand in the context}}
+    tile.score %0, %0, %c fresh %1 to %s heads = 3 scale = 0.2 part affine_map<(t) -> (t)> parts = 2 : tensor<1x96xf32>, tensor<1x96xf32>, !tile.context<1 x 32 x f32> fresh tensor<1x32xf32> to !tile.buffer<1 x 256 x f32>
+  }
+}
