@@ -185,8 +185,10 @@ static llvm::Error checkMemory(ModuleOp module, const DeviceRow &device, int64_t
     return llvm::Error::success();
   return llvm::createStringError(options.directory + ": its weights take " +
                                  gigabytes(needs.weights) + ", and " + device.product.data() +
-                                 " has " + gigabytes(device.memoryBytes) +
-                                 " of memory; --weights int4 would make them smaller");
+                                 " has " + gigabytes(device.memoryBytes) + " of memory" +
+                                 (options.weights.empty() && options.budget.empty()
+                                      ? "; --weights int4 would make them smaller"
+                                      : ""));
 }
 
 // Of random bytes as scales of MXFP4 one in 256 is no number.
@@ -263,10 +265,17 @@ static llvm::Error compileForDevice(const CompileOptions &options, const DeviceR
       code = std::move(*made);
       break;
     }
-    llvm::Error error = made.takeError();
-    if (!again || slots->size() < 3 || !error.isA<NoRoomForRing>())
-      return diagnostics.take(llvm::toString(std::move(error)));
-    llvm::consumeError(std::move(error));
+    bool isLargest = false;
+    std::string problem;
+    llvm::handleAllErrors(
+        made.takeError(),
+        [&](const NoRoomForRing &error) {
+          isLargest = error.slots == slots->back();
+          problem = error.message();
+        },
+        [&](const llvm::ErrorInfoBase &error) { problem = error.message(); });
+    if (!again || slots->size() < 3 || !isLargest)
+      return diagnostics.take(problem);
     notes << "note: programs of " << slots->back() << " slots need more memory than a block of "
           << device.product << " has: the largest has half as many\n";
     slots->back() /= 2;

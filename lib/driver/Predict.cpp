@@ -38,9 +38,8 @@ llvm::Expected<Prediction> predict(const PredictOptions &options) {
   std::optional<uint64_t> seed;
   if (!isGguf(options.directory))
     seed = 0;
-  llvm::Expected<LoadedModel> model =
-      loadModel(context, options.directory, seed,
-                options.weights.empty() ? "keep" : options.weights, options.positions);
+  llvm::Expected<LoadedModel> model = loadModel(context, options.directory, seed,
+                                                options.weights.empty() ? "keep" : options.weights);
   if (!model)
     return model.takeError();
   if (options.positions > model->config.maxPositions)

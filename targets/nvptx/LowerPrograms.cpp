@@ -79,11 +79,11 @@ public:
     int64_t slots = std::min(kMostSlots, (shape.shared - begin - mirrors) / shape.chunk);
     if (slots < 2 * rings)
       return llvm::make_error<NoRoomForRing>(
-          "program " + result.name + ": its stages need " + llvm::Twine(begin + mirrors) +
-              " bytes of shared memory besides " + llvm::Twine(2 * rings) + " slots of " +
-              llvm::Twine(shape.chunk) + " bytes for weights; a block has " +
-              llvm::Twine(shape.shared),
-          llvm::inconvertibleErrorCode());
+          program.getSlots(), "program " + result.name + ": its stages need " +
+                                  llvm::Twine(begin + mirrors) +
+                                  " bytes of shared memory besides " + llvm::Twine(2 * rings) +
+                                  " slots of " + llvm::Twine(shape.chunk) +
+                                  " bytes for weights; a block has " + llvm::Twine(shape.shared));
     int64_t ofTape = slots - slots / 2 * (rings - 1);
     int64_t behind = begin + ofTape * shape.chunk + shape.mirror;
     for (std::unique_ptr<Kernel> &kernel : kernels) {

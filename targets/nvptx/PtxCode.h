@@ -35,7 +35,9 @@ struct PtxCode {
 /// An error: what a program's stages need of a block's memory leaves no room for a ring.
 class NoRoomForRing : public llvm::ErrorInfo<NoRoomForRing, llvm::StringError> {
 public:
-  using ErrorInfo::ErrorInfo;
+  NoRoomForRing(int64_t slots, const llvm::Twine &message)
+      : ErrorInfo(message, llvm::inconvertibleErrorCode()), slots(slots) {}
+  int64_t slots; // of the program
   static char ID;
 };
 
