@@ -128,6 +128,35 @@ TEST(SelectionTexts, AreNotMixedUp) {
   }
 }
 
+// Each sequence chooses among its own positions: with others at other positions it gets the bits
+// that it gets alone.
+TEST(SelectionTexts, AreChosenFromOneByOneInSharedSteps) {
+  SeededSelection model(kSelectionShapes[2], "host", {1, 4, 16});
+  model.options.workers = 2;
+  std::unique_ptr<Roll> roll = model.roll();
+  ASSERT_TRUE(roll);
+  auto play = [&](const std::vector<size_t> &numbers) {
+    EnsembleOptions options;
+    options.sequences = 3;
+    auto ensemble = std::move(*Ensemble::create(*roll, options));
+    for (size_t number : numbers)
+      EXPECT_TRUE(ensemble->feed(number, idsOf(120, number).data(), 18 + 45 * number).ok());
+    for (int step = 0; step < 6; ++step) {
+      std::vector<Turn> turns;
+      for (size_t number : numbers)
+        turns.push_back({number, idsOf(130, number)[120 + step]});
+      EXPECT_TRUE(ensemble->step(turns).ok());
+    }
+    std::vector<std::vector<float>> last(3);
+    for (size_t number : numbers)
+      last[number].assign(*ensemble->logits(number), *ensemble->logits(number) + 97);
+    return last;
+  };
+  std::vector<std::vector<float>> together = play({2, 0, 1});
+  for (size_t number : {0, 1, 2})
+    EXPECT_EQ(play({number})[number], together[number]) << number;
+}
+
 TEST_P(Selection, OnGpus) {
   std::vector<int32_t> ids = idsOf(100);
   std::string device = GetParam().device;
