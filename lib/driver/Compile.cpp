@@ -191,15 +191,21 @@ static llvm::Error checkMemory(ModuleOp module, const DeviceRow &device, int64_t
                                       : ""));
 }
 
-// Of random bytes as scales of MXFP4 one in 256 is no number.
+// Of random bytes as scales of MXFP4 one in 256 is no number; as patterns they choose bytes of two
+// numbers for one.
 static llvm::Error checkMadeUp(ModuleOp module) {
   llvm::Error error = llvm::Error::success();
   module.walk([&](transformer::WeightOp op) {
     auto type = dyn_cast<encoding::ScaledType>(op.getEncoding());
-    if (!error && type && type.getScale() == encoding::Scale::E8M0)
-      error = llvm::createStringError("--weights-at-load: scales that are powers of two cannot be "
-                                      "made up, as " +
-                                      op.getTensor() + " would need them");
+    const char *what = nullptr;
+    if (type && type.getScale() == encoding::Scale::E8M0)
+      what = "scales that are powers of two";
+    if (isa<encoding::TwoOfFourType>(op.getEncoding()))
+      what = "patterns of two in four columns";
+    if (what && !error)
+      error =
+          llvm::createStringError(llvm::Twine("--weights-at-load: ") + what +
+                                  " cannot be made up, as " + op.getTensor() + " would need them");
   });
   return error;
 }
