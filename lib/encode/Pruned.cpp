@@ -50,8 +50,11 @@ void prune(llvm::MutableArrayRef<float> row) {
     llvm::MutableArrayRef<float> four = row.take_front(std::min<size_t>(4, row.size()));
     llvm::SmallVector<size_t, 4> order(four.size());
     std::iota(order.begin(), order.end(), 0);
-    std::stable_sort(order.begin(), order.end(),
-                     [&](size_t a, size_t b) { return std::abs(four[a]) > std::abs(four[b]); });
+    // What is no number stays, so that it is seen.
+    auto rank = [&](size_t i) {
+      return std::make_pair(std::isnan(four[i]) ? -INFINITY : -std::abs(four[i]), i);
+    };
+    llvm::sort(order, [&](size_t a, size_t b) { return rank(a) < rank(b); });
     for (size_t i = 2; i < order.size(); ++i)
       four[order[i]] = 0;
   }
