@@ -5,8 +5,6 @@
 #include "test/numeric/Tolerance.h"
 #include "test/runtime/amx/Emulation.h"
 
-#include "runtime/roll/CpuFeatures.h"
-
 using namespace pianola;
 
 namespace {
@@ -42,14 +40,7 @@ class Activations : public testing::TestWithParam<std::tuple<const char *, Narro
 
 TEST_P(Activations, AreNear) {
   auto [model, narrow] = GetParam();
-  RollTarget needed;
-  needed.architecture = "x86_64";
-  for (const std::string &feature : llvm::cantFail(parseHostCpu(narrow.target)).features)
-    if (feature.find("amx") != 0)
-      needed.features.push_back(feature);
-    else
-      test::provideAmx();
-  if (!checkCpu(needed).ok())
+  if (!test::canRun(llvm::cantFail(parseHostCpu(narrow.target)).features))
     GTEST_SKIP() << "this CPU lacks what " << narrow.target << " has";
   CompileOptions options;
   options.directory = std::string(PIANOLA_SOURCE_DIR "/test/golden/") + model;

@@ -1,6 +1,5 @@
 // Ensembles.cpp - sequences that share plays get the bits that each gets alone, and those are near
 // the interpreter's.
-#include "runtime/roll/CpuFeatures.h"
 #include "runtime/session/Ensemble.h"
 #include "targets/host/HostCpu.h"
 #include "test/numeric/Seeded.h"
@@ -48,14 +47,7 @@ class Ensembles : public testing::TestWithParam<std::tuple<Shape, Played>> {
 protected:
   void SetUp() override {
     auto [shape, played] = GetParam();
-    RollTarget needed;
-    needed.architecture = "x86_64";
-    for (const std::string &feature : llvm::cantFail(parseHostCpu(played.target)).features)
-      if (feature.find("amx") != 0)
-        needed.features.push_back(feature);
-      else
-        test::provideAmx();
-    if (!checkCpu(needed).ok())
+    if (!test::canRun(llvm::cantFail(parseHostCpu(played.target)).features))
       GTEST_SKIP() << "this CPU lacks what " << played.target << " has";
     model = std::make_unique<Seeded>(shape, played.target, std::vector<int64_t>{1, 8, 16}, 5);
     model->options.weights = played.weights;

@@ -159,6 +159,18 @@ bool hasAmx() {
   return has;
 }
 
+bool canRun(const std::vector<std::string> &features) {
+  RollTarget needed;
+  needed.name = "host";
+  needed.architecture = "x86_64";
+  for (const std::string &feature : features)
+    if (feature.find("amx") == 0)
+      provideAmx();
+    else
+      needed.features.push_back(feature);
+  return checkCpu(needed).ok();
+}
+
 void provideAmx() {
   static const bool provided = [] {
     if (hasAmx())

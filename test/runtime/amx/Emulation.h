@@ -6,6 +6,9 @@
 #ifndef PIANOLA_TEST_RUNTIME_AMX_EMULATION_H
 #define PIANOLA_TEST_RUNTIME_AMX_EMULATION_H
 
+#include <string>
+#include <vector>
+
 namespace pianola::test {
 
 /// Whether this CPU has AMX and the system permits it.
@@ -14,6 +17,9 @@ bool hasAmx();
 /// From now on code for AMX runs in this process, on silicon if there is any, and the runtime takes
 /// rolls for it.
 void provideAmx();
+
+/// Whether code with these features runs here, AMX among them provided.
+bool canRun(const std::vector<std::string> &features);
 
 } // namespace pianola::test
 

@@ -4,6 +4,7 @@
 #include "mlir/AsmParser/AsmParser.h"
 #include "mlir/IR/MLIRContext.h"
 #include "test/lib/encode/RandomCodes.h"
+#include "test/runtime/amx/Emulation.h"
 #include "test/targets/host/PlayedStage.h"
 #include "llvm/Support/FormatVariadic.h"
 
@@ -164,7 +165,17 @@ const std::vector<Encoded> &encodings() {
 // Numbers of e4m3 without a leading bit are too small to be missed among others.
 constexpr uint8_t kLeastFloats = 0x87;
 
-class CodeProducts : public ::testing::TestWithParam<std::string> {};
+bool runsHere(const std::string &target) {
+  return canRun(llvm::cantFail(parseHostCpu(target)).features);
+}
+
+class CodeProducts : public ::testing::TestWithParam<std::string> {
+protected:
+  void SetUp() override {
+    if (!runsHere(GetParam()))
+      GTEST_SKIP() << "this CPU lacks what " << GetParam() << " has";
+  }
+};
 
 TEST_P(CodeProducts, OneSlot) {
   for (const Encoded &each : encodings()) {
@@ -205,7 +216,15 @@ INSTANTIATE_TEST_SUITE_P(Host, CodeProducts,
 // Integers are the same in any order, and what is made of them is rounded in the same one. Rows, a
 // last group and a depth that tiles do not reach; one block of slots, several, and a last one that
 // is not full, whose other slots nothing is written to.
-TEST(CodeTiles, SameBitsAsWithoutTiles) {
+class CodeTiles : public ::testing::Test {
+protected:
+  void SetUp() override {
+    if (!runsHere("x86-64-v4+amx-int8"))
+      GTEST_SKIP() << "this CPU has no VNNI";
+  }
+};
+
+TEST_F(CodeTiles, SameBitsAsWithoutTiles) {
   for (const Encoded &each : encodings())
     for (Shape s : {Shape{32, 32, 256, 256, 16, 16}, Shape{48, 48, 2200, 2208, 32, 17},
                     Shape{24, 32, 330, 336, 48, 33}, Shape{70, 80, 1184, 1184, 64, 64},
@@ -223,7 +242,7 @@ TEST(CodeTiles, SameBitsAsWithoutTiles) {
     }
 }
 
-TEST(CodeTiles, FewSlotsGoWithout) {
+TEST_F(CodeTiles, FewSlotsGoWithout) {
   for (int64_t slots : {1, 4, 5}) {
     Case one({32, 32, 256, 256, slots, slots}, "code = i8, scale = f32",
              {Code::I8, 0, ScaleType::F32}, 255);
