@@ -268,7 +268,8 @@ llvm::Expected<ModelConfig> readConfig(json object) {
     llvm::Expected<Quantisation> quantisation = Quantisation::fromJson(*field);
     if (!quantisation)
       return quantisation.takeError();
-    config.quantisation = std::move(*quantisation);
+    if (!quantisation->variants.empty())
+      config.quantisation = std::move(*quantisation);
   }
   readSizes(fields, config);
   fields.boolean("tie_word_embeddings", config.tied);

@@ -129,14 +129,22 @@ llvm::Error readCompressedTensors(JsonFields &fields, Quantisation &quantisation
     known = Format::Codes;
   else if (format == "mxfp4-pack-quantized")
     known = Format::Mxfp4;
-  else if (format != "pack-quantized")
+  else if (format != "pack-quantized" && format != "dense")
     fields.wrong("format", "one of pack-quantized, int-quantized, float-quantized, "
-                           "naive-quantized, mxfp4-pack-quantized");
-  // Both change what is computed; neither is in a plain quantised checkpoint.
-  for (llvm::StringRef key : {"transform_config", "sparsity_config"})
-    if (const json *value = fields.find(key); value && !value->empty())
-      fields.wrong(key, "nothing");
+                           "naive-quantized, mxfp4-pack-quantized, dense");
+  // Changes what is computed; it is in no plain quantised checkpoint.
+  if (const json *value = fields.find("transform_config"); value && !value->empty())
+    fields.wrong("transform_config", "nothing");
+  // Says how zeros came to be, or that they do not stand there.
+  if (const json *value = fields.find("sparsity_config"); value && !value->empty())
+    if (!value->is_object() || value->value("format", json()) != "dense")
+      fields.wrong("sparsity_config", "nothing, or one whose format is dense");
   const json *groups = fields.find("config_groups");
+  if (format == "dense") {
+    if (groups && !groups->empty())
+      fields.wrong("config_groups", "nothing, as the format is dense");
+    return fields.takeError();
+  }
   if (!groups || !groups->is_object() || groups->empty())
     fields.wrong("config_groups", "an object with a group of linears");
   if (llvm::Error error = fields.takeError())

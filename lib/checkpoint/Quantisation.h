@@ -42,7 +42,7 @@ struct Quantisation {
   bool zerosLessOne = false;              // gptq: a stored zero point is one less than it means
   llvm::SmallVector<Weights, 2> variants; // which of them a linear is, its tensors' shapes tell
 
-  /// Reads the field of config.json of this name.
+  /// Reads the field of config.json of this name. Without variants nothing is quantised.
   static llvm::Expected<Quantisation> fromJson(const nlohmann::json &field);
 };
 

@@ -80,7 +80,12 @@ TEST(Quantisation, RefusesWhatItDoesNotRead) {
                "multiple of 32, found [128]"},
       {R"({"quant_method": "compressed-tensors", "format": "marlin-24", "config_groups": {"a": {}}})",
        start + "format: expected one of pack-quantized, int-quantized, float-quantized, "
-               "naive-quantized, mxfp4-pack-quantized, found \"marlin-24\""},
+               "naive-quantized, mxfp4-pack-quantized, dense, found \"marlin-24\""},
+      {R"({"quant_method": "compressed-tensors", "format": "dense", "sparsity_config":
+           {"format": "sparse-24-bitmask", "sparsity_structure": "2:4"}})",
+       start + "sparsity_config: expected nothing, or one whose format is dense, found an object"},
+      {R"({"quant_method": "compressed-tensors", "format": "dense", "config_groups": {"a": {}}})",
+       start + "config_groups: expected nothing, as the format is dense, found an object"},
       {R"({"quant_method": "compressed-tensors", "format": "pack-quantized"})",
        start + "config_groups: expected an object with a group of linears, found nothing"},
       {R"({"quant_method": "compressed-tensors", "format": "pack-quantized", "config_groups":
@@ -97,6 +102,10 @@ TEST(Quantisation, RefusesWhatItDoesNotRead) {
   for (const auto &[text, message] : cases)
     EXPECT_EQ(configMessage(text), message) << text;
   EXPECT_EQ(configMessage(R"({"quant_method": "gptq", "bits": 8, "group_size": -1})"), "accepted");
+  EXPECT_EQ(configMessage(R"({"quant_method": "compressed-tensors", "format": "dense",
+                              "config_groups": {}, "sparsity_config": {"format": "dense",
+                              "sparsity_structure": "2:4", "targets": ["Linear"]}})"),
+            "accepted");
   EXPECT_EQ(configMessage(R"({"quant_method": "fp8", "weight_block_size": [128, 128]})"),
             "accepted");
 }
