@@ -76,8 +76,13 @@ llvm::Expected<LoadedModel> loadModel(mlir::MLIRContext &context, llvm::StringRe
   // small beside that which is there.
   WeightEncoding nearest = *llvm::cantFail(parseWeightEncoding("int8/32"));
   const WeightSource &read = *model.weights;
+  llvm::StringSet<> ends, symbols = endWeights(*model.module);
+  model.module->walk([&](transformer::WeightOp op) {
+    if (symbols.contains(op.getSymName()))
+      ends.insert(op.getTensor());
+  });
   reencode(model, [&](llvm::StringRef tensor) {
-    const WeightEncoding *wanted = spec->find(tensor);
+    const WeightEncoding *wanted = spec->find(tensor, ends.contains(tensor));
     const GgufType *type = read.find(tensor)->gguf;
     return wanted || !type || type->plain || type->exact ? wanted : &nearest;
   });

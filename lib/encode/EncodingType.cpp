@@ -38,4 +38,20 @@ llvm::StringSet<> encodableTensors(ModuleOp module) {
   return found;
 }
 
+llvm::StringSet<> lookedUpWeights(ModuleOp module) {
+  llvm::StringSet<> found;
+  module.walk([&](transformer::EmbedOp op) {
+    found.insert(op.getWeight());
+    if (op.getPositions())
+      found.insert(*op.getPositions());
+  });
+  return found;
+}
+
+llvm::StringSet<> endWeights(ModuleOp module) {
+  llvm::StringSet<> found = lookedUpWeights(module);
+  module.walk([&](transformer::LmHeadOp head) { found.insert(head.getWeight()); });
+  return found;
+}
+
 } // namespace pianola

@@ -17,6 +17,12 @@ mlir::Type encodingOf(mlir::MLIRContext *context, const TensorInfo &tensor);
 /// nothing.
 llvm::StringSet<> encodableTensors(mlir::ModuleOp module);
 
+/// Symbols of the weights whose rows are looked up, by tokens or positions.
+llvm::StringSet<> lookedUpWeights(mlir::ModuleOp module);
+
+/// These, and those of heads.
+llvm::StringSet<> endWeights(mlir::ModuleOp module);
+
 } // namespace pianola
 
 #endif

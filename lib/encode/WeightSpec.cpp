@@ -96,18 +96,17 @@ llvm::Expected<WeightSpec> WeightSpec::parse(llvm::StringRef text) {
                       llvm::toString(glob.takeError()));
       entry.pattern = std::move(*glob);
     } else if (const char *encoding = forEnds(entry.encoding)) {
-      for (const char *ends : {"*embed_tokens.weight", "*lm_head.weight"})
-        spec.entries.push_back({llvm::cantFail(llvm::GlobPattern::create(ends)),
-                                llvm::cantFail(parseWeightEncoding(encoding))});
+      spec.entries.push_back(
+          {std::nullopt, llvm::cantFail(parseWeightEncoding(encoding)), /*ofEnds=*/true});
     }
     spec.entries.push_back(std::move(entry));
   }
   return spec;
 }
 
-const WeightEncoding *WeightSpec::find(llvm::StringRef tensor) const {
+const WeightEncoding *WeightSpec::find(llvm::StringRef tensor, bool isEnd) const {
   for (const Entry &entry : entries)
-    if (!entry.pattern || entry.pattern->match(tensor))
+    if ((!entry.pattern || entry.pattern->match(tensor)) && (isEnd || !entry.ofEnds))
       return entry.encoding ? &*entry.encoding : nullptr;
   return nullptr;
 }

@@ -40,7 +40,7 @@ void addCompileVerb(CLI::App &app, int &exitCode) {
       "Encodings of matrices, [PATTERN=]ENCODING with commas in between: keep, f32, "
       "bf16, f16, int8[/row|/32|/64|/128], int4[/32|/64|/128][z], fp8[/row|/128], mxfp4 or "
       "2:4 (bf16, of each four columns the two greatest); the first whose pattern matches the "
-      "tensor's name counts (unless named, embedding and head are int8 under int4 and mxfp4, and "
+      "tensor's name counts (unless named, embeddings and head are int8 under int4 and mxfp4, and "
       "kept under 2:4)");
   verb->add_option("--budget", options->budget,
                    "Bytes that all weights may take, such as 700MB or 1.5GiB: each matrix gets the "

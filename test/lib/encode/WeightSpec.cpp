@@ -7,11 +7,11 @@ using namespace pianola;
 
 namespace {
 
-std::string encodingOf(const char *spec, const char *tensor) {
+std::string encodingOf(const char *spec, const char *tensor, bool isEnd = false) {
   llvm::Expected<WeightSpec> parsed = WeightSpec::parse(spec);
   if (!parsed)
     return llvm::toString(parsed.takeError());
-  const WeightEncoding *found = parsed->find(tensor);
+  const WeightEncoding *found = parsed->find(tensor, isEnd);
   return found ? found->name : "kept";
 }
 
@@ -21,14 +21,17 @@ constexpr const char *kHead = "lm_head.weight", *kEmbedding = "model.embed_token
 
 TEST(WeightSpec, SparesEmbeddingAndHead) {
   EXPECT_EQ(encodingOf("int4", kUp), "int4");
-  EXPECT_EQ(encodingOf("int4", kHead), "int8");
-  EXPECT_EQ(encodingOf("mxfp4", kEmbedding), "int8");
-  EXPECT_EQ(encodingOf("int8", kEmbedding), "int8");
-  EXPECT_EQ(encodingOf("fp8/128", kHead), "fp8/128");
-  EXPECT_EQ(encodingOf("*lm_head*=keep,int4", kHead), "kept");
+  EXPECT_EQ(encodingOf("int4", kHead, true), "int8");
+  EXPECT_EQ(encodingOf("mxfp4", kEmbedding, true), "int8");
+  EXPECT_EQ(encodingOf("int8", kEmbedding, true), "int8");
+  EXPECT_EQ(encodingOf("fp8/128", kHead, true), "fp8/128");
+  EXPECT_EQ(encodingOf("*lm_head*=keep,int4", kHead, true), "kept");
+  // Whatever they are called.
+  EXPECT_EQ(encodingOf("int4", "wte.weight", true), "int8");
+  EXPECT_EQ(encodingOf("int4", "model.embed_tokens.layers.0.weight"), "int4");
   EXPECT_EQ(encodingOf("2:4", kUp), "2:4");
-  EXPECT_EQ(encodingOf("2:4", kHead), "kept");
-  EXPECT_EQ(encodingOf("*lm_head*=2:4,int8", kHead), "2:4");
+  EXPECT_EQ(encodingOf("2:4", kHead, true), "kept");
+  EXPECT_EQ(encodingOf("*lm_head*=2:4,int8", kHead, true), "2:4");
 }
 
 TEST(WeightSpec, TakesTheFirstThatMatches) {
