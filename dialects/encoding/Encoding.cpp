@@ -57,13 +57,26 @@ LogicalResult TwoOfFourType::verify(llvm::function_ref<InFlightDiagnostic()> emi
   return success();
 }
 
-bool isEncoding(Type type) { return isPlain(type) || isa<ScaledType, TwoOfFourType>(type); }
+LogicalResult BlocksType::verify(llvm::function_ref<InFlightDiagnostic()> emitError, Type element,
+                                 int64_t kept) {
+  if (!isPlain(element))
+    return emitError() << "blocks are of f32, bf16 or f16, found " << element;
+  if (kept < 1)
+    return emitError() << "of blocks at least one stands there, not " << kept;
+  return success();
+}
+
+bool isEncoding(Type type) {
+  return isPlain(type) || isa<ScaledType, TwoOfFourType, BlocksType>(type);
+}
 
 bool isPlain(Type type) { return type.isF32() || type.isBF16() || type.isF16(); }
 
 Type elementOf(Type encoding) {
-  auto pruned = dyn_cast<TwoOfFourType>(encoding);
-  return pruned ? pruned.getElement() : encoding;
+  if (auto pruned = dyn_cast<TwoOfFourType>(encoding))
+    return pruned.getElement();
+  auto blocks = dyn_cast<BlocksType>(encoding);
+  return blocks ? blocks.getElement() : encoding;
 }
 
 int64_t bitsOf(Type encoding) {
@@ -71,10 +84,13 @@ int64_t bitsOf(Type encoding) {
     return scaled.getCodeBits();
   if (auto pruned = dyn_cast<TwoOfFourType>(encoding))
     return pruned.getElement().getIntOrFloatBitWidth() / 2;
-  return encoding.getIntOrFloatBitWidth();
+  return elementOf(encoding).getIntOrFloatBitWidth();
 }
 
 int64_t rowBytes(Type encoding, int64_t columns) {
+  if (auto blocks = dyn_cast<BlocksType>(encoding))
+    return blocks.getKept() *
+           (rowBytes(blocks.getElement(), BlocksType::kSide) + BlocksType::kNumberBytes);
   int64_t bytes = (columns * bitsOf(encoding) + 7) / 8;
   if (auto scaled = dyn_cast<ScaledType>(encoding))
     bytes += scaled.getGroups(columns) * (scaled.getScaleBytes() + scaled.getZeroBytes());

@@ -18,13 +18,14 @@ bool isEncoding(mlir::Type type);
 /// Every number stands for itself: f32, bf16 or f16.
 bool isPlain(mlir::Type type);
 
-/// What those numbers are that stand there of two in four; any other encoding itself.
+/// What those numbers are that stand there of two in four, or of blocks; any other encoding itself.
 mlir::Type elementOf(mlir::Type encoding);
 
 /// Bits of a column: of the element itself, or of its code; half an element of two in four.
 int64_t bitsOf(mlir::Type encoding);
 
-/// Bytes of a row of so many columns, with scales and zero points, or patterns.
+/// Bytes of a row of so many columns, with scales and zero points, patterns, or at most the numbers
+/// of blocks.
 int64_t rowBytes(mlir::Type encoding, int64_t columns);
 
 } // namespace pianola::encoding

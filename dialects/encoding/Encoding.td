@@ -12,8 +12,9 @@ def Encoding_Dialect : Dialect {
   let summary = "how the bytes of a weight mean numbers";
   let description = [{
     A weight has the same encoding from the checkpoint to the tape, and it is a type: `f32`, `bf16` or
-    `f16` where every number stands for itself, `!encoding.scaled` where numbers share scales, and
-    `!encoding.two_of_four` where every other number is known to be zero and does not stand there.
+    `f16` where every number stands for itself, `!encoding.scaled` where numbers share scales,
+    `!encoding.two_of_four` where every other number is known to be zero and does not stand there, and
+    `!encoding.blocks` where that is so of whole blocks.
     What a code means is said here; how codes and scales lie in memory is said by whoever lays them out
     (`!tile.matrix`).
   }];
@@ -86,7 +87,8 @@ def Encoding_TwoOfFourType : TypeDef<Encoding_Dialect, "TwoOfFour"> {
     The pattern that models are pruned to for tensor cores (Mishra et al., "Accelerating Sparse Deep
     Neural Networks", 2021): in each row, of columns 4i .. 4i + 3 two have an `element`, bf16, and the
     others are zero. Which two is a *pattern* of four bits; those of 32 columns, or of what is left,
-    are four bytes. So a number takes 9 bits in place of 16, and sums are the same.
+    are four bytes. So a number takes 9 bits in place of 16, and sums are the same, as long as what is
+    left out is not multiplied with an infinity.
 
     ```mlir
     transformer.weight @w [64, 96] !encoding.two_of_four<bf16> from "w"
@@ -98,6 +100,31 @@ def Encoding_TwoOfFourType : TypeDef<Encoding_Dialect, "TwoOfFour"> {
   let extraClassDeclaration = [{
     /// Bytes of the patterns of so many columns of a row.
     static int64_t getPatternBytes(int64_t columns) { return (columns + 31) / 32 * 4; }
+  }];
+}
+
+def Encoding_BlocksType : TypeDef<Encoding_Dialect, "Blocks"> {
+  let mnemonic = "blocks";
+  let summary = "blocks of 32 rows and 32 columns, of which those that are zero do not stand there";
+  let description = [{
+    What is left of a model whose weights were pruned in blocks (Lagunas et al., "Block Pruning for
+    Faster Transformers", 2021). Of rows 32i .. 32i + 31 as many blocks as of any other rows stand
+    there, `kept`, each with the number of its columns: those that are not zero, and where there are
+    fewer of these, zeros. So all tiles of a matrix have as many bytes. An `element` is f32, bf16 or
+    f16. Sums are the same, again without infinities.
+
+    ```mlir
+    transformer.weight @w [64, 256] !encoding.blocks<bf16, kept = 3> from "w"
+    ```
+  }];
+  let parameters = (ins "::mlir::Type":$element, "int64_t":$kept);
+  let assemblyFormat = "`<` $element `,` `kept` `=` $kept `>`";
+  let genVerifyDecl = 1;
+  let extraClassDeclaration = [{
+    /// Rows, and columns, of a block.
+    static constexpr int64_t kSide = 32;
+    /// Bytes that a block's number takes of each row at most: 16 for every 8 rows (`!tile.matrix`).
+    static constexpr int64_t kNumberBytes = 2;
   }];
 }
 

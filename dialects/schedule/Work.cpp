@@ -85,7 +85,7 @@ static int64_t instructionsFor(tile::ContractOp contract, bool areWeightsFirst) 
     return 181;
   // Of 64 columns of two of four, 40 permutations and shifts, by the code that is written, and not
   // as ptxas makes them.
-  if (!contract.getMatrix().getType().getCodes())
+  if (contract.getMatrix().getType().isPruned())
     return 78;
   return contract.getMatrix().getType().getRows() == 8 ? 115 : 96;
 }
@@ -266,8 +266,8 @@ Work WorkOfProgram::ofBlock(StepOp step, Block &block, ArrayRef<int64_t> at) {
             int64_t least = areFirst ? 4 : 8;
             rows = (rows + least - 1) / least * least;
           }
-          work.flops += 2 * matrix.getRowPad() * matrix.getDepth() * rows;
-          if (!matrix.isPlain() && matrix.getPanel())
+          work.flops += 2 * matrix.getRowPad() * matrix.getKeptDepth() * rows;
+          if (!encoding::isPlain(matrix.getElement()) && matrix.getPanel())
             work.codes += matrix.getTileBytes() * instructionsFor(contract, areFirst) / 96;
         });
   return work;

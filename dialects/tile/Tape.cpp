@@ -45,11 +45,11 @@ struct Registers {
 };
 static Registers registersOf(MatrixType matrix, int64_t slots) {
   int64_t lines = matrix.getRows() / 8;
-  if (matrix.isPlain())
-    return {4 * lines, 0};
-  encoding::ScaledType codes = matrix.getCodes();
-  if (!codes) // a lane's patterns are two bytes
+  if (encoding::isPlain(matrix.getElement())) // and perhaps the panel's number
+    return {4 * lines + (matrix.getKept() ? 1 : 0), 0};
+  if (matrix.isPruned()) // a lane's patterns are two bytes
     return {5 * lines, 0};
+  encoding::ScaledType codes = matrix.getCodes();
   int64_t rows = areWeightsFirst(matrix.getRows(), slots) ? 1 : 2;
   auto forScales = [&](int64_t ofRow) {
     return lines * ((rows * ofRow * codes.getScaleBytes() + 3) / 4 + codes.getZeroBytes());
@@ -62,7 +62,7 @@ static Registers registersOf(MatrixType matrix, int64_t slots) {
 static SmallVector<int64_t, 2> panelsOf(ArrayRef<MatrixType> matrices, int64_t warps) {
   SmallVector<int64_t, 2> panels;
   for (MatrixType matrix : matrices) {
-    if (!matrix.getElement().isBF16() && matrix.isPlain())
+    if (!matrix.getElement().isBF16() && encoding::isPlain(matrix.getElement()))
       return {};
     panels.push_back((matrix.getPanels() + warps - 1) / warps);
   }
@@ -81,9 +81,10 @@ SmallVector<EarlyPanels> planEarly(StageOp stage, int64_t workers, int64_t warps
       slots = cast<RankedTensorType>(contract.getValue().getType()).getDimSize(0);
     }
     SmallVector<int64_t, 2> panels = panelsOf(matrices, warps);
-    // What is packed needs registers to be unpacked, too.
-    if (section == sections.front() &&
-        llvm::any_of(matrices, [](MatrixType matrix) { return !matrix.isPlain(); }))
+    // What is no plain number needs registers to become one, too.
+    if (section == sections.front() && llvm::any_of(matrices, [](MatrixType matrix) {
+          return !encoding::isPlain(matrix.getElement());
+        }))
       room = room * 3 / 5;
     int64_t ofTile = 0;
     for (auto [matrix, count] : llvm::zip(matrices, panels)) {

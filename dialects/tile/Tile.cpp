@@ -70,9 +70,9 @@ LogicalResult ContextType::verify(llvm::function_ref<InFlightDiagnostic()> emitE
 //===----------------------------------------------------------------------===//
 
 Type MatrixType::parse(AsmParser &parser) {
-  std::pair<StringRef, int64_t> numbers[] = {{"rows", 0},      {"row_pad", 0},      {"blocks", 0},
-                                             {"columns", 0},   {"column_pad", 0},   {"panel", 0},
-                                             {"row_block", 0}, {"row_block_pad", 0}};
+  std::pair<StringRef, int64_t> numbers[] = {{"rows", 0},      {"row_pad", 0},       {"blocks", 0},
+                                             {"columns", 0},   {"column_pad", 0},    {"panel", 0},
+                                             {"row_block", 0}, {"row_block_pad", 0}, {"kept", 0}};
   Type element;
   SMLoc start = parser.getCurrentLocation();
   auto parseField = [&]() -> ParseResult {
@@ -96,18 +96,37 @@ Type MatrixType::parse(AsmParser &parser) {
     return {};
   }
   auto of = [&](size_t field) { return numbers[field].second; };
-  return get(parser.getContext(), of(0), of(1), of(2), of(3), of(4), element, of(5), of(6), of(7));
+  return parser.getChecked<MatrixType>(start, parser.getContext(), of(0), of(1), of(2), of(3),
+                                       of(4), element, of(5), of(6), of(7), of(8));
 }
 
 void MatrixType::print(AsmPrinter &printer) const {
   printer << "<rows = " << getRows() << ", row_pad = " << getRowPad()
           << ", blocks = " << getBlocks() << ", columns = " << getColumns()
           << ", column_pad = " << getColumnPad() << ", element = " << getElement();
-  for (auto [name, number] : {std::pair("panel", getPanel()), std::pair("row_block", getRowBlock()),
-                              std::pair("row_block_pad", getRowBlockPad())})
+  for (auto [name, number] :
+       {std::pair("panel", getPanel()), std::pair("row_block", getRowBlock()),
+        std::pair("row_block_pad", getRowBlockPad()), std::pair("kept", getKept())})
     if (number)
       printer << ", " << name << " = " << number;
   printer << '>';
+}
+
+LogicalResult MatrixType::verify(llvm::function_ref<InFlightDiagnostic()> emitError, int64_t,
+                                 int64_t, int64_t blocks, int64_t columns, int64_t columnPad,
+                                 Type element, int64_t panel, int64_t, int64_t, int64_t kept) {
+  constexpr int64_t kSide = encoding::BlocksType::kSide;
+  if (kept == 0)
+    return success();
+  if (!encoding::isPlain(element))
+    return emitError() << "blocks that are kept have f32, bf16 or f16, found " << element;
+  if (columns % kSide != 0 || columnPad != columns || (panel && panel != kSide))
+    return emitError() << "blocks that are kept have " << kSide
+                       << " columns each, in panels, too, and no padding in between";
+  if (kept < 0 || kept * kSide > blocks * columns)
+    return emitError() << "of " << blocks * columns / kSide << " blocks " << kept
+                       << " cannot be kept";
+  return success();
 }
 
 static int64_t padTo(int64_t bytes, int64_t multiple) {
@@ -131,8 +150,15 @@ int64_t MatrixType::getPanelBytes() const {
   int64_t bytes = getRows() * getPanel() * encoding::bitsOf(getElement()) / 8;
   if (getCodes())
     return bytes + getScalesBytes(getPanelScales()) + getZerosBytes(getPanelScales());
-  return isPlain() ? bytes
-                   : bytes + getRows() * encoding::TwoOfFourType::getPatternBytes(getPanel());
+  if (isPruned())
+    return bytes + getRows() * encoding::TwoOfFourType::getPatternBytes(getPanel());
+  return getKept() ? bytes + kNumberBytes : bytes;
+}
+
+int64_t MatrixType::getNumbersBytes() const { return padTo(getKept() * 4, 64); }
+
+int64_t MatrixType::getKeptGroupBytes(int64_t rows) const {
+  return getNumbersBytes() + rows * encoding::rowBytes(getElement(), getKeptDepth());
 }
 
 int64_t MatrixType::getFirstPanel() const {
@@ -140,6 +166,10 @@ int64_t MatrixType::getFirstPanel() const {
 }
 
 int64_t MatrixType::getTileBytes() const {
+  if (getKept() && !getPanel()) {
+    int64_t last = getRowPad() % 32;
+    return getRowPad() / 32 * getKeptGroupBytes(32) + (last ? getKeptGroupBytes(last) : 0);
+  }
   if (!getPanel())
     return padTo(getRowPad() * encoding::rowBytes(getElement(), getDepth()), 64);
   return padTo(getFirstPanel() + getPanels() * getPanelBytes(), isPlain() ? 2048 : 64);

@@ -168,7 +168,7 @@ def Tile_MatrixType : Tile_Type<"Matrix", "matrix"> {
     panel of P columns, in each row by row, the last panel padded with zeros: element (r, k) is at
     `((k/P) * rows + r) * P + k%P`, so that a warp's 16-byte reads of 8 rows are one run of bytes. A
     tile is padded to a multiple of 2048 bytes: no panel then lies across two slots of a ring, as
-    long as no matrix of the program is *packed*: has codes, or two of four columns. The matrix's rows may come in blocks of `row_block` rows, each followed by zero rows up to
+    long as no matrix of the program is *packed*: has codes, two of four columns, or blocks. The matrix's rows may come in blocks of `row_block` rows, each followed by zero rows up to
     `row_block_pad` (heads); tile t holds rows `t*rows ..` of these padded rows. Example:
     `!tile.matrix<rows = 8, row_pad = 8, blocks = 1, columns = 88, column_pad = 96, element = bf16, panel = 32, row_block = 24, row_block_pad = 32>`.
 
@@ -192,26 +192,42 @@ def Tile_MatrixType : Tile_Type<"Matrix", "matrix"> {
     t * 16 + (k/32) * 8 + q * 4` on. These patterns are numbers from 0 to 5, which can be looked up by
     `prmt`: of the places 0 and 1, 0 and 2, 0 and 3, 1 and 2, 1 and 3, 2 and 3. Example:
     `!tile.matrix<rows = 16, row_pad = 16, blocks = 1, columns = 96, column_pad = 96, element = !encoding.scaled<code = i4, group = 32, scale = f16>, panel = 128>`.
+
+    With `kept` only so many blocks of 32 columns stand there, in the order of their columns, and the
+    others are zero (see `!encoding.blocks`); elements are f32, bf16 or f16, and columns multiples of
+    32. Block n is columns 32n .. 32n + 31. A group of rows has first the numbers of its blocks, i32,
+    padded to a multiple of 64 bytes, and then the blocks, each as a group of 32 columns stands. Of
+    panels, which have 32 columns, each has its number, i32, in 16 bytes before it. Such a matrix is
+    packed, too. Example:
+    `!tile.matrix<rows = 32, row_pad = 32, blocks = 1, columns = 256, column_pad = 256, element = bf16, kept = 3>`.
   }];
   let parameters = (ins "int64_t":$rows, "int64_t":$rowPad, "int64_t":$blocks, "int64_t":$columns,
                         "int64_t":$columnPad, "::mlir::Type":$element,
                         DefaultValuedParameter<"int64_t", "0">:$panel,
                         DefaultValuedParameter<"int64_t", "0">:$rowBlock,
-                        DefaultValuedParameter<"int64_t", "0">:$rowBlockPad);
+                        DefaultValuedParameter<"int64_t", "0">:$rowBlockPad,
+                        DefaultValuedParameter<"int64_t", "0">:$kept);
   let hasCustomAssemblyFormat = 1; // what is optional begins with a comma
+  let genVerifyDecl = 1;
   let extraClassDeclaration = [{
     /// Length of the contracted dimension with its padding.
     int64_t getDepth() const { return getBlocks() * getColumnPad(); }
+    /// As much of it as stands there.
+    int64_t getKeptDepth() const {
+      return getKept() ? getKept() * encoding::BlocksType::kSide : getDepth();
+    }
     /// Panels of a tile; 1 without panels.
     int64_t getPanels() const {
-      return getPanel() ? (getDepth() + getPanel() - 1) / getPanel() : 1;
+      return getPanel() ? (getKeptDepth() + getPanel() - 1) / getPanel() : 1;
     }
     /// The element as codes; null if it is none.
     encoding::ScaledType getCodes() const {
       return ::mlir::dyn_cast<encoding::ScaledType>(getElement());
     }
     /// Whether each number stands for itself and all of them stand there.
-    bool isPlain() const { return encoding::isPlain(getElement()); }
+    bool isPlain() const { return encoding::isPlain(getElement()) && !getKept(); }
+    /// Whether two of each four columns stand there.
+    bool isPruned() const { return ::mlir::isa<encoding::TwoOfFourType>(getElement()); }
     /// Columns of a panel that share a scale; 0 if all columns of a row do. Codes only.
     int64_t getScaleColumns() const;
     /// Scales of a row in a panel: 0 if they are of whole rows.
@@ -221,8 +237,13 @@ def Tile_MatrixType : Tile_Type<"Matrix", "matrix"> {
     /// Bytes of the scales, or zero points, of so many columns of each row, as panels have them.
     int64_t getScalesBytes(int64_t ofRow) const;
     int64_t getZerosBytes(int64_t ofRow) const;
-    /// Bytes of a panel with its scales or patterns.
+    /// Bytes of a panel with its scales, patterns or number.
     int64_t getPanelBytes() const;
+    /// Before a panel with a number.
+    static constexpr int64_t kNumberBytes = 16;
+    /// Bytes of the numbers of a group's blocks, and of a group of so many rows with its blocks.
+    int64_t getNumbersBytes() const;
+    int64_t getKeptGroupBytes(int64_t rows) const;
     /// Where a tile's first panel begins.
     int64_t getFirstPanel() const;
     /// Bytes of one tile, a multiple of 64.

@@ -80,6 +80,12 @@ LogicalResult WeightOp::verify() {
                             << show(shape);
   if (getTensor().empty())
     return emitOpError("@") << getSymName() << " names no tensor";
+  if (auto type = dyn_cast<encoding::BlocksType>(getEncoding())) {
+    constexpr int64_t kSide = encoding::BlocksType::kSide;
+    if (shape.size() != 2 || shape[1] % kSide != 0 || type.getKept() > shape[1] / kSide)
+      return emitOpError("@") << getSymName() << " has no " << type.getKept() << " blocks of "
+                              << kSide << " columns in each row, found " << show(shape);
+  }
   return success();
 }
 

@@ -11,7 +11,9 @@
 #include "lib/driver/Punch.h"
 #include "lib/driver/WriteRoll.h"
 #include "lib/encode/Budget.h"
+#include "lib/encode/LeftOut.h"
 #include "lib/encode/Pruned.h"
+#include "lib/encode/ZeroBlocks.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/IR/MLIRContext.h"
 #include "mlir/IR/Verifier.h"
@@ -139,15 +141,20 @@ static llvm::Error encodeWeights(const CompileOptions &options, LoadedModel &mod
   return calibrate(*model.module, *model.reencoded, *text, progress);
 }
 
-// Of weights that are made up when a roll is played nothing is known.
-static llvm::Error packPruned(const CompileOptions &options, LoadedModel &model,
-                              llvm::raw_ostream &notes) {
-  if (!options.weightsAtLoad)
+// Of weights that are made up when a roll is played nothing is known; and what --weights keep names
+// stands as it is, zeros and all.
+static llvm::Error packWeights(const CompileOptions &options, LoadedModel &model,
+                               llvm::raw_ostream &notes) {
+  if (!options.weightsAtLoad) {
+  }
+  if (!options.weightsAtLoad && options.weights != "keep") {
     if (llvm::Error error = findPruned(*model.module, *model.weights))
       return error;
+    if (llvm::Error error = findZeroBlocks(*model.module, *model.weights))
+      return error;
+  }
   if (model.reencoded)
     model.reencoded->forgetErrors();
-  printPruned(*model.module, notes);
   return llvm::Error::success();
 }
 
@@ -231,7 +238,7 @@ static llvm::Error compileForDevice(const CompileOptions &options, const DeviceR
       return error;
   if (llvm::Error error = encodeWeights(options, *model, progress))
     return error;
-  if (llvm::Error error = packPruned(options, *model, notes))
+  if (llvm::Error error = packWeights(options, *model, notes))
     return error;
   llvm::Expected<int64_t> maxModelLen = checkMaxModelLen(options, model->config);
   if (!maxModelLen)
@@ -289,6 +296,7 @@ static llvm::Error compileForDevice(const CompileOptions &options, const DeviceR
     model->module = std::move(again);
   }
   ModuleOp module = *model->module;
+  printLeftOut(module, notes);
   if (options.emit == Emit::Ptx) {
     text << code->text;
     return llvm::Error::success();
@@ -342,7 +350,7 @@ llvm::Error compile(const CompileOptions &options, Progress &progress, llvm::raw
     return narrow.takeError();
   if (llvm::Error error = encodeWeights(options, *model, progress))
     return error;
-  if (llvm::Error error = packPruned(options, *model, notes))
+  if (llvm::Error error = packWeights(options, *model, notes))
     return error;
   ModuleOp module = *model->module;
   if (llvm::Error error = encodeContexts(module, options.kv))
@@ -358,6 +366,7 @@ llvm::Error compile(const CompileOptions &options, Progress &progress, llvm::raw
   if (failed(runPipeline(module, machine, {*slots, *narrow, options.hiddenStates}, until,
                          proofOf(options, notes))))
     return diagnostics.take(options.directory + ": cannot be scheduled");
+  printLeftOut(module, notes);
   switch (options.emit) {
   case Emit::Tile:
   case Emit::Schedule:

@@ -1,6 +1,7 @@
 //===- PackTile.cpp - From rows of a checkpoint to bytes of a tape --------===//
 
 #include "lib/encode/PackTile.h"
+#include "lib/encode/ZeroBlocks.h"
 #include "llvm/ADT/bit.h"
 #include "llvm/Support/Endian.h"
 #include <cmath>
@@ -263,6 +264,51 @@ llvm::Error packPruned(tile::MatrixType type, const SourceRows &rows, const Tens
   return llvm::Error::success();
 }
 
+// Blocks of columns, each group of rows, or tile in panels, with as many. Where one has fewer that
+// are not zero, the first zeros stand there.
+template <typename Element>
+llvm::Error packKept(tile::MatrixType type, const SourceRows &rows, int64_t firstRow,
+                     const TensorInfo &tensor, uint8_t *out) {
+  constexpr int64_t kSide = encoding::BlocksType::kSide;
+  int64_t kept = type.getKept(), depth = type.getDepth(), rowBytes = depth * sizeof(Element);
+  int64_t most = type.getPanel() ? type.getRows() : 32;
+  for (int64_t first = 0; first < type.getRowPad(); first += most) {
+    int64_t group = std::min(most, type.getRowPad() - first);
+    int64_t valid = std::clamp<int64_t>(rows.count - first, 0, group);
+    llvm::ArrayRef<uint8_t> bytes = rows.bytes;
+    bytes = bytes.slice(valid ? first * rowBytes : 0, valid * rowBytes);
+    std::vector<bool> there = blocksThere(bytes, depth, sizeof(Element));
+    int64_t missing = kept - llvm::count(there, true);
+    if (missing < 0)
+      return llvm::createStringError(
+          llvm::Twine(tensor.name) + " row " + llvm::Twine(firstRow + first) +
+          " and those with it: " + llvm::Twine(kept - missing) + " blocks are not zero, of which " +
+          llvm::Twine(kept) + " are kept");
+    uint8_t *blocks = out + type.getNumbersBytes();
+    for (int64_t block = 0, which = 0; which < kept; ++block) {
+      if (!there[block] && missing-- <= 0)
+        continue;
+      uint8_t *number = out + which * 4, *to = blocks + which * group * kSide * sizeof(Element);
+      if (type.getPanel()) {
+        number = out + which * type.getPanelBytes();
+        to = number + tile::MatrixType::kNumberBytes;
+      }
+      llvm::support::endian::write32le(number, uint32_t(block));
+      auto *elements = reinterpret_cast<Element *>(to);
+      for (int64_t r = 0; r < valid; ++r) {
+        auto *from = reinterpret_cast<const Element *>(bytes.data() + r * rowBytes) + block * kSide;
+        int64_t run = type.getElement().isBF16() ? 2 : 1;
+        for (int64_t k = 0; k < kSide; ++k)
+          elements[type.getPanel() ? r * kSide + k : (k / run * group + r) * run + k % run] =
+              from[k];
+      }
+      ++which;
+    }
+    out += type.getKeptGroupBytes(group);
+  }
+  return llvm::Error::success();
+}
+
 llvm::Error packVector(tile::VectorType type, int64_t tile, const WeightSource &source,
                        const TensorInfo &tensor, MutableArrayRef<uint8_t> out) {
   if (type.getOrder()) {
@@ -306,8 +352,12 @@ llvm::Error packPiece(const schedule::TapeUse &use, const WeightSource &source,
   llvm::Expected<SourceRows> rows = readRows(source, tensor, range.first, range.count);
   if (!rows)
     return rows.takeError();
-  if (!matrix.isPlain())
+  if (matrix.isPruned())
     return packPruned(matrix, *rows, tensor, out.data());
+  if (matrix.getKept())
+    return matrix.getElement().isF32()
+               ? packKept<uint32_t>(matrix, *rows, range.first, tensor, out.data())
+               : packKept<uint16_t>(matrix, *rows, range.first, tensor, out.data());
   if (matrix.getPanel()) {
     if (matrix.getElement().isF32())
       packPanels<uint32_t>(*rows, matrix, out.data());

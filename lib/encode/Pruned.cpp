@@ -4,8 +4,6 @@
 #include "dialects/transformer/Transformer.h"
 #include "lib/encode/EncodingType.h"
 
-#include "llvm/Support/Format.h"
-
 #include <cmath>
 
 using namespace mlir;
@@ -61,12 +59,7 @@ void prune(llvm::MutableArrayRef<float> row) {
 }
 
 llvm::Error findPruned(ModuleOp module, const WeightSource &weights) {
-  llvm::StringSet<> encodable = encodableTensors(module), lookedUp;
-  module.walk([&](transformer::EmbedOp op) {
-    lookedUp.insert(op.getWeight());
-    if (op.getPositions())
-      lookedUp.insert(*op.getPositions());
-  });
+  llvm::StringSet<> encodable = encodableTensors(module), lookedUp = lookedUpWeights(module);
   for (auto op : module.getOps<transformer::WeightOp>()) {
     if (!op.getEncoding().isBF16() || !encodable.contains(op.getTensor()) ||
         lookedUp.contains(op.getSymName()) || op.getShape()[1] < kLeastColumns)
@@ -79,25 +72,6 @@ llvm::Error findPruned(ModuleOp module, const WeightSource &weights) {
           TypeAttr::get(encoding::TwoOfFourType::get(op.getContext(), op.getEncoding())));
   }
   return llvm::Error::success();
-}
-
-void printPruned(ModuleOp module, llvm::raw_ostream &out) {
-  int64_t count = 0, matrices = 0, before = 0, after = 0;
-  for (auto op : module.getOps<transformer::WeightOp>()) {
-    if (op.getShape().size() < 2)
-      continue;
-    ++matrices;
-    if (!isa<encoding::TwoOfFourType>(op.getEncoding()))
-      continue;
-    ++count;
-    before += op.getShape()[0] * op.getShape()[1] * 2;
-    after += op.getShape()[0] * int64_t(prunedRowBytes(op.getShape()[1]));
-  }
-  if (count)
-    out << "note: 2:4: of " << matrices << (matrices == 1 ? " matrix " : " matrices ") << count
-        << (count == 1 ? " has" : " have")
-        << llvm::format(" two of four columns, %.2f MB in place of %.2f MB (%.1f %% less)\n",
-                        after / 1e6, before / 1e6, 100 - 100.0 * after / before);
 }
 
 } // namespace pianola

@@ -5,7 +5,7 @@
 #include "lib/checkpoint/WeightSource.h"
 
 #include "mlir/IR/BuiltinOps.h"
-#include "llvm/Support/raw_ostream.h"
+#include "llvm/ADT/ArrayRef.h"
 
 namespace pianola {
 
@@ -18,9 +18,6 @@ void prune(llvm::MutableArrayRef<float> row);
 /// Gives the matrices of bf16 that are so by themselves the encoding `!encoding.two_of_four`, where
 /// that makes them smaller. Of any other matrix no more is read than shows it.
 llvm::Error findPruned(mlir::ModuleOp module, const WeightSource &weights);
-
-/// How many matrices of the module have that encoding, and what they gain; nothing if none has.
-void printPruned(mlir::ModuleOp module, llvm::raw_ostream &out);
 
 } // namespace pianola
 

@@ -86,7 +86,8 @@ FailureOr<Value> StageBuilder::emitOfExpert(RoutedLinearOp routed, Layout layout
   int64_t experts = routed.getRoutes().getType().getExperts();
   auto matrix =
       tile::MatrixType::get(owner.context, rows, rows, input.blocks, input.size, input.pad, element,
-                            owner.panelOf(element), layout.size, layout.pad);
+                            owner.panelOf(element), layout.size, layout.pad,
+                            owner.keptOnTape(weight, rows, layout.size, input));
   auto pool = tile::PoolType::get(owner.context, experts, layout.pad / rows, matrix);
   Value weights = builder.create<tile::WeightsOp>(
       loc, matrix, bindValue(owner.bind(routed, symbol, pool)), mapOf(tile));

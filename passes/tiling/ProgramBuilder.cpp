@@ -233,9 +233,13 @@ int64_t ProgramBuilder::mirror() {
     Type type = weight.getEncoding();
     if (encoding::isPlain(type) || weight.getShape().size() < 2)
       continue;
-    int64_t rows = 2 * machine.getRows(), columns = weight.getShape().back();
+    int64_t rows = 2 * machine.getRows(), columns = weight.getShape().back(), kept = 0;
+    if (auto blocks = dyn_cast<encoding::BlocksType>(type)) {
+      type = blocks.getElement();
+      kept = blocks.getKept();
+    }
     auto matrix = tile::MatrixType::get(context, rows, rows, 1, columns, tile::padToLanes(columns),
-                                        type, panelOf(type), 0, 0);
+                                        type, panelOf(type), 0, 0, kept);
     bytes = std::max({bytes, matrix.getFirstPanel(), 2 * matrix.getPanelBytes()});
   }
   return bytes;

@@ -54,6 +54,11 @@ private:
   mlir::Type elementOnTape(transformer::WeightOp weight, transformer::Layout input);
   // Whether it can stand as two of four columns; otherwise it does in full.
   bool isTakenPruned(transformer::WeightOp weight, transformer::Layout input);
+  // Blocks of columns that stand on the tape, in tiles of so many rows, out of blocks of rows if
+  // these have padding; 0: all.
+  int64_t keptOnTape(transformer::WeightOp weight, int64_t rows, int64_t rowBlock,
+                     transformer::Layout input);
+  bool isLookedUp(transformer::WeightOp weight);
   // Whether columns of such a matrix stand in another order than those of `input`, or without their
   // padding.
   static bool isReordered(mlir::Type element, transformer::Layout input);

@@ -42,17 +42,18 @@ Value StageBuilder::matrix(SymbolRefAttr symbol, Layout output, int64_t rows, La
   if (owner.isReordered(element, input))
     input = reordered(input);
   int64_t panel = owner.panelOf(element);
-  if (!panel)
-    return weight(symbol,
-                  tile::MatrixType::get(owner.context, output.byHead ? output.size : rows, rows,
-                                        input.blocks, input.size, input.pad, element, 0, 0, 0));
-  bool inBlocks = output.byHead && output.size != output.pad;
-  return weight(symbol, tile::MatrixType::get(owner.context, rows, rows, input.blocks, input.size,
-                                              input.pad, element, panel, inBlocks ? output.size : 0,
-                                              inBlocks ? output.pad : 0));
+  int64_t rowsThere = output.byHead && !panel ? output.size : rows;
+  bool inBlocks = panel && output.byHead && output.size != output.pad;
+  int64_t rowBlock = inBlocks ? output.size : 0;
+  return weight(symbol, tile::MatrixType::get(owner.context, rowsThere, rows, input.blocks,
+                                              input.size, input.pad, element, panel, rowBlock,
+                                              inBlocks ? output.pad : 0,
+                                              owner.keptOnTape(op, rowsThere, rowBlock, input)));
 }
 
 Type ProgramBuilder::elementOnTape(WeightOp weight, Layout input) {
+  if (isa<encoding::BlocksType>(weight.getEncoding())) // see keptOnTape
+    return encoding::elementOf(weight.getEncoding());
   if (auto pruned = dyn_cast<encoding::TwoOfFourType>(weight.getEncoding()))
     return isTakenPruned(weight, input) ? Type(pruned) : pruned.getElement();
   auto type = dyn_cast<encoding::ScaledType>(weight.getEncoding());
@@ -71,15 +72,30 @@ Type ProgramBuilder::elementOnTape(WeightOp weight, Layout input) {
   return machine.getCodes() && isTaken ? Type(type) : f32();
 }
 
-// Not where rows are looked up by their tokens, nor where four columns would lie across heads with
-// padding in between.
-bool ProgramBuilder::isTakenPruned(WeightOp weight, Layout input) {
-  bool isLookedUp = false;
+// By tokens or positions.
+bool ProgramBuilder::isLookedUp(WeightOp weight) {
+  bool is = false;
   module.walk([&](EmbedOp op) {
-    isLookedUp |= op.getWeight() == weight.getSymName() || op.getPositions() == weight.getSymName();
+    is |= op.getWeight() == weight.getSymName() || op.getPositions() == weight.getSymName();
   });
+  return is;
+}
+
+// Not where rows are looked up, nor where four columns would lie across heads with padding in
+// between.
+bool ProgramBuilder::isTakenPruned(WeightOp weight, Layout input) {
   bool areWhole = input.blocks == 1 || input.size % 4 == 0;
-  return machine.getCodes() && !isLookedUp && areWhole;
+  return machine.getCodes() && !isLookedUp(weight) && areWhole;
+}
+
+// Rows that share the numbers of their blocks, a tile's in panels and 32 of a tile otherwise, must
+// all lie in the same blocks.
+int64_t ProgramBuilder::keptOnTape(WeightOp weight, int64_t rows, int64_t rowBlock, Layout input) {
+  constexpr int64_t kSide = encoding::BlocksType::kSide;
+  auto type = dyn_cast<encoding::BlocksType>(weight.getEncoding());
+  bool areAligned = (kSide % rows == 0 || (rows % kSide == 0 && !machine.getPanel())) &&
+                    rowBlock % kSide == 0 && input.size % kSide == 0;
+  return type && machine.getCodes() && areAligned && !isLookedUp(weight) ? type.getKept() : 0;
 }
 
 // A group of columns goes on over the border of a head, but not over padding.

@@ -194,16 +194,31 @@ void PartEmitter::lowerContract(tile::ContractOp op) {
     kind.registerStride = kind.isPruned() ? 64 : stepBytes / registers;
     if (!tiles)
       kind.passes = passesOf(type.getDimSize(0), vectorsAtOnce(cpu, registers));
-    Value from = at(weights, mul(firstRow, bytesOfRow));
-    auto multiply = [&](Value k, Value end) {
+    // Of `columns` columns from k on, whose weights begin at `from`.
+    auto multiplyColumns = [&](Value from, Value k, Value columns, Value isFirst) {
       Value slot = kind.tiles ? firstInTiles : low;
       callProducts(kernels, *this, kind,
-                   {at(from, mul(k, stepBytes / perStep)),
-                    at(row(vectors, slot), offsetIn(*this, form, k)),
+                   {from, at(row(vectors, slot), offsetIn(*this, form, k)),
                     constant(vectors.stride * vectors.elementBytes()),
                     at(row(results, slot), mul(firstRow, 4)), constant(results.stride * 4),
-                    div(sub(end, k), kind.perStep()), kind.tiles ? slotsInTiles : slots,
-                    equal(k, constant(0))});
+                    div(columns, kind.perStep()), kind.tiles ? slotsInTiles : slots, isFirst});
+    };
+    if (int64_t kept = matrix.getKept()) {
+      constexpr int64_t kSide = encoding::BlocksType::kSide;
+      kind.tiles = tiles;
+      Value numbers = at(weights, mul(div(firstRow, 32), matrix.getKeptGroupBytes(32)));
+      loop(constant(0), constant(kept), 1, [&](Value i) {
+        Value number = load(i32(), at(numbers, mul(i, 4)));
+        Value k = mul(builder.create<arith::ExtUIOp>(loc, i64(), number), kSide);
+        Value from =
+            at(numbers, add(mul(i, kSide / perStep * stepBytes), matrix.getNumbersBytes()));
+        multiplyColumns(from, k, constant(kSide), equal(i, constant(0)));
+      });
+      return;
+    }
+    Value from = at(weights, mul(firstRow, bytesOfRow));
+    auto multiply = [&](Value k, Value end) {
+      multiplyColumns(at(from, mul(k, stepBytes / perStep)), k, sub(end, k), equal(k, constant(0)));
     };
     auto multiplyInBlocks = [&](int64_t begin, int64_t end) {
       if (oneSlot || end - begin <= kDepthBlock)

@@ -44,7 +44,9 @@ LogicalResult checkArgument(tile::StageOp stage, BlockArgument argument, const K
               "weights must stand in panels of 32 columns, or 64 bytes of what is packed, "
               "and tiles of 8 rows or a multiple");
         int64_t bytes =
-            type.getRows() * (type.isPlain() ? type.getPanelBytes() / type.getRows() : 64);
+            encoding::isPlain(type.getElement())
+                ? type.getRows() * encoding::rowBytes(type.getElement(), type.getPanel())
+                : type.getRows() * 64;
         if (2048 % bytes != 0 || shape.chunk % 2048 != 0)
           return refuse("a panel's bytes must divide 2048, and these the ring's slots");
         // See Stream.cpp.

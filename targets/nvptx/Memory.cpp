@@ -54,7 +54,7 @@ static CodesOfQuad findQuad(Kernel &e, tile::TableType table, Value base, Value 
   CodesOfQuad quad;
   if (int64_t rows = table.getTileRows()) {
     auto matrix = tile::MatrixType::get(table.getContext(), rows, rows, 1, table.getColumns(),
-                                        depth, type, table.getPanel(), 0, 0);
+                                        depth, type, table.getPanel(), 0, 0, 0);
     int64_t ofRow = std::max<int64_t>(matrix.getPanelScales(), 1);
     Value address = e.loadConstant(e.i64(), e.at(base, e.mul(e.widen(e.div(id, rows)), 8)));
     Value tile = e.globalAt(address), row = e.rem(id, rows);

@@ -61,7 +61,8 @@ void ProductEmitter::multiplyFloats(tile::ContractOp contract, Value panelStart,
   Place place = s.places.lookup(contract.getValue());
   Type element = matrix.getElement();
   int64_t bytes = element.getIntOrFloatBitWidth() / 8, rowBlocks = rows / 8;
-  int64_t panelBytes = rows * matrix.getPanel() * bytes;
+  int64_t panelBytes = matrix.getPanelBytes();
+  int64_t before = matrix.getKept() ? tile::MatrixType::kNumberBytes : 0;
   Value g = e.shiftRight(e.lane, 2), t = e.both(e.lane, e.constant(3));
 
   SmallVector<Value> sums(slots * rowBlocks, e.real(0));
@@ -75,13 +76,16 @@ void ProductEmitter::multiplyFloats(tile::ContractOp contract, Value panelStart,
                  rowsOf.emplace_back();
                  for (int64_t half = 0; half < 2; ++half) {
                    Value from = ring.at(weights, e.mul(e.lane, 8 * bytes),
-                                        block * 256 * bytes + half * 4 * bytes);
+                                        before + block * 256 * bytes + half * 4 * bytes);
                    Value quad = e.load(e.vector(element, 4), from);
                    for (int64_t i = 0; i < 4; ++i)
                      rowsOf.back().push_back(e.widenElement(e.element(quad, i)));
                  }
                }
-               Value column = e.add(e.mul(panel, 32), e.mul(t, 8));
+               Value number = panel;
+               if (matrix.getKept())
+                 number = e.load(e.i32(), ring.at(weights, e.constant(0), 0));
+               Value column = e.add(e.mul(number, 32), e.mul(t, 8));
                auto addSlot = [&](int64_t slot) {
                  SmallVector<Value> values;
                  for (int64_t half = 0; half < 8; half += 4)

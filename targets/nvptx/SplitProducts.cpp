@@ -202,7 +202,10 @@ void ProductEmitter::multiplySplit(tile::ContractOp contract, Value tileStart,
       multiplyPanel(
           taken.slice(which * registers, registers),
           [&](int64_t step, int64_t) {
-            return activations(place, 0, e.mul(e.warp, steps), which * warps * steps + step, steps);
+            return matrix.getKept()
+                       ? activations(place, 0, taken[(which + 1) * registers - 1], 0, steps)
+                       : activations(place, 0, e.mul(e.warp, steps), which * warps * steps + step,
+                                     steps);
           },
           which, next);
       return next;
@@ -219,6 +222,8 @@ void ProductEmitter::multiplySplit(tile::ContractOp contract, Value tileStart,
     for (int64_t i = 0; i < count; ++i)
       weights.push_back(source.read(source.await(e.add(start, i * warps * panelBytes))));
     auto valuesOf = [&](int64_t i, int64_t step, int64_t slotBlock) {
+      if (matrix.getKept())
+        return activations(place, slotBlock * kSlotsOfA, weights[i].back(), 0, steps);
       return activations(place, slotBlock * kSlotsOfA, e.mul(panel, steps),
                          i * warps * steps + step, steps);
     };
@@ -253,7 +258,9 @@ void ProductEmitter::multiplySplit(tile::ContractOp contract, Value tileStart,
                   });
   };
   // A warp's reads of 2 KiB of operands are under way at a time, where sums leave it the registers.
-  int64_t ahead = slotBlocks == 1 ? std::max<int64_t>(1, 2048 / (panelBytes * steps)) : 1;
+  int64_t numberBytes = matrix.getKept() ? tile::MatrixType::kNumberBytes : 0;
+  int64_t ahead =
+      slotBlocks == 1 ? std::max<int64_t>(1, 2048 / ((panelBytes - numberBytes) * steps)) : 1;
   auto playFrom = [&](int64_t first, int64_t end, int64_t count) {
     if (first < end)
       sums = e.loop(e.add(e.warp, first), e.constant(end), e.constant(warps * count), sums,

@@ -137,9 +137,11 @@ SmallVector<Value> WeightPanels::read(Value position, int64_t which) {
   for (int64_t block = 0; block < blocks(); ++block)
     registers.push_back(
         e.load(quad, ring.at(position, mine, further + bytesBeforeCodes() + block * 512)));
-  if (isPruned())
+  if (matrix.isPruned())
     for (int64_t block = 0; block < blocks(); ++block)
       llvm::append_range(registers, load(position, e.mul(e.lane, 2), further + block * 64, 2, 2));
+  else if (matrix.getKept())
+    llvm::append_range(registers, load(position, e.constant(0), further, 4, 4));
   else if (stepsOfScale() && groupsApart > 1)
     readApart(position, further, registers);
   else if (stepsOfScale())
@@ -153,8 +155,10 @@ SmallVector<Value> WeightPanels::zerosFor(const Scales &scales) {
 
 SmallVector<Value> WeightPanels::zeros() {
   SmallVector<Value> registers(blocks(), e.zeros(e.vector(e.i32(), 4)));
-  if (isPruned())
+  if (matrix.isPruned())
     registers.append(blocks(), e.constant(0));
+  else if (matrix.getKept())
+    registers.push_back(e.constant(0));
   else if (stepsOfScale())
     llvm::append_range(registers, zerosFor(ofPanel()));
   return registers;
@@ -246,7 +250,7 @@ Value WeightPanels::zeroOfRow(ArrayRef<Value> ofRows, int64_t block) {
 WeightPanels::Step WeightPanels::step(ArrayRef<Value> panel, ArrayRef<Value> ofRows,
                                       int64_t number) {
   Step step;
-  if (isPruned()) {
+  if (matrix.isPruned()) {
     for (int64_t block = 0; block < blocks(); ++block)
       llvm::append_range(step.pairs, spread(e.element(panel[block], 2 * number),
                                             e.element(panel[block], 2 * number + 1),
@@ -254,7 +258,7 @@ WeightPanels::Step WeightPanels::step(ArrayRef<Value> panel, ArrayRef<Value> ofR
     return step;
   }
   if (!codes) {
-    for (Value quad : panel)
+    for (Value quad : panel.take_front(blocks()))
       for (int64_t i = 0; i < 4; ++i)
         step.pairs.push_back(e.element(quad, i));
     return step;
@@ -284,8 +288,8 @@ WeightPanels::Step WeightPanels::step(ArrayRef<Value> panel, ArrayRef<Value> ofR
 }
 
 WeightPanels::Step WeightPanels::readStep(Value position, ArrayRef<Value> ofRows, Value number) {
-  assert(!matrix.isPlain() && !areA && "what weights are A for has few sums");
-  if (isPruned()) {
+  assert(!encoding::isPlain(matrix.getElement()) && !areA && "what weights are A for has few sums");
+  if (matrix.isPruned()) {
     Step step;
     for (int64_t block = 0; block < blocks(); ++block) {
       SmallVector<Value> words = load(position, e.add(e.mul(e.lane, 16), e.mul(number, 8)),

@@ -51,7 +51,7 @@ inline int64_t panelsTogether(const KernelShape &shape, tile::MatrixType matrix)
 Value scaleIn(Emitter &e, encoding::Scale type, llvm::ArrayRef<Value> words, int64_t index);
 
 /// A panel is a list of a lane's registers: 16 bytes of each 8 rows, then scales, then zero points;
-/// or patterns, two bytes of each 8 rows.
+/// or patterns, two bytes of each 8 rows; or its number among the matrix's blocks of columns.
 class WeightPanels {
 public:
   /// With `areA` weights are the first operand of products; see SplitProducts.cpp. If codes are
@@ -122,7 +122,6 @@ private:
   /// Of what products take: folded, if codes are bare.
   int64_t blocksOfA() const { return areBare && areFolded(matrix) ? 2 : blocks(); }
   int64_t groups() const { return areA && blocks() > 1 ? blocks() / 2 : blocks(); }
-  bool isPruned() const { return !codes && !matrix.isPlain(); }
   int64_t bytesBeforeCodes() const { return matrix.getPanelBytes() - blocks() * 512; }
   llvm::SmallVector<Value> zerosFor(const Scales &scales);
   llvm::SmallVector<Value> load(Value position, Value within, int64_t further, int64_t bytes,

@@ -22,3 +22,23 @@ transformer.weight @w [8, 96] i8 from "w"
 
 // expected-error @+1 {{two of four columns have a bf16, found 'f32'}}
 transformer.weight @w [8, 96] !encoding.two_of_four<f32> from "w"
+
+// -----
+
+// expected-error @+1 {{blocks are of f32, bf16 or f16, found 'i8'}}
+transformer.weight @w [32, 96] !encoding.blocks<i8, kept = 1> from "w"
+
+// -----
+
+// expected-error @+1 {{of blocks at least one stands there, not 0}}
+transformer.weight @w [32, 96] !encoding.blocks<bf16, kept = 0> from "w"
+
+// -----
+
+// expected-error @+1 {{'transformer.weight' op @w has no 4 blocks of 32 columns in each row, found [32, 96]}}
+transformer.weight @w [32, 96] !encoding.blocks<bf16, kept = 4> from "w"
+
+// -----
+
+// expected-error @+1 {{'transformer.weight' op @w has no 2 blocks of 32 columns in each row, found [32, 88]}}
+transformer.weight @w [32, 88] !encoding.blocks<bf16, kept = 2> from "w"

@@ -13,3 +13,5 @@ transformer.weight @floats [8, 256] !encoding.scaled<code = f8e4m3, group = 128,
 transformer.weight @mx [8, 64] !encoding.scaled<code = f4e2m1, group = 32, scale = e8m0> from "mx"
 // CHECK: transformer.weight @pruned [8, 64] !encoding.two_of_four<bf16> from "pruned"
 transformer.weight @pruned [8, 64] !encoding.two_of_four<bf16> from "pruned"
+// CHECK: transformer.weight @blocks [64, 256] !encoding.blocks<bf16, kept = 3> from "blocks"
+transformer.weight @blocks [64, 256] !encoding.blocks<bf16, kept = 3> from "blocks"

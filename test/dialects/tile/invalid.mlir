@@ -255,3 +255,21 @@ tile.stage @scale(%x: !tile.buffer<1 x 32 x f32>, %y: !tile.buffer<1 x 48 x f32>
     tile.store %1, %y : tensor<1x48xf32>, !tile.buffer<1 x 48 x f32>
   }
 }
+
+// -----
+
+// expected-error @+1 {{blocks that are kept have f32, bf16 or f16, found '!encoding.two_of_four<bf16>'}}
+tile.stage @kept(%w: !tile.matrix<rows = 32, row_pad = 32, blocks = 1, columns = 96, column_pad = 96, element = !encoding.two_of_four<bf16>, kept = 1>) {
+}
+
+// -----
+
+// expected-error @+1 {{blocks that are kept have 32 columns each, in panels, too, and no padding in between}}
+tile.stage @padding(%w: !tile.matrix<rows = 32, row_pad = 32, blocks = 2, columns = 24, column_pad = 32, element = bf16, kept = 1>) {
+}
+
+// -----
+
+// expected-error @+1 {{of 3 blocks 4 cannot be kept}}
+tile.stage @many(%w: !tile.matrix<rows = 32, row_pad = 32, blocks = 1, columns = 96, column_pad = 96, element = bf16, kept = 4>) {
+}
