@@ -9,7 +9,8 @@
  *   code        host: machine code, position-independent, without relocations: parts are entered at
  *               byte offsets that the manifest names. nvptx: PTX, the text of one module
  *   records     RollRecord[]: for each program and worker, what it does, in order
- *   tape        for each worker the bytes of its weights in the order in which it consumes them
+ *   tape        for each worker the bytes of its weights in the order in which it consumes them;
+ *               host: what a later step reads again, where layers share weights, stands once
  *   table       embedding tables that no tape holds, row-major
  *   tiles       uint64_t[]: for a table that lies on the tapes, the byte in the tape section at
  *               which each of its tiles starts

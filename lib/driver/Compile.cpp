@@ -13,6 +13,7 @@
 #include "lib/encode/Budget.h"
 #include "lib/encode/LeftOut.h"
 #include "lib/encode/Pruned.h"
+#include "lib/encode/TiedWeights.h"
 #include "lib/encode/ZeroBlocks.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/IR/MLIRContext.h"
@@ -146,6 +147,8 @@ static llvm::Error encodeWeights(const CompileOptions &options, LoadedModel &mod
 static llvm::Error packWeights(const CompileOptions &options, LoadedModel &model,
                                llvm::raw_ostream &notes) {
   if (!options.weightsAtLoad) {
+    if (llvm::Error error = tieWeights(*model.module, *model.weights, notes))
+      return error;
   }
   if (!options.weightsAtLoad && options.weights != "keep") {
     if (llvm::Error error = findPruned(*model.module, *model.weights))
@@ -309,7 +312,7 @@ static llvm::Error compileForDevice(const CompileOptions &options, const DeviceR
     rollCode.cubin = std::move(*cubin);
   }
   if (llvm::Error error =
-          writeRoll(options, summary, machine, module, rollCode, *model->weights, progress))
+          writeRoll(options, summary, machine, module, rollCode, *model->weights, progress, notes))
     return error;
   if (!options.weightsAtLoad)
     printWeights(options, *model, module, notes);
@@ -383,7 +386,7 @@ llvm::Error compile(const CompileOptions &options, Progress &progress, llvm::raw
   if (!image)
     return image.takeError();
   if (llvm::Error error = writeRoll(options, summary, machine, module, codeFor(*cpu, *image),
-                                    *model->weights, progress))
+                                    *model->weights, progress, notes))
     return error;
   printWeights(options, *model, module, notes);
   return llvm::Error::success();

@@ -63,12 +63,15 @@ private:
   json constantOf(SymbolRefAttr weight, tile::VectorType type);
   json bindingsOf(schedule::StepOp step);
   json kernelOf(const PtxProgram &program);
-  void punchHostRuns(schedule::StepOp step, uint32_t number, ArrayRef<int64_t> tiles, uint64_t &at);
+  void punchHostRuns(schedule::StepOp step, int64_t worker, uint32_t number,
+                     ArrayRef<int64_t> tiles, uint64_t &at);
   void punchPtxRuns(schedule::StepOp step, uint32_t number, ArrayRef<int64_t> tiles, uint64_t &at);
   void add(PianolaRecordKind kind, uint32_t step, uint32_t index, uint32_t begin, uint32_t end,
            uint64_t resident, uint64_t tape) {
     result.records.push_back({uint32_t(kind), step, index, begin, end, 0, resident, tape});
   }
+  void shareRuns(std::vector<schedule::TapeUse> &tape);
+  uint64_t standingAt(int64_t worker, uint64_t at) const;
   json punchProgram(schedule::ProgramOp program);
   json punchRecords(schedule::ProgramOp program, int64_t worker,
                     llvm::DenseMap<Value, uint32_t> &events);
@@ -80,13 +83,59 @@ private:
   uint64_t scratch = 0;
   Numbering contexts, states, rotations, tables, pools;
   llvm::MapVector<std::pair<Attribute, Type>, uint64_t> constants; // bytes of the section
+  // Of each worker, where what begins at a byte of the tape that its steps read from end to end
+  // stands: a step's resident vectors, or its tiles.
+  std::vector<std::map<uint64_t, uint64_t>> standing;
   Punched result;
   std::string refusal; // the first
 };
 
+// A step whose pieces all are an earlier one's, in the same order, reads them there: those of
+// layers that share their weights.
+void Puncher::shareRuns(std::vector<schedule::TapeUse> &tape) {
+  using Piece = std::tuple<const void *, const void *, int64_t>;
+  std::map<std::vector<Piece>, uint64_t> known;
+  std::map<uint64_t, uint64_t> &places = standing.emplace_back();
+  std::vector<schedule::TapeUse> shorter;
+  for (size_t begin = 0, end = 0; begin < tape.size(); begin = end) {
+    const schedule::TapeUse &first = tape[begin];
+    std::vector<Piece> pieces;
+    for (; end < tape.size() && tape[end].step == first.step &&
+           (tape[end].tile < 0) == (first.tile < 0);
+         ++end)
+      pieces.push_back({tape[end].weight.getAsOpaquePointer(), tape[end].type.getAsOpaquePointer(),
+                        tape[end].tile});
+    int64_t at = schedule::getTapeBytes(shorter), shift = at - first.offset;
+    auto [place, isNew] = known.try_emplace(std::move(pieces), at);
+    places[first.offset] = place->second;
+    for (size_t i = begin; i < end; ++i)
+      if (isNew) {
+        shorter.push_back(tape[i]);
+        shorter.back().offset += shift;
+      } else if (isa<tile::MatrixType>(tape[i].type)) {
+        result.sharedBytes += tape[i].bytes;
+      }
+  }
+  tape = std::move(shorter);
+}
+
+uint64_t Puncher::standingAt(int64_t worker, uint64_t at) const {
+  if (ptx || standing[worker].empty())
+    return at;
+  auto behind = standing[worker].upper_bound(at);
+  auto run = std::prev(behind);
+  return run->second + (at - run->first);
+}
+
 void Puncher::placeTapes(schedule::ProgramOp program) {
+  // A layer's step binds a pool once.
+  for (auto pool : program.getBody().getOps<schedule::PoolOp>())
+    result.sharedBytes +=
+        (llvm::range_size(pool.getPool().getUses()) - 1) * pool.getPool().getType().getBytes();
   for (int64_t w = 0; w < workers; ++w) {
     result.tapes.push_back(schedule::getTape(program, w));
+    if (!ptx) // a GPU's tapes pass by from end to end
+      shareRuns(result.tapes.back());
     uint64_t bytes = schedule::getTapeBytes(result.tapes.back());
     result.tapeOffsets.push_back(result.tapeBytes);
     result.manifest["tapes"].push_back({{"offset", result.tapeBytes}, {"bytes", bytes}});
@@ -237,14 +286,15 @@ json Puncher::bindingsOf(schedule::StepOp step) {
   return bindings;
 }
 
-void Puncher::punchHostRuns(schedule::StepOp step, uint32_t number, ArrayRef<int64_t> tiles,
-                            uint64_t &at) {
+void Puncher::punchHostRuns(schedule::StepOp step, int64_t worker, uint32_t number,
+                            ArrayRef<int64_t> tiles, uint64_t &at) {
   tile::StageOp stage = step.getStageOp();
   std::string name = stage.getSymName().str();
-  uint64_t resident = at;
+  uint64_t resident = standingAt(worker, at);
   at += tile::getTapeBytes(tile::getResidentPieces(stage));
   if (stage.getPrologue())
-    add(PIANOLA_RECORD_RUN, number, parts.at(name + ".prologue"), 0, 1, resident, at);
+    add(PIANOLA_RECORD_RUN, number, parts.at(name + ".prologue"), 0, 1, resident,
+        standingAt(worker, at));
 
   SmallVector<tile::SectionOp> sections = stage.getSections();
   uint32_t previousPart = -1;
@@ -257,7 +307,7 @@ void Puncher::punchHostRuns(schedule::StepOp step, uint32_t number, ArrayRef<int
     if (part == previousPart && result.records.back().end == tile)
       ++result.records.back().end;
     else
-      add(PIANOLA_RECORD_RUN, number, part, tile, tile + 1, resident, at);
+      add(PIANOLA_RECORD_RUN, number, part, tile, tile + 1, resident, standingAt(worker, at));
     previousPart = part;
     at += tile::getTapeBytes(tile::getTilePieces(sections[section]));
   }
@@ -300,7 +350,7 @@ json Puncher::punchRecords(schedule::ProgramOp program, int64_t worker,
     if (ptx)
       punchPtxRuns(step, number, tiles, at);
     else
-      punchHostRuns(step, number, tiles, at);
+      punchHostRuns(step, worker, number, tiles, at);
     if (step.getSignals())
       add(PIANOLA_RECORD_SIGNAL, number, events[step.getSignals()], 0, 0, 0, 0);
   }

@@ -28,7 +28,8 @@ struct Punched {
   std::vector<std::vector<schedule::TapeUse>> tapes; // of each worker
   std::vector<uint64_t> tapeOffsets;                 // in the tape section
   uint64_t tapeBytes = 0;                            // of all tapes, with padding between them
-  std::vector<schedule::TapeUse> pools;              // tiles, in the tape section behind the tapes
+  uint64_t sharedBytes = 0;             // of matrices that steps read where earlier ones do
+  std::vector<schedule::TapeUse> pools; // tiles, in the tape section behind the tapes
   std::vector<PunchedTable> tables;
   uint64_t tableBytes = 0;
   std::vector<uint64_t> tiles;

@@ -12,6 +12,7 @@
 #include "runtime/template/ChatConfig.h"
 #include "llvm/ADT/StringExtras.h"
 #include "llvm/Support/FileSystem.h"
+#include "llvm/Support/Format.h"
 #include "llvm/Support/Path.h"
 #include <thread>
 
@@ -265,7 +266,7 @@ RollCode codeFor(const DeviceRow &device, const PtxCode &ptx) {
 
 llvm::Error writeRoll(const CompileOptions &options, const ModelSummary &summary,
                       tile::MachineAttr machine, ModuleOp module, const RollCode &code,
-                      const WeightSource &weights, Progress &progress) {
+                      const WeightSource &weights, Progress &progress, llvm::raw_ostream &notes) {
   llvm::Expected<GenerationConfig> generation = GenerationConfig::fromDirectory(options.directory);
   if (!generation)
     return generation.takeError();
@@ -287,6 +288,9 @@ llvm::Error writeRoll(const CompileOptions &options, const ModelSummary &summary
   if (!made)
     return made.takeError();
   Punched &punched = *made;
+  if (punched.sharedBytes)
+    notes << llvm::format("note: tied layers: %.2f MB of weights stand once for several layers\n",
+                          punched.sharedBytes / 1e6);
   json &manifest = punched.manifest;
   manifest["pianola"] = kVersion;
   manifest["model"] = {{"family", summary.family},

@@ -28,10 +28,11 @@ struct RollCode {
 RollCode codeFor(const HostCpu &cpu, const HostImage &image);
 RollCode codeFor(const DeviceRow &device, const PtxCode &ptx);
 
-/// Packs the weights and writes the roll to `options.output`, whole or not at all.
+/// Packs the weights and writes the roll to `options.output`, whole or not at all. What tapes gain
+/// by weights that several layers share goes to `notes`.
 llvm::Error writeRoll(const CompileOptions &options, const ModelSummary &summary,
                       tile::MachineAttr machine, mlir::ModuleOp module, const RollCode &code,
-                      const WeightSource &weights, Progress &progress);
+                      const WeightSource &weights, Progress &progress, llvm::raw_ostream &notes);
 
 } // namespace pianola
 

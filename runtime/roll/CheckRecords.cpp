@@ -36,14 +36,14 @@ Status checkRecord(const Roll &roll, const RollProgram &program, size_t worker, 
   return Status();
 }
 
-Status checkHostRun(const Roll &roll, uint64_t index) {
+Status checkHostRun(const Roll &roll, size_t worker, uint64_t index) {
   const PianolaRollRecord &record = roll.records()[index];
   if (record.kind != PIANOLA_RECORD_RUN)
     return Status();
   size_t parts = roll.manifest().parts.size();
   if (record.index >= parts)
     return refuse(index, "part " + number(record.index) + " of " + number(parts));
-  if (record.resident > record.tape || record.resident % 64 != 0)
+  if (record.resident > roll.manifest().tapes[worker].bytes || record.resident % 64 != 0)
     return refuse(index, "does not lie on the worker's tape");
   return Status();
 }
@@ -117,7 +117,7 @@ Status checkWorker(const Roll &roll, const RollProgram &program, size_t worker) 
   for (uint64_t i = range.first; i < end; ++i) {
     Status status = checkRecord(roll, program, worker, i);
     if (status.ok())
-      status = onGpu ? cards.take(i) : checkHostRun(roll, i);
+      status = onGpu ? cards.take(i) : checkHostRun(roll, worker, i);
     if (!status.ok())
       return status;
   }

@@ -109,9 +109,9 @@ protected:
   std::string play(Base &base, ModuleOp module, const PtxCode &code, unsigned seed) {
     base.options.output = temporary.path + "/model.roll";
     Progress progress(false);
-    std::string error =
-        llvm::toString(writeRoll(base.options, base.summary, base.machine, module,
-                                 codeFor(base.row, code), *base.model->weights, progress));
+    std::string error = llvm::toString(writeRoll(base.options, base.summary, base.machine, module,
+                                                 codeFor(base.row, code), *base.model->weights,
+                                                 progress, llvm::nulls()));
     EXPECT_EQ(error, "");
     auto roll = Roll::open(base.options.output);
     if (!roll) {

@@ -55,8 +55,9 @@ protected:
 
   std::vector<int32_t> play(ModuleOp module, const HostImage &code, unsigned threads) {
     Progress progress(false);
-    std::string error = llvm::toString(
-        writeRoll(options, summary, machine, module, codeFor(cpu, code), *model.weights, progress));
+    std::string error =
+        llvm::toString(writeRoll(options, summary, machine, module, codeFor(cpu, code),
+                                 *model.weights, progress, llvm::nulls()));
     EXPECT_EQ(error, "");
     auto roll = Roll::open(options.output);
     EXPECT_TRUE(roll) << roll.message();
