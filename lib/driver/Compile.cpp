@@ -110,6 +110,16 @@ static void printWeights(const CompileOptions &options, const LoadedModel &model
     model.reencoded->printErrors(notes);
 }
 
+// Of weights that are made up when a roll is played nothing is known; and what --weights keep names
+// stands as it is, zeros and all.
+static llvm::Error leaveOutZeros(const CompileOptions &options, LoadedModel &model) {
+  if (options.weightsAtLoad || options.weights == "keep")
+    return llvm::Error::success();
+  if (llvm::Error error = findPruned(*model.module, *model.weights))
+    return error;
+  return findZeroBlocks(*model.module, *model.weights);
+}
+
 // Encodings within a budget, and codes on the activations of a text.
 static llvm::Error encodeWeights(const CompileOptions &options, LoadedModel &model,
                                  Progress &progress) {
@@ -125,6 +135,9 @@ static llvm::Error encodeWeights(const CompileOptions &options, LoadedModel &mod
     llvm::Expected<uint64_t> budget = parseBytes(options.budget);
     if (!budget)
       return budget.takeError();
+    // What a matrix takes as it is, is less without zeros.
+    if (llvm::Error error = leaveOutZeros(options, model))
+      return error;
     llvm::Expected<llvm::StringMap<WeightEncoding>> chosen =
         encodeWithin(*budget, *model.module, *model.weights, text ? &*text : nullptr);
     if (!chosen)
@@ -142,20 +155,13 @@ static llvm::Error encodeWeights(const CompileOptions &options, LoadedModel &mod
   return calibrate(*model.module, *model.reencoded, *text, progress);
 }
 
-// Of weights that are made up when a roll is played nothing is known; and what --weights keep names
-// stands as it is, zeros and all.
 static llvm::Error packWeights(const CompileOptions &options, LoadedModel &model,
                                llvm::raw_ostream &notes) {
-  if (!options.weightsAtLoad) {
+  if (!options.weightsAtLoad)
     if (llvm::Error error = tieWeights(*model.module, *model.weights, notes))
       return error;
-  }
-  if (!options.weightsAtLoad && options.weights != "keep") {
-    if (llvm::Error error = findPruned(*model.module, *model.weights))
-      return error;
-    if (llvm::Error error = findZeroBlocks(*model.module, *model.weights))
-      return error;
-  }
+  if (llvm::Error error = leaveOutZeros(options, model))
+    return error;
   if (model.reencoded)
     model.reencoded->forgetErrors();
   return llvm::Error::success();

@@ -108,9 +108,7 @@ public:
     module.walk([&](transformer::AddOp) { ++terms; });
     share = 1 / terms;
     llvm::StringSet<> encodable = encodableTensors(module);
-    module.walk([&](transformer::WeightOp op) {
-      add(*weights.find(op.getTensor()), encodable.contains(op.getTensor()));
-    });
+    module.walk([&](transformer::WeightOp op) { add(op, encodable.contains(op.getTensor())); });
   }
 
   /// Adds what the matrix, used so, does to the errors of its encodings; without activations, on
@@ -122,13 +120,14 @@ public:
   double share;       // of a term
 
 private:
-  void add(const TensorInfo &tensor, bool isEncodable);
+  void add(transformer::WeightOp op, bool isEncodable);
   llvm::Expected<Rows> read(const TensorInfo &tensor) const;
 
   const WeightSource &weights;
 };
 
-void Survey::add(const TensorInfo &tensor, bool isEncodable) {
+void Survey::add(transformer::WeightOp op, bool isEncodable) {
+  const TensorInfo &tensor = *weights.find(op.getTensor());
   if (!isEncodable || tensor.scaling) {
     fixed += tensor.scaling ? storedBytes(tensor) : tensor.elements() * sizeof(float);
     return;
@@ -141,6 +140,10 @@ void Survey::add(const TensorInfo &tensor, bool isEncodable) {
     matrix.encodings.push_back(*llvm::cantFail(parseWeightEncoding(name)));
   for (const WeightEncoding &encoding : matrix.encodings)
     matrix.alternatives.push_back({storedBytes(encodedAs(tensor, encoding)), 0});
+  // As it is, perhaps without zeros.
+  if (!encoding::isPlain(op.getEncoding()))
+    matrix.alternatives.front().bytes =
+        op.getShape()[0] * encoding::rowBytes(op.getEncoding(), op.getShape()[1]);
 }
 
 Rows decoded(const WeightEncoding &encoding, const TensorInfo &tensor, const Rows &plain) {

@@ -99,10 +99,12 @@ TEST(FoundPruned, StandLikeWhatIsPrunedHere) {
                     if (tensor.name == "model.layers.1.mlp.down_proj.weight")
                       std::fill(values.end() - 4, values.end() - 1, 1.0f);
                   });
-  auto compiled = [&](const TemporaryDirectory &model, const char *weights) {
+  auto compiled = [&](const TemporaryDirectory &model, const char *weights,
+                      const char *budget = "") {
     CompileOptions options;
     options.directory = model.path;
     options.weights = weights;
+    options.budget = budget;
     options.workers = 2;
     options.output = temporary.path + "/model.roll";
     std::string notes;
@@ -122,6 +124,8 @@ TEST(FoundPruned, StandLikeWhatIsPrunedHere) {
             "0.25 MB (43.5 % less)");
   EXPECT_TRUE(found.second == made.second);
   EXPECT_LT(found.second.size(), whole.second.size());
+  // All of it in bf16 would take 0.31 MB.
+  EXPECT_TRUE(compiled(pruned, "", "220KB").second == found.second);
   auto others = compiled(spoilt, "");
   EXPECT_GT(others.second.size(), found.second.size());
   EXPECT_LT(others.second.size(), whole.second.size());
