@@ -123,7 +123,8 @@ def Encoding_BlocksType : TypeDef<Encoding_Dialect, "Blocks"> {
   let extraClassDeclaration = [{
     /// Rows, and columns, of a block.
     static constexpr int64_t kSide = 32;
-    /// Bytes that a block's number takes of each row at most: 16 for every 8 rows (`!tile.matrix`).
+    /// Bytes that a block's number takes of each row: 16 for every 8 rows of a panel, and of other
+    /// tiles (`!tile.matrix`) hardly any but where few blocks are kept.
     static constexpr int64_t kNumberBytes = 2;
   }];
 }

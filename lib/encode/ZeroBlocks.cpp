@@ -1,7 +1,7 @@
 // ZeroBlocks.cpp - matrices of which whole blocks are zero.
 #include "lib/encode/ZeroBlocks.h"
 
-#include "dialects/transformer/Transformer.h"
+#include "dialects/transformer/Layout.h"
 #include "lib/encode/EncodingType.h"
 
 using namespace mlir;
@@ -15,6 +15,10 @@ constexpr int64_t kSide = encoding::BlocksType::kSide;
 // where it reads others at 93 %.
 constexpr int64_t kWorthwhile = 8;
 
+// Layers of which different blocks are zero should not all have stages of their own: matrices keep
+// as many eighths of their blocks as they need.
+constexpr int64_t kSteps = 8;
+
 // Either zero, which differ in their sign, adds nothing to a sum.
 template <typename Element> bool isZero(const uint8_t *bytes, int64_t count) {
   auto *elements = reinterpret_cast<const Element *>(bytes);
@@ -22,6 +26,30 @@ template <typename Element> bool isZero(const uint8_t *bytes, int64_t count) {
   for (int64_t i = 0; i < count; ++i)
     all |= elements[i];
   return Element(all << 1) == 0;
+}
+
+// Whether heads or experts end where blocks do, of the columns that the op multiplies and of the
+// rows that it makes, whatever the machine's tiles are.
+bool endsWithBlocks(Operation *op) {
+  auto isWhole = [](int64_t size) { return size % kSide == 0; };
+  if (!isa<transformer::HeadLinearOp>(op) && // its columns are a head's
+      !isWhole(transformer::layoutOf(op->getOperand(0)).size))
+    return false;
+  transformer::Layout output = transformer::layoutOf(op->getResult(0));
+  if (isa<transformer::RoutedLinearOp>(op))
+    return isWhole(output.size);
+  return !output.byHead || isWhole(output.size) || output.size == kSide / 2;
+}
+
+// Of matrices that are used otherwise blocks could not stand apart.
+llvm::StringSet<> unsuitedWeights(ModuleOp module) {
+  llvm::StringSet<> found = lookedUpWeights(module);
+  module.walk([&](Operation *op) {
+    if (isa<transformer::LinearOp, transformer::HeadLinearOp, transformer::RoutedLinearOp>(op) &&
+        !endsWithBlocks(op))
+      found.insert(op->getAttrOfType<FlatSymbolRefAttr>("weight").getValue());
+  });
+  return found;
 }
 
 // The encoding in blocks, or null where it would be no gain.
@@ -32,12 +60,15 @@ llvm::Expected<encoding::BlocksType> blocksOf(transformer::WeightOp op,
   int64_t rows = op.getShape()[0], columns = op.getShape()[1], kept = 1;
   int64_t bytes = element.getIntOrFloatBitWidth() / 8;
   int64_t before = encoding::rowBytes(op.getEncoding(), columns);
+  int64_t step = std::max<int64_t>(1, columns / kSide / kSteps);
   std::vector<uint8_t> block;
   for (int64_t first = 0; first < rows; first += kSide) {
     block.resize(std::min(kSide, rows - first) * columns * bytes);
     if (llvm::Error error = weights.read(tensor, first * columns * bytes, block))
       return std::move(error);
-    kept = std::max<int64_t>(kept, llvm::count(blocksThere(block, columns, bytes), true));
+    int64_t there = llvm::count(blocksThere(block, columns, bytes), true);
+    kept = std::max(
+        kept, std::min<int64_t>(llvm::alignTo(std::max<int64_t>(there, 1), step), columns / kSide));
     auto type = encoding::BlocksType::get(op.getContext(), element, kept);
     if (encoding::rowBytes(type, columns) * kWorthwhile > before * (kWorthwhile - 1))
       return encoding::BlocksType();
@@ -61,10 +92,10 @@ std::vector<bool> blocksThere(llvm::ArrayRef<uint8_t> rows, int64_t columns, int
 }
 
 llvm::Error findZeroBlocks(ModuleOp module, const WeightSource &weights) {
-  llvm::StringSet<> encodable = encodableTensors(module), lookedUp = lookedUpWeights(module);
+  llvm::StringSet<> encodable = encodableTensors(module), unsuited = unsuitedWeights(module);
   for (auto op : module.getOps<transformer::WeightOp>()) {
     if (!encoding::isPlain(encoding::elementOf(op.getEncoding())) ||
-        !encodable.contains(op.getTensor()) || lookedUp.contains(op.getSymName()) ||
+        !encodable.contains(op.getTensor()) || unsuited.contains(op.getSymName()) ||
         op.getShape()[1] % kSide != 0)
       continue;
     llvm::Expected<encoding::BlocksType> blocks = blocksOf(op, weights);

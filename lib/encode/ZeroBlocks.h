@@ -14,8 +14,8 @@ namespace pianola {
 std::vector<bool> blocksThere(llvm::ArrayRef<uint8_t> rows, int64_t columns, int64_t elementBytes);
 
 /// Gives matrices of plain numbers, or with two of four columns, of which enough blocks are zero
-/// the encoding `!encoding.blocks`: where that makes them an eighth smaller. Of any other matrix no
-/// more is read than shows it.
+/// the encoding `!encoding.blocks`: where that makes them an eighth smaller, and their heads or
+/// experts are whole blocks. Of any other matrix no more is read than shows it.
 llvm::Error findZeroBlocks(mlir::ModuleOp module, const WeightSource &weights);
 
 } // namespace pianola

@@ -9,6 +9,12 @@
 
 namespace pianola {
 
+/// An element to convert to.
+struct Bf16 {
+  Bf16(float value) : bits(toBf16(value)) {}
+  uint16_t bits;
+};
+
 /// Writes the weights of `source` as a model directory of `dtype`: those whose names have `part`.
 /// `change` may change them before.
 template <typename Element>

@@ -73,11 +73,6 @@ TEST_P(PrunedOnGpus, AgreeWithTheInterpreter) {
       << testing::PrintToString(emulation);
 }
 
-struct Bf16 {
-  Bf16(float value) : bits(toBf16(value)) {}
-  uint16_t bits;
-};
-
 // A checkpoint that somebody else has pruned becomes what one becomes that is pruned here; with one
 // number more a matrix stands in full.
 TEST(FoundPruned, StandLikeWhatIsPrunedHere) {

@@ -1,6 +1,7 @@
 // ZeroBlocks.cpp - matrices of which blocks are left out on the tapes, against the interpreter,
 // which knows nothing of blocks.
 #include "lib/checkpoint/SafeTensorsWriter.h"
+#include "test/numeric/ConvertWeights.h"
 #include "test/numeric/Emulated.h"
 #include "test/numeric/Mixtures.h"
 #include "test/numeric/Reference.h"
@@ -16,6 +17,9 @@ namespace {
 // Heads of 32 columns, so that the matrix behind attention has blocks, too; and a vocabulary that
 // ends within one.
 constexpr Shape kDense = {"dense", "Qwen3ForCausalLM", 160, 224, 5, 1, 32, 131, 0, 3, false};
+constexpr Shape kBiased = {"biased", "Qwen2ForCausalLM", 96, 160, 3, 1, 64, 97, 0, 3, true};
+// Heads of no whole blocks stand in full, and so does what multiplies them.
+constexpr Shape kWideHeads = {"wide", "Qwen3ForCausalLM", 128, 96, 2, 1, 80, 97, 0, 3, false};
 // Rows of an expert that are whole blocks, and that are not: these stand in full.
 constexpr Mixture kWhole = {"whole", 96, 64, 5, 2, 3, 0};
 constexpr Mixture kHalf = {"half", 96, 48, 5, 2, 2, 0};
@@ -46,10 +50,12 @@ template <typename Model> void writeSparse(const Model &model, const std::string
 }
 
 void writeNamed(const std::string &model, const std::string &directory) {
-  if (model == "dense")
-    writeSparse(kDense, directory);
-  else
-    writeSparse(model == "whole" ? kWhole : kHalf, directory);
+  for (const Shape &shape : {kDense, kBiased, kWideHeads})
+    if (model == shape.name)
+      writeSparse(shape, directory);
+  for (const Mixture &mixture : {kWhole, kHalf})
+    if (model == mixture.name)
+      writeSparse(mixture, directory);
 }
 
 std::vector<int32_t> idsOf(int count) {
@@ -64,6 +70,10 @@ class ZeroBlocks : public testing::TestWithParam<std::tuple<const char *, const 
 INSTANTIATE_TEST_SUITE_P(All, ZeroBlocks,
                          testing::Combine(testing::Values("dense", "whole", "half"),
                                           testing::Values("f32", "bf16", "f16")));
+
+INSTANTIATE_TEST_SUITE_P(Heads, ZeroBlocks,
+                         testing::Combine(testing::Values("biased", "wide"),
+                                          testing::Values("bf16")));
 
 TEST_P(ZeroBlocks, AgreeWithTheInterpreter) {
   auto [model, weights] = GetParam();
@@ -101,6 +111,8 @@ INSTANTIATE_TEST_SUITE_P(
                     std::tuple("whole", "bf16", "a100", 8, LaunchKind::Persistent),
                     std::tuple("half", "bf16", "h200", 4, LaunchKind::Graph),
                     std::tuple("whole", "f16", "h200", 4, LaunchKind::Persistent),
+                    std::tuple("biased", "bf16", "h200", 4, LaunchKind::Persistent),
+                    std::tuple("wide", "bf16", "a100", 4, LaunchKind::Graph),
                     std::tuple("dense", "f32", "a100", 4, LaunchKind::Graph)));
 
 TEST_P(ZeroBlocksOnGpus, AgreeWithTheInterpreter) {
@@ -125,34 +137,54 @@ TEST_P(ZeroBlocksOnGpus, AgreeWithTheInterpreter) {
       << testing::PrintToString(emulation);
 }
 
+struct Made {
+  std::string notes;
+  int64_t tapes;
+};
+
+Made compiled(const std::string &directory, const TemporaryDirectory &temporary,
+              std::optional<uint64_t> seed, const char *weights, const std::string &budget) {
+  CompileOptions options;
+  options.directory = directory;
+  options.seed = seed;
+  options.weights = weights;
+  options.budget = budget;
+  options.workers = 2;
+  options.output = temporary.path + "/model.roll";
+  std::string notes;
+  llvm::raw_string_ostream stream(notes);
+  Progress progress(false);
+  EXPECT_EQ(llvm::toString(compile(options, progress, llvm::nulls(), stream)), "");
+  auto roll = std::move(*Roll::open(options.output));
+  notes = notes.substr(0, notes.find("tensor ")); // without the table of what became of matrices
+  return {notes, int64_t(roll->sectionBytes(PIANOLA_SECTION_TAPE))};
+}
+
 // What is found is said, and the tapes are as much shorter. The few blocks of a dense model that
 // are zero make none of its matrices smaller.
 TEST(FoundZeroBlocks, ShortenTapes) {
   TemporaryDirectory sparse, full, temporary;
   writeNamed("dense", sparse.path);
   writeConfig(kDense, full.path);
-  auto compiled = [&](const std::string &directory, std::optional<uint64_t> seed) {
-    CompileOptions options;
-    options.directory = directory;
-    options.seed = seed;
-    options.weights = "bf16";
-    options.workers = 2;
-    options.output = temporary.path + "/model.roll";
-    std::string notes;
-    llvm::raw_string_ostream stream(notes);
-    Progress progress(false);
-    EXPECT_EQ(llvm::toString(compile(options, progress, llvm::nulls(), stream)), "");
-    auto roll = std::move(*Roll::open(options.output));
-    notes.resize(notes.find("tensor ")); // the table of what became bf16
-    return std::pair(notes, int64_t(roll->sectionBytes(PIANOLA_SECTION_TAPE)));
-  };
-  auto [notes, bytes] = compiled(sparse.path, std::nullopt);
-  auto [noNotes, allBytes] = compiled(full.path, 3);
+  auto [notes, bytes] = compiled(sparse.path, temporary, std::nullopt, "bf16", "");
+  auto [noNotes, allBytes] = compiled(full.path, temporary, 3, "bf16", "");
   EXPECT_EQ(notes,
             "note: zero blocks: of 16 matrices 15 have blocks that do not stand there, 0.36 MB in "
             "place of 0.72 MB (50.5 % less)\n");
   EXPECT_EQ(noNotes, "");
   EXPECT_LT(bytes, allBytes / 2);
+}
+
+// Experts of 48 rows have no blocks to themselves: what they would take in blocks is not enough.
+TEST(FoundZeroBlocks, KeepWithinABudget) {
+  TemporaryDirectory exact, half, temporary;
+  writeNamed("half", exact.path);
+  convertTo<Bf16>("BF16", exact.path, half.path);
+  constexpr int64_t kBudget = 240'000, kPadding = 40'000; // of tiles
+  Made within = compiled(half.path, temporary, std::nullopt, "", std::to_string(kBudget));
+  Made whole = compiled(half.path, temporary, std::nullopt, "", "");
+  EXPECT_GT(whole.tapes, kBudget + kPadding);
+  EXPECT_LT(within.tapes, kBudget + kPadding);
 }
 
 } // namespace

@@ -2,13 +2,17 @@
 // matrix means.
 #include "lib/encode/ZeroBlocks.h"
 #include "dialects/tile/Tile.h"
+#include "dialects/transformer/Transformer.h"
 #include "lib/encode/PackTile.h"
 #include "mlir/AsmParser/AsmParser.h"
+#include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/IR/MLIRContext.h"
+#include "mlir/Parser/Parser.h"
 #include "llvm/Support/Endian.h"
 #include "llvm/Support/FormatVariadic.h"
 
 #include <gtest/gtest.h>
+#include <map>
 #include <random>
 
 namespace pianola::test {
@@ -145,6 +149,92 @@ TEST(ZeroBlocks, ABlockOfEitherZeroIsNotThere) {
   EXPECT_EQ(blocksThere(bytes, 96, 2), (std::vector<bool>{false, false, true}));
   EXPECT_EQ(blocksThere(bytes.take_front(32 * 4), 32, 4),
             (std::vector<bool>{true})); // 0x80008000 is a number
+}
+
+// Matrices of 1024 columns, of whose 32 blocks so many are kept.
+class SparseMatrices : public WeightSource {
+public:
+  void add(const std::string &name, int64_t rows, int64_t kept) {
+    auto &matrix = matrices[name];
+    matrix = std::make_unique<SparseMatrix<uint16_t>>(DType::BF16, rows, 1024, kept);
+    matrix->tensor.name = name;
+  }
+  const TensorInfo *find(llvm::StringRef name) const override {
+    return &matrices.at(name.str())->tensor;
+  }
+  llvm::Expected<const TensorInfo *> require(llvm::StringRef name, llvm::ArrayRef<int64_t>,
+                                             TensorRole) override {
+    return find(name);
+  }
+  llvm::Error read(const TensorInfo &tensor, uint64_t first,
+                   llvm::MutableArrayRef<uint8_t> out) const override {
+    return matrices.at(tensor.name)->read(tensor, first, out);
+  }
+  std::vector<std::string> names() const override { return {}; }
+  std::string origin(llvm::StringRef) const override { return "memory"; }
+
+private:
+  std::map<std::string, std::unique_ptr<SparseMatrix<uint16_t>>> matrices;
+};
+
+// Layers whose blocks differ keep as many: eighths. Heads and experts that are no whole blocks, as
+// well as tables, have none.
+TEST(ZeroBlocks, FoundWhereTheyCanStand) {
+  SparseMatrices weights;
+  weights.add("embedding", 1000, 8);
+  weights.add("nine", 1024, 9);
+  weights.add("eleven", 1024, 11);
+  weights.add("most", 1024, 29);
+  weights.add("heads.16", 1024, 9);
+  weights.add("heads.48", 1056, 9);
+  weights.add("heads.64", 1024, 9);
+  weights.add("experts.48", 4 * 48, 9);
+  weights.add("experts.64", 4 * 64, 9);
+  weights.add("router", 4, 1);
+  mlir::MLIRContext context(mlir::MLIRContext::Threading::DISABLED);
+  context.loadDialect<mlir::func::FuncDialect, transformer::TransformerDialect>();
+  auto module = mlir::parseSourceString<mlir::ModuleOp>(R"(
+module {
+  transformer.weight @embedding [1000, 1024] bf16 from "embedding"
+  transformer.weight @nine [1024, 1024] bf16 from "nine"
+  transformer.weight @eleven [1024, 1024] bf16 from "eleven"
+  transformer.weight @most [1024, 1024] bf16 from "most"
+  transformer.weight @heads.16 [1024, 1024] bf16 from "heads.16"
+  transformer.weight @heads.48 [1056, 1024] bf16 from "heads.48"
+  transformer.weight @heads.64 [1024, 1024] bf16 from "heads.64"
+  transformer.weight @experts.48 [192, 1024] bf16 from "experts.48"
+  transformer.weight @experts.64 [256, 1024] bf16 from "experts.64"
+  transformer.weight @router [4, 1024] bf16 from "router"
+  func.func @forward(%ids: tensor<?xi32>) {
+    %x = transformer.embed %ids, @embedding : tensor<?xi32> -> tensor<?x1024xf32>
+    %a = transformer.linear %x, @nine : tensor<?x1024xf32> -> tensor<?x1024xf32>
+    %b = transformer.linear %x, @eleven : tensor<?x1024xf32> -> tensor<?x1024xf32>
+    %c = transformer.linear %x, @most : tensor<?x1024xf32> -> tensor<?x1024xf32>
+    %q16 = transformer.linear %x, @heads.16 : tensor<?x1024xf32> -> tensor<?x1024xf32>
+    %n16 = transformer.norm %q16 heads = 64 eps = 0.01 : tensor<?x1024xf32>
+    %q48 = transformer.linear %x, @heads.48 : tensor<?x1024xf32> -> tensor<?x1056xf32>
+    %n48 = transformer.norm %q48 heads = 22 eps = 0.01 : tensor<?x1056xf32>
+    %q64 = transformer.linear %x, @heads.64 : tensor<?x1024xf32> -> tensor<?x1024xf32>
+    %n64 = transformer.norm %q64 heads = 16 eps = 0.01 : tensor<?x1024xf32>
+    %r = transformer.route %x, @router softmax scale = 1.0 : tensor<?x1024xf32> -> !transformer.routes<2 of 4>
+    %e = transformer.routed_linear %x, %r, @experts.48 : tensor<?x1024xf32>, !transformer.routes<2 of 4> -> tensor<?x96xf32>
+    %f = transformer.routed_linear %x, %r, @experts.64 : tensor<?x1024xf32>, !transformer.routes<2 of 4> -> tensor<?x128xf32>
+    return
+  }
+})",
+                                                        &context);
+  ASSERT_TRUE(module);
+  ASSERT_EQ(llvm::toString(findZeroBlocks(*module, weights)), "");
+  std::map<std::string, int64_t> kept;
+  for (auto op : module->getOps<transformer::WeightOp>())
+    if (auto blocks = llvm::dyn_cast<encoding::BlocksType>(op.getEncoding()))
+      kept[op.getSymName().str()] = blocks.getKept();
+  EXPECT_EQ(kept, (std::map<std::string, int64_t>{{"nine", 12},
+                                                  {"eleven", 12},
+                                                  {"heads.16", 12},
+                                                  {"heads.64", 12},
+                                                  {"experts.64", 12},
+                                                  {"router", 4}}));
 }
 
 } // namespace
