@@ -106,8 +106,12 @@ static void printWeights(const CompileOptions &options, const LoadedModel &model
                          llvm::raw_ostream &notes) {
   printKept(module, *model.weights, model.reencoded, notes);
   // What a GGUF file's types become by themselves is said by types.
-  if (model.reencoded && !(options.weights.empty() && options.budget.empty()))
-    model.reencoded->printErrors(notes);
+  if (model.reencoded && !(options.weights.empty() && options.budget.empty())) {
+    llvm::StringSet<> standing;
+    for (auto op : module.getOps<transformer::WeightOp>())
+      standing.insert(op.getTensor());
+    model.reencoded->printErrors(notes, standing);
+  }
 }
 
 // Of weights that are made up when a roll is played nothing is known; and what --weights keep names
@@ -245,13 +249,14 @@ static llvm::Error compileForDevice(const CompileOptions &options, const DeviceR
   if (options.weightsAtLoad)
     if (llvm::Error error = checkMadeUp(*model->module))
       return error;
-  if (llvm::Error error = encodeWeights(options, *model, progress))
-    return error;
-  if (llvm::Error error = packWeights(options, *model, notes))
-    return error;
   llvm::Expected<int64_t> maxModelLen = checkMaxModelLen(options, model->config);
   if (!maxModelLen)
     return maxModelLen.takeError();
+  if (llvm::Error error = encodeWeights(options, *model, progress))
+    return error;
+  ModelSummary summary = summarise(*model, *maxModelLen);
+  if (llvm::Error error = packWeights(options, *model, notes))
+    return error;
   tile::MachineAttr machine =
       machineFor(&context, device, options.workers ? options.workers : device.sms);
   llvm::Expected<llvm::SmallVector<int64_t>> slots =
@@ -260,7 +265,6 @@ static llvm::Error compileForDevice(const CompileOptions &options, const DeviceR
     return slots.takeError();
   if (llvm::Error error = encodeContexts(*model->module, options.kv))
     return error;
-  ModelSummary summary = summarise(*model, *maxModelLen);
   Proof proof = proofOf(options, notes);
   std::optional<PtxCode> code;
   while (!code) {
@@ -359,6 +363,7 @@ llvm::Error compile(const CompileOptions &options, Progress &progress, llvm::raw
     return narrow.takeError();
   if (llvm::Error error = encodeWeights(options, *model, progress))
     return error;
+  ModelSummary summary = summarise(*model, *maxModelLen);
   if (llvm::Error error = packWeights(options, *model, notes))
     return error;
   ModuleOp module = *model->module;
@@ -371,7 +376,6 @@ llvm::Error compile(const CompileOptions &options, Progress &progress, llvm::raw
 
   tile::MachineAttr machine = machineFor(&context, *cpu, workers);
   Phase until = options.emit == Emit::Tile ? Phase::Tile : Phase::Schedule;
-  ModelSummary summary = summarise(*model, *maxModelLen);
   if (failed(runPipeline(module, machine, {*slots, *narrow, options.hiddenStates}, until,
                          proofOf(options, notes))))
     return diagnostics.take(options.directory + ": cannot be scheduled");

@@ -164,7 +164,8 @@ double ReencodedWeights::errorOf(llvm::StringRef name) const {
   return std::sqrt(it->second->error / it->second->size);
 }
 
-void ReencodedWeights::printErrors(llvm::raw_ostream &out) const {
+void ReencodedWeights::printErrors(llvm::raw_ostream &out,
+                                   const llvm::StringSet<> &standing) const {
   size_t longest = 6;
   uint64_t before = 0, after = 0;
   for (const Encoded *encoded : inOrder)
@@ -181,8 +182,10 @@ void ReencodedWeights::printErrors(llvm::raw_ostream &out) const {
     const GgufType *type = plain.gguf;
     uint64_t from =
         type ? plain.elements() / uint64_t(type->columns) * uint64_t(type->bytes) : plain.bytes;
-    uint64_t to = storedBytes(encoded->tensor);
     before += from;
+    if (!standing.contains(encoded->tensor.name))
+      continue;
+    uint64_t to = storedBytes(encoded->tensor);
     after += to;
     line(encoded->tensor.name, encoded->encoding, from, to);
     out << llvm::format("  %.2e", errorOf(encoded->tensor.name));

@@ -6,6 +6,7 @@
 
 #include "llvm/ADT/MapVector.h"
 #include "llvm/ADT/StringMap.h"
+#include "llvm/ADT/StringSet.h"
 #include "llvm/Support/raw_ostream.h"
 
 #include <memory>
@@ -39,9 +40,10 @@ public:
   /// was.
   double errorOf(llvm::StringRef name) const;
   bool isReencoded(llvm::StringRef name) const { return tensors.contains(name); }
-  /// A line for each matrix: bytes before and after, the relative error (of squares) of the
-  /// rows that were read, and that of the outputs if it is known.
-  void printErrors(llvm::raw_ostream &out) const;
+  /// A line for each matrix that is `standing`: bytes before and after, the relative error (of
+  /// squares) of the rows that were read, and that of the outputs if it is known. Those for which
+  /// others stand are in the sum of the bytes before.
+  void printErrors(llvm::raw_ostream &out, const llvm::StringSet<> &standing) const;
 
   const TensorInfo *find(llvm::StringRef name) const override;
   llvm::Expected<const TensorInfo *> require(llvm::StringRef name, llvm::ArrayRef<int64_t> shape,

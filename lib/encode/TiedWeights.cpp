@@ -72,6 +72,14 @@ llvm::Expected<bool> areEqual(const Contents &one, const Contents &other) {
 
 constexpr llvm::StringLiteral kEnds = "embedding and head";
 
+// Positions may have a table of rows like the embedding's: never the same one.
+llvm::StringSet<> embeddingAndHead(ModuleOp module) {
+  llvm::StringSet<> found;
+  module.walk([&](transformer::EmbedOp op) { found.insert(op.getWeight()); });
+  module.walk([&](transformer::LmHeadOp op) { found.insert(op.getWeight()); });
+  return found;
+}
+
 // Weights of one place may stand for each other: of layers, "layers.N.mlp.up" and the like, those
 // that differ in N; and embedding and head. Nothing: no others may. For a stage that used the same
 // matrix twice would take it from its tape twice.
@@ -86,7 +94,7 @@ std::string placeOf(const llvm::StringSet<> &ends, transformer::WeightOp op) {
 } // namespace
 
 llvm::Error tieWeights(ModuleOp module, const WeightSource &weights, llvm::raw_ostream &notes) {
-  llvm::StringSet<> ends = endWeights(module);
+  llvm::StringSet<> ends = embeddingAndHead(module);
   llvm::StringMap<SmallVector<transformer::WeightOp, 1>> kept; // by place, type and first rows
   for (auto op : llvm::make_early_inc_range(module.getOps<transformer::WeightOp>())) {
     std::string place = placeOf(ends, op);

@@ -188,7 +188,8 @@ bool Player::isMet(const PianolaRollRecord &wait) const {
 }
 
 // While a wait is not met, memory is asked for what the next run takes from the tape: a few lines
-// each time, so that the event is not noticed later for it.
+// each time, so that the event is not noticed later for it. What layers share may stand far from
+// their tiles, and was read before.
 void Player::askAhead(Stream &stream) const {
   const PianolaRollRecord *run = stream.next;
   while (run != stream.end && run->kind != PIANOLA_RECORD_RUN)
@@ -200,9 +201,10 @@ void Player::askAhead(Stream &stream) const {
     stream.asked = 0;
   }
   const RollTape &tape = roll.manifest().tapes[stream.worker];
-  uint64_t end =
-      std::min(stream.asked + kAskedAtOnce, std::min(kAskedAhead, tape.bytes - run->resident));
-  const uint8_t *from = roll.section(PIANOLA_SECTION_TAPE) + tape.offset + run->resident;
+  bool isNear = run->tape - run->resident < kAskedAhead;
+  uint64_t begin = isNear ? run->resident : run->tape;
+  uint64_t end = std::min(stream.asked + kAskedAtOnce, std::min(kAskedAhead, tape.bytes - begin));
+  const uint8_t *from = roll.section(PIANOLA_SECTION_TAPE) + tape.offset + begin;
   for (; stream.asked < end; stream.asked += 64)
     __builtin_prefetch(from + stream.asked, 0, 2);
 }
