@@ -45,10 +45,11 @@ const std::vector<Mutation> &codeMutations() {
        {"race", "uninitialised"},
        nullptr,
        [](KernelText &t) {
-         // The barrier behind the row's scale.
+         // The barrier behind the loop in which the row is scaled and stored.
          size_t scale = t.find("rsqrt", t.find("// stage: decode.gate_proj"));
-         size_t at = t.find("bar.sync", scale);
-         t.lines[at].clear();
+         size_t stored = t.jump(t.find("bra.uni", scale));
+         size_t all = t.jump(t.find("bra.uni", stored));
+         t.lines[t.find("bar.sync", all)].clear();
          return 1;
        }},
       {"cards are overwritten while they are read",

@@ -19,6 +19,12 @@ struct KernelText {
       ++from;
     return from;
   }
+  /// Where the branch of a line goes.
+  size_t jump(size_t from) const {
+    const std::string &line = lines[from];
+    size_t label = line.find('$');
+    return find(line.substr(label, line.find(';') - label) + ":");
+  }
   int replace(const std::string &what, const std::string &by) {
     int count = 0;
     for (std::string &line : lines)
