@@ -54,7 +54,7 @@ std::unique_ptr<llvm::TargetMachine> createMachine(llvm::StringRef chip) {
 // Kernels call nothing, and what should be unrolled or vectors is: of LLVM's passes those remain
 // that make addresses and loops simple. The whole of -O2 takes three times as long, and what it
 // hoists out of loops the persistent kernel then holds in registers that it does not have: with it
-// ptxas spills in gpt-oss-20b's, without it nowhere.
+// ptxas spills in gpt-oss-20b's for an H200, without it not.
 void optimise(llvm::Module &module, llvm::TargetMachine &machine) {
   llvm::PassBuilder builder(&machine);
   llvm::LoopAnalysisManager loops;
