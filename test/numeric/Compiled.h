@@ -29,14 +29,39 @@ inline std::string compileError(const CompileOptions &options) {
   return llvm::toString(compile(options, progress, llvm::nulls(), llvm::nulls()));
 }
 
-/// Null after a failed assertion.
-inline std::unique_ptr<Roll> compileAndOpen(CompileOptions options, const TemporaryDirectory &to) {
+/// A roll, and what its compilation said.
+struct Compiled {
+  std::unique_ptr<Roll> roll; ///< Null after a failed assertion.
+  std::string notes;          ///< Without the table.
+  std::string table;          ///< Of what weights became; empty where none was rounded.
+
+  /// The bytes of its tapes.
+  llvm::StringRef tapes() const {
+    return {reinterpret_cast<const char *>(roll->section(PIANOLA_SECTION_TAPE)),
+            roll->sectionBytes(PIANOLA_SECTION_TAPE)};
+  }
+};
+
+inline Compiled compiled(CompileOptions options, const TemporaryDirectory &to) {
   options.output = to.path + "/model.roll";
-  std::string error = compileError(options);
-  EXPECT_EQ(error, "");
+  Compiled result;
+  llvm::raw_string_ostream stream(result.notes);
+  Progress progress(false);
+  EXPECT_EQ(llvm::toString(compile(options, progress, llvm::nulls(), stream)), "");
+  if (size_t table = result.notes.find("tensor "); table != std::string::npos) {
+    result.table = result.notes.substr(table);
+    result.notes.resize(table);
+  }
   Result<std::unique_ptr<Roll>> roll = Roll::open(options.output);
   EXPECT_TRUE(roll) << roll.message();
-  return roll ? std::move(*roll) : nullptr;
+  result.roll = roll ? std::move(*roll) : nullptr;
+  return result;
+}
+
+/// Null after a failed assertion.
+inline std::unique_ptr<Roll> compileAndOpen(const CompileOptions &options,
+                                            const TemporaryDirectory &to) {
+  return compiled(options, to).roll;
 }
 
 inline std::vector<float> logitsOf(const Roll &roll, const std::vector<int32_t> &ids, bool oneByOne,

@@ -94,37 +94,28 @@ TEST(FoundPruned, StandLikeWhatIsPrunedHere) {
                     if (tensor.name == "model.layers.1.mlp.down_proj.weight")
                       std::fill(values.end() - 4, values.end() - 1, 1.0f);
                   });
-  auto compiled = [&](const TemporaryDirectory &model, const char *weights,
-                      const char *budget = "") {
+  auto made = [&](const TemporaryDirectory &model, const char *weights, const char *budget = "") {
     CompileOptions options;
     options.directory = model.path;
     options.weights = weights;
     options.budget = budget;
     options.workers = 2;
-    options.output = temporary.path + "/model.roll";
-    std::string notes;
-    llvm::raw_string_ostream stream(notes);
-    Progress progress(false);
-    EXPECT_EQ(llvm::toString(compile(options, progress, llvm::nulls(), stream)), "");
-    auto roll = std::move(*Roll::open(options.output));
-    auto *tapes = reinterpret_cast<const char *>(roll->section(PIANOLA_SECTION_TAPE));
-    std::string line = notes.substr(0, notes.find('\n'));
-    return std::pair(line, std::string(tapes, roll->sectionBytes(PIANOLA_SECTION_TAPE)));
+    return compiled(options, temporary);
   };
-  auto whole = compiled(dense, ""), found = compiled(pruned, ""), made = compiled(dense, "2:4");
-  EXPECT_EQ(whole.first, "");
-  EXPECT_EQ(found.first, made.first);
-  EXPECT_EQ(found.first,
+  Compiled whole = made(dense, ""), found = made(pruned, ""), here = made(dense, "2:4");
+  EXPECT_EQ(whole.notes, "");
+  EXPECT_EQ(found.notes, here.notes);
+  EXPECT_EQ(found.notes,
             "note: 2:4: of 15 matrices 14 have two of four columns, 0.14 MB in place of "
-            "0.25 MB (43.5 % less)");
-  EXPECT_TRUE(found.second == made.second);
-  EXPECT_LT(found.second.size(), whole.second.size());
+            "0.25 MB (43.5 % less)\n");
+  EXPECT_TRUE(found.tapes() == here.tapes());
+  EXPECT_LT(found.tapes().size(), whole.tapes().size());
   // All of it in bf16 would take 0.31 MB.
-  EXPECT_TRUE(compiled(pruned, "", "220KB").second == found.second);
-  auto others = compiled(spoilt, "");
-  EXPECT_GT(others.second.size(), found.second.size());
-  EXPECT_LT(others.second.size(), whole.second.size());
-  EXPECT_EQ(others.first.rfind("note: 2:4: of 15 matrices 13 have ", 0), 0u) << others.first;
+  EXPECT_TRUE(made(pruned, "", "220KB").tapes() == found.tapes());
+  Compiled others = made(spoilt, "");
+  EXPECT_GT(others.tapes().size(), found.tapes().size());
+  EXPECT_LT(others.tapes().size(), whole.tapes().size());
+  EXPECT_EQ(others.notes.rfind("note: 2:4: of 15 matrices 13 have ", 0), 0u) << others.notes;
 }
 
 } // namespace

@@ -49,25 +49,6 @@ void writeTied(const Model &model, const std::string &part, bool tiedHead,
   llvm::cantFail(writeSafeTensors(directory + "/model.safetensors", tensors));
 }
 
-struct Compiled {
-  std::unique_ptr<Roll> roll;
-  std::string notes, table; // of what weights became
-  int64_t tapes() const { return roll->sectionBytes(PIANOLA_SECTION_TAPE); }
-};
-
-Compiled compiled(CompileOptions options, const TemporaryDirectory &to) {
-  options.output = to.path + "/model.roll";
-  Compiled result;
-  llvm::raw_string_ostream stream(result.notes);
-  Progress progress(false);
-  EXPECT_EQ(llvm::toString(compile(options, progress, llvm::nulls(), stream)), "");
-  size_t table = result.notes.find("tensor ");
-  result.table = result.notes.substr(table);
-  result.notes.resize(table);
-  result.roll = std::move(*Roll::open(options.output));
-  return result;
-}
-
 CompileOptions optionsFor(const TemporaryDirectory &model, const char *weights) {
   CompileOptions options;
   options.directory = model.path;
@@ -113,8 +94,8 @@ TEST_P(TiedLayers, StandOnce) {
   EXPECT_EQ(once.table.find("layers.1.mlp.up_proj"), std::string::npos) << once.table;
   CompileOptions head = optionsFor(tied, GetParam());
   expectPlays(*once.roll, head);
-  EXPECT_EQ(once.tapes(), first.tapes());
-  EXPECT_GT(all.tapes(), first.tapes());
+  EXPECT_EQ(once.tapes().size(), first.tapes().size());
+  EXPECT_GT(all.tapes().size(), first.tapes().size());
   // A model has as many parameters as it plays.
   EXPECT_EQ(once.roll->manifest().model.parameters, all.roll->manifest().model.parameters);
 }
@@ -127,10 +108,10 @@ TEST(PartlyTiedLayers, ShareWholeStepsOnly) {
   writeTied(kDense, "mlp.gate_proj", false, gate.path);
   Compiled all = compiled(optionsFor(apart, "bf16"), temporary);
   Compiled ofMlp = compiled(optionsFor(mlp, "bf16"), temporary);
-  EXPECT_LT(ofMlp.tapes(), all.tapes());
+  EXPECT_LT(ofMlp.tapes().size(), all.tapes().size());
   expectPlays(*ofMlp.roll, optionsFor(mlp, "bf16"));
   Compiled ofGate = compiled(optionsFor(gate, "bf16"), temporary);
-  EXPECT_EQ(ofGate.tapes(), all.tapes());
+  EXPECT_EQ(ofGate.tapes().size(), all.tapes().size());
   EXPECT_EQ(ofGate.notes, "");
   expectPlays(*ofGate.roll, optionsFor(gate, "bf16"));
 }
@@ -141,7 +122,7 @@ TEST(TiedExperts, StandOnce) {
   writeTied(kMixture, "mlp.experts", false, tied.path);
   Compiled all = compiled(optionsFor(apart, "bf16"), temporary);
   Compiled once = compiled(optionsFor(tied, "bf16"), temporary);
-  EXPECT_LT(once.tapes(), all.tapes());
+  EXPECT_LT(once.tapes().size(), all.tapes().size());
   EXPECT_EQ(once.notes.rfind("note: tied layers: ", 0), 0u) << once.notes;
   expectPlays(*once.roll, optionsFor(tied, "bf16"));
 }

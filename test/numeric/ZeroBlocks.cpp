@@ -137,27 +137,12 @@ TEST_P(ZeroBlocksOnGpus, AgreeWithTheInterpreter) {
       << testing::PrintToString(emulation);
 }
 
-struct Made {
-  std::string notes;
-  int64_t tapes;
-};
-
-Made compiled(const std::string &directory, const TemporaryDirectory &temporary,
-              std::optional<uint64_t> seed, const char *weights, const std::string &budget) {
+CompileOptions optionsFor(const TemporaryDirectory &model, const char *weights) {
   CompileOptions options;
-  options.directory = directory;
-  options.seed = seed;
+  options.directory = model.path;
   options.weights = weights;
-  options.budget = budget;
   options.workers = 2;
-  options.output = temporary.path + "/model.roll";
-  std::string notes;
-  llvm::raw_string_ostream stream(notes);
-  Progress progress(false);
-  EXPECT_EQ(llvm::toString(compile(options, progress, llvm::nulls(), stream)), "");
-  auto roll = std::move(*Roll::open(options.output));
-  notes = notes.substr(0, notes.find("tensor ")); // without the table of what became of matrices
-  return {notes, int64_t(roll->sectionBytes(PIANOLA_SECTION_TAPE))};
+  return options;
 }
 
 // What is found is said, and the tapes are as much shorter. The few blocks of a dense model that
@@ -166,13 +151,15 @@ TEST(FoundZeroBlocks, ShortenTapes) {
   TemporaryDirectory sparse, full, temporary;
   writeNamed("dense", sparse.path);
   writeConfig(kDense, full.path);
-  auto [notes, bytes] = compiled(sparse.path, temporary, std::nullopt, "bf16", "");
-  auto [noNotes, allBytes] = compiled(full.path, temporary, 3, "bf16", "");
-  EXPECT_EQ(notes,
+  CompileOptions ofFull = optionsFor(full, "bf16");
+  ofFull.seed = 3;
+  Compiled made = compiled(optionsFor(sparse, "bf16"), temporary);
+  Compiled all = compiled(ofFull, temporary);
+  EXPECT_EQ(made.notes,
             "note: zero blocks: of 16 matrices 15 have blocks that do not stand there, 0.36 MB in "
             "place of 0.72 MB (50.5 % less)\n");
-  EXPECT_EQ(noNotes, "");
-  EXPECT_LT(bytes, allBytes / 2);
+  EXPECT_EQ(all.notes, "");
+  EXPECT_LT(made.tapes().size(), all.tapes().size() / 2);
 }
 
 // Experts of 48 rows have no blocks to themselves: what they would take in blocks is not enough.
@@ -180,11 +167,13 @@ TEST(FoundZeroBlocks, KeepWithinABudget) {
   TemporaryDirectory exact, half, temporary;
   writeNamed("half", exact.path);
   convertTo<Bf16>("BF16", exact.path, half.path);
-  constexpr int64_t kBudget = 240'000, kPadding = 40'000; // of tiles
-  Made within = compiled(half.path, temporary, std::nullopt, "", std::to_string(kBudget));
-  Made whole = compiled(half.path, temporary, std::nullopt, "", "");
-  EXPECT_GT(whole.tapes, kBudget + kPadding);
-  EXPECT_LT(within.tapes, kBudget + kPadding);
+  constexpr size_t kBudget = 240'000, kPadding = 40'000; // of tiles
+  CompileOptions options = optionsFor(half, "");
+  Compiled whole = compiled(options, temporary);
+  EXPECT_GT(whole.tapes().size(), kBudget + kPadding);
+  options.budget = std::to_string(kBudget);
+  Compiled within = compiled(options, temporary);
+  EXPECT_LT(within.tapes().size(), kBudget + kPadding);
 }
 
 } // namespace
